@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+/* base/limits.h - every maximum that is not a setting, in one place.
+ *
+ * What happens at each limit is said beside it. Settings with a default are in config/config.h.
+ */
+#ifndef TMB_BASE_LIMITS_H
+#define TMB_BASE_LIMITS_H
+
+/* A node or domain name: [a-z0-9][a-z0-9._-]*. Longer: refused by the configuration and by HELLO. */
+#define TMB_NAME_BYTES_MAX 63
+/* A stream name, same alphabet. Longer: refused by the configuration. */
+#define TMB_STREAM_NAME_BYTES_MAX 31
+/* Streams of one node. More: refused by the configuration. */
+#define TMB_STREAMS_MAX 32
+/* Topic filters of one stream. More: refused by the configuration. */
+#define TMB_STREAM_TOPICS_MAX 64
+/* Topic of one record (MQTT's own limit is 65,535). */
+#define TMB_TOPIC_BYTES_MAX 65535
+/* Client id kept with a record. Longer: the record keeps the first bytes up to this limit. */
+#define TMB_PUBLISHER_BYTES_MAX 255
+/* Name of a publisher's run in its number (user property tombolo-seq). Longer: not taken as a number. */
+#define TMB_RUN_BYTES_MAX 64
+/* MQTT 5 properties of one record, encoded. More: the message is refused like a full disk. */
+#define TMB_PROPS_BYTES_MAX (256 * 1024)
+/* One record, encoded. A larger message is refused: reason code for MQTT 5, disconnect for 3.1.1. */
+#define TMB_RECORD_BYTES_MAX (17 * 1024 * 1024)
+/* Records of one batch. More: the rest goes into the next batch. */
+#define TMB_BATCH_RECORDS_MAX 4096
+/* Raw bytes of a batch, unless its one record is larger. */
+#define TMB_BATCH_BYTES_DEFAULT (256 * 1024)
+/* Raw bytes that a batch may unpack to. More: the frame is malformed. */
+#define TMB_BATCH_BYTES_MAX (TMB_RECORD_BYTES_MAX + TMB_BATCH_BYTES_DEFAULT)
+/* One frame on the link. Larger: malformed. */
+#define TMB_FRAME_BYTES_MAX (TMB_BATCH_BYTES_MAX + 4096)
+/* Batches sent and not yet acknowledged, all streams of a session together. At the limit nothing more
+ * is loaded. */
+#define TMB_INFLIGHT_BATCHES_MAX 8
+/* Children of one node. More: a HELLO is refused with TMB_BYE_LIMIT. */
+#define TMB_CHILDREN_MAX 4096
+/* Numbered publishers and child streams that the plugin remembers. At the limit the one not heard of
+ * for longest is forgotten, counted and logged. */
+#define TMB_SEEN_MAX 65536
+
+#endif

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+/* journal/file_port.h - the calls the journal makes of a file system, so that each can be made to fail.
+ *
+ * Every function gives >= 0, or -errno. tmb_file_port_posix() is the real one; tests wrap it. Threads: the
+ * real one, any; a test's own, as it says.
+ */
+#ifndef TMB_JOURNAL_FILE_PORT_H
+#define TMB_JOURNAL_FILE_PORT_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct tmb_file_port tmb_file_port;
+
+struct tmb_file_port {
+    void *context;
+    int (*open)(void *context, const char *path, int flags, mode_t mode);
+    int (*close)(void *context, int fd);
+    ssize_t (*write)(void *context, int fd, const void *bytes, size_t len);
+    ssize_t (*pread)(void *context, int fd, void *bytes, size_t len, off_t offset);
+    int (*sync)(void *context, int fd); /* fdatasync; fsync for a directory */
+    int (*truncate)(void *context, int fd, off_t len);
+    int64_t (*size)(void *context, int fd);
+    int (*rename)(void *context, const char *from, const char *to);
+    int (*unlink)(void *context, const char *path);
+    int (*mkdir)(void *context, const char *path, mode_t mode);
+    int (*lock)(void *context, int fd); /* exclusive, at once or -EWOULDBLOCK */
+    /* Calls visit with each entry's name, until it gives non-zero. */
+    int (*list)(void *context, const char *path, int (*visit)(void *arg, const char *name), void *arg);
+};
+
+const tmb_file_port *tmb_file_port_posix(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

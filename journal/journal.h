@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+/* journal/journal.h - the log of a node: the folder, its identity, and one writer for all streams.
+ *
+ *   <root>/identity                       node name, incarnation, format version (text, checksummed)
+ *   <root>/lock                           held by the one writer
+ *   <root>/<stream>/<base seq, 20 digits>.seg
+ *   <root>/<stream>/quarantine/           copies of damaged ranges, kept for people
+ *
+ * Promises of the writer: a record whose append and sync succeeded is there after a power cut; a sequence
+ * number is never given to two different records, whatever the crash; a record whose append or sync
+ * failed is not in the log. Opening cuts a torn tail at the last whole record, and then skips as many
+ * numbers as the cut bytes could have held, in a new segment that says so (gap reason torn or damaged).
+ *
+ * Threads: one. Cost: append is one copy into a buffer; flush one write(2); sync one fdatasync.
+ */
+#ifndef TMB_JOURNAL_JOURNAL_H
+#define TMB_JOURNAL_JOURNAL_H
+
+#include "base/limits.h"
+#include "base/time.h"
+#include "journal/file_port.h"
+#include "proto/frame.h"
+#include "proto/record.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct tmb_journal tmb_journal;
+typedef struct tmb_journal_stream tmb_journal_stream;
+
+typedef struct tmb_journal_options {
+    const char *root; /* borrowed during open; made when missing, with its parents */
+    const char *node;
+    const tmb_file_port *files;           /* NULL: the real one */
+    uint64_t segment_bytes;               /* a segment is closed when it reaches this; 0: 64 MiB */
+    tmb_incarnation fresh_incarnation;    /* random, used when the journal is first made */
+} tmb_journal_options;
+
+typedef struct tmb_retention {
+    uint64_t bytes_max; /* of all segments of a stream; 0: no limit */
+    int64_t age_ms_max; /* of a segment's newest record; 0: no limit */
+} tmb_retention;
+
+/* What opening and running met; rises only. */
+typedef struct tmb_journal_counts {
+    uint64_t appended, appended_bytes; /* records, payload bytes */
+    uint64_t written_bytes, syncs, rotations;
+    uint64_t torn_bytes, damaged_ranges, damaged_bytes;
+    uint64_t dropped_segments, dropped_records; /* by retention */
+    uint64_t failures;                          /* writes, syncs and opens that the system refused */
+} tmb_journal_counts;
+
+/* tmb_journal_open opens or makes the journal and takes its lock. text (text_cap bytes, may be NULL) gets
+ * one sentence on an error, naming the file. gives ret_journal: close with tmb_journal_close.
+ * Errors: TMB_EBUSY (another writer), TMB_EVERSION, TMB_ECORRUPT (identity is unreadable and no segment
+ * says who this is, or belongs to another node), TMB_EIO, TMB_ENOSPC, TMB_ENOMEM. */
+TMB_MUST_USE tmb_err tmb_journal_open(const tmb_journal_options *options, tmb_journal **ret_journal,
+                                      char *text, size_t text_cap);
+
+/* tmb_journal_close flushes, syncs and frees; NULL is fine. What could not be written is lost and was
+ * never acknowledged. */
+void tmb_journal_close(tmb_journal *journal);
+
+const tmb_incarnation *tmb_journal_incarnation(const tmb_journal *journal);
+const tmb_journal_counts *tmb_journal_counts_get(const tmb_journal *journal);
+
+/* tmb_journal_stream_open opens or makes one stream: cuts the torn tail, finds the last sequence.
+ * ret_stream belongs to the journal. Cost: reads the last segment once.
+ * Errors: TMB_EIO, TMB_ENOSPC, TMB_ENOMEM, TMB_EVERSION, TMB_ECORRUPT (segments of another node), TMB_ELIMIT
+ * (TMB_STREAMS_MAX). */
+TMB_MUST_USE tmb_err tmb_journal_stream_open(tmb_journal *journal, const char *name,
+                                             tmb_journal_stream **ret_stream, char *text,
+                                             size_t text_cap);
+
+/* tmb_journal_append puts record at the end of the stream's buffer and gives it the next sequence and
+ * stamp (record->seq and stamp are ignored). now: wall time. The record is in no file before flush.
+ * A full buffer flushes itself; a full segment is synced, closed (and its folder synced) and a new one
+ * begun.
+ * Errors: TMB_ELIMIT (record above TMB_RECORD_BYTES_MAX), TMB_EIO, TMB_ENOSPC, TMB_ENOMEM: nothing appended,
+ * buffered records of the stream that were not yet flushed may be lost with it (they were promised
+ * nothing); the next append tries again in a new segment. */
+TMB_MUST_USE tmb_err tmb_journal_append(tmb_journal_stream *stream, const tmb_record *record,
+                                        tmb_wall now, uint64_t *ret_seq);
+
+/* tmb_journal_flush writes what is buffered (survives kill -9). tmb_journal_sync also waits until it is on
+ * the disk (survives power loss). After an error nothing since the last success is in the log.
+ * Errors: TMB_EIO, TMB_ENOSPC. */
+TMB_MUST_USE tmb_err tmb_journal_flush(tmb_journal_stream *stream);
+TMB_MUST_USE tmb_err tmb_journal_sync(tmb_journal_stream *stream);
+
+/* The newest record given a number, and the newest that a sync covered. */
+uint64_t tmb_journal_last_seq(const tmb_journal_stream *stream);
+uint64_t tmb_journal_synced_seq(const tmb_journal_stream *stream);
+
+/* tmb_journal_retain drops whole closed segments that the rule allows, none of which holds a record at or
+ * above keep_from. Errors: TMB_EIO (some file could not be removed; counted). */
+TMB_MUST_USE tmb_err tmb_journal_retain(tmb_journal_stream *stream, const tmb_retention *rule,
+                                        uint64_t keep_from, tmb_wall now);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+/* policy/policy.h - which stream a topic belongs to, and what that stream promises.
+ *
+ * Streams are tried in the order of the configuration; the first with a filter that matches takes the
+ * message. Topics that begin with `$` match no wildcard at their first level (MQTT 5, section 4.7.2).
+ * Threads: any, read only. Cost: a walk over the filters; no allocation.
+ */
+#ifndef TMB_POLICY_POLICY_H
+#define TMB_POLICY_POLICY_H
+
+#include "base/bytes.h"
+#include "base/err.h"
+#include "base/limits.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum tmb_durability {
+    TMB_DURABILITY_STRICT = 0, /* on the disk before the ack: survives power loss */
+    TMB_DURABILITY_PROCESS,    /* in the kernel before the ack: survives kill -9 */
+    TMB_DURABILITY_NONE        /* in the log within a tenth of a second; no promise */
+} tmb_durability;
+
+typedef struct tmb_stream_policy {
+    char name[TMB_STREAM_NAME_BYTES_MAX + 1];
+    char **topics; /* MQTT topic filters, topics_count of them */
+    unsigned topics_count;
+    tmb_durability durability; /* for QoS 1 and 2; QoS 0 is always TMB_DURABILITY_NONE */
+    uint64_t retention_bytes;  /* 0: no limit */
+    int64_t retention_ms;      /* 0: no limit */
+} tmb_stream_policy;
+
+typedef struct tmb_policy {
+    tmb_stream_policy streams[TMB_STREAMS_MAX];
+    unsigned streams_count;
+} tmb_policy;
+
+/* tmb_policy_stream_for_topic gives the index of the stream that takes topic, or -1: not captured. */
+int tmb_policy_stream_for_topic(const tmb_policy *policy, tmb_bytes topic);
+
+/* tmb_policy_stream_for_child gives the stream in which records of a child's stream called name are kept:
+ * the one of the same name, else the last stream. -1 when there are no streams. */
+int tmb_policy_stream_for_child(const tmb_policy *policy, tmb_bytes name);
+
+/* tmb_topic_matches says whether topic matches the MQTT filter; the filter must be valid. */
+bool tmb_topic_matches(tmb_bytes filter, tmb_bytes topic);
+
+/* tmb_topic_filter_is_valid, tmb_topic_is_valid: after MQTT 5, section 4.7 (UTF-8, no NUL, wildcards only
+ * where allowed, 1 to TMB_TOPIC_BYTES_MAX bytes). */
+bool tmb_topic_filter_is_valid(tmb_bytes filter);
+bool tmb_topic_is_valid(tmb_bytes topic);
+
+const char *tmb_durability_str(tmb_durability durability);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+/* syncd/hub/intake.h - the parent's end of the sync session with one child: a machine like session.h.
+ *
+ *   IDLE --HELLO: LOAD_MARKS--> GREETING --MARKS: WELCOME--> OPEN --(HELLO with a new session)--> GREETING
+ *   any --RESET (the shell lost its broker, or the child's certificate is gone)--> IDLE
+ *
+ * A BATCH that follows the last one received is queued; PERSIST{ticket} asks the shell to commit it and its
+ * mark together and durably, one at a time a stream, in order; only STORED{ticket} moves the mark and sends
+ * the ACK. So an ACK is never ahead of the disk, and commits of a stream leave no hole. A BATCH that does
+ * not follow is answered by ACK(resend); one that is wholly known by an ACK of the mark. A stale session
+ * gets BYE(unknown).
+ *
+ * Threads: none. Cost: O(streams) a step, no allocation; batches stay with the shell, named by ticket.
+ */
+#ifndef TMB_SYNCD_HUB_INTAKE_H
+#define TMB_SYNCD_HUB_INTAKE_H
+
+#include "base/err.h"
+#include "base/limits.h"
+#include "base/time.h"
+#include "proto/frame.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define TMB_INTAKE_ACTIONS_MAX 16
+#define TMB_INTAKE_QUEUE_MAX   TMB_INFLIGHT_BATCHES_MAX
+
+typedef enum tmb_intake_state {
+    TMB_INTAKE_IDLE = 0,
+    TMB_INTAKE_GREETING,
+    TMB_INTAKE_OPEN
+} tmb_intake_state;
+
+typedef enum tmb_intake_event_type {
+    TMB_INTAKE_FRAME,        /* decoded frame; for a BATCH, ticket names the shell's copy */
+    TMB_INTAKE_FRAME_BAD,
+    TMB_INTAKE_MARKS,        /* answer to LOAD_MARKS: u.marks, one for each stream of the HELLO */
+    TMB_INTAKE_STORED,       /* the batch and its mark are durable */
+    TMB_INTAKE_STORE_FAILED, /* they are not; `is_malformed`: they never will be */
+    TMB_INTAKE_RESET
+} tmb_intake_event_type;
+
+typedef struct tmb_intake_event {
+    tmb_intake_event_type type;
+    tmb_mono now;
+    uint64_t ticket; /* FRAME of a BATCH: a number the shell chose, not 0; STORED, STORE_FAILED */
+    bool is_malformed;
+    union {
+        const tmb_frame *frame; /* borrowed for the step */
+        struct {
+            uint64_t session;
+            const uint64_t *seqs; /* marks, in the order of LOAD_MARKS' streams */
+        } marks;
+    } u;
+} tmb_intake_event;
+
+typedef enum tmb_intake_action_type {
+    TMB_INTAKE_LOAD_MARKS, /* look up the marks of the streams in lanes[0..lanes_count) */
+    TMB_INTAKE_SEND,       /* frame, to this child */
+    TMB_INTAKE_PERSIST,    /* commit batch `ticket` and its mark; answer STORED or STORE_FAILED */
+    TMB_INTAKE_DROP,       /* free batch `ticket`: refused, known already, or of a dead session */
+    TMB_INTAKE_REPORT
+} tmb_intake_action_type;
+
+typedef enum tmb_intake_report {
+    TMB_INTAKE_REPORT_OPEN,      /* child is here; number = session */
+    TMB_INTAKE_REPORT_GAP,       /* number records of stream are missing for gap_reason */
+    TMB_INTAKE_REPORT_KNOWN,     /* a batch that was here already; number = records */
+    TMB_INTAKE_REPORT_RESEND,    /* asked the child to go back */
+    TMB_INTAKE_REPORT_REFUSED,   /* HELLO refused; number = tmb_bye_reason */
+    TMB_INTAKE_REPORT_MALFORMED  /* a frame or batch that breaks the protocol */
+} tmb_intake_report;
+
+typedef struct tmb_intake_action {
+    tmb_intake_action_type type;
+    uint64_t ticket;
+    uint64_t session;
+    unsigned lane;          /* PERSIST, GAP, KNOWN, RESEND */
+    const tmb_frame *frame; /* SEND: lives until the next step */
+    tmb_intake_report report;
+    tmb_gap_reason gap_reason;
+    uint64_t number;
+} tmb_intake_action;
+
+typedef struct tmb_intake_actions {
+    unsigned n;
+    tmb_intake_action v[TMB_INTAKE_ACTIONS_MAX];
+} tmb_intake_actions;
+
+typedef struct tmb_intake_batch {
+    uint64_t ticket, first_seq, last_seq, gap_first;
+    tmb_gap_reason gap_reason;
+} tmb_intake_batch;
+
+typedef struct tmb_intake_lane {
+    char stream[TMB_STREAM_NAME_BYTES_MAX + 1];
+    tmb_incarnation incarnation;
+    uint64_t first_seq, last_seq; /* of the child's log, from HELLO */
+    uint64_t mark;                /* durable here */
+    uint64_t received;            /* last number in the queue, else mark */
+    bool is_storing;              /* queue[0] is with the shell */
+    unsigned queued;
+    tmb_intake_batch queue[TMB_INTAKE_QUEUE_MAX];
+} tmb_intake_lane;
+
+/* Caller's memory; fields are read by the shell and tests, written by intake.c alone. */
+typedef struct tmb_intake {
+    char child[TMB_NAME_BYTES_MAX + 1]; /* by its certificate */
+    const char *node;                   /* this node's name, borrowed */
+    tmb_intake_state state;
+    tmb_mono now;
+    uint64_t session;
+    unsigned lanes_count;
+    tmb_intake_lane lanes[TMB_STREAMS_MAX];
+    tmb_frame out[TMB_INTAKE_ACTIONS_MAX];
+    unsigned out_count;
+} tmb_intake;
+
+/* child: its name as the certificate says; node: this node's, borrowed for the intake's life. */
+void tmb_intake_init(tmb_intake *intake, tmb_bytes child, const char *node);
+
+/* tmb_intake_step takes one event and gives the orders that follow.
+ * Errors: TMB_EINVAL (an event that breaks the contract above): nothing changed. */
+TMB_MUST_USE tmb_err tmb_intake_step(tmb_intake *intake, const tmb_intake_event *event,
+                                     tmb_intake_actions *ret_actions);
+
+void tmb_intake_check(const tmb_intake *intake);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+/* syncd/link/link.h - one MQTT 5 connection over mutual TLS 1.3, driven by a libuv loop.
+ *
+ * Used twice: by a child to its parent's broker (frames), by a parent to its own broker (frames and
+ * commits). libmosquitto with its external loop; a clean session each time: what must not be lost is
+ * repeated by the sync session, not by MQTT. Callbacks come from inside the loop, never from inside a call
+ * of this header. After `down` the link is dead: close it and open another.
+ *
+ * Threads: the loop's. Cost: no thread of its own; name resolution blocks the loop for at most the
+ * resolver's time-out (see docs/operations.md: use an address, or a local resolver).
+ */
+#ifndef TMB_SYNCD_LINK_LINK_H
+#define TMB_SYNCD_LINK_LINK_H
+
+#include <uv.h>
+
+#include "base/bytes.h"
+#include "base/err.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct tmb_link tmb_link;
+
+typedef struct tmb_link_options {
+    uv_loop_t *loop;
+    const char *host;
+    unsigned port;
+    const char *client_id;
+    const char *ca_file, *cert_file, *key_file;
+    unsigned keepalive_s;
+    const char *const *subscribe; /* topic filters, QoS 0, subscribed before `up` is called */
+    unsigned subscribe_count;
+    uint64_t connect_timeout_ms;
+    void *arg;
+    void (*up)(void *arg);                                       /* connected and subscribed */
+    void (*down)(void *arg, const char *why);                    /* once; why is a sentence */
+    void (*message)(void *arg, const char *topic, tmb_bytes payload);
+    void (*published)(void *arg, int id, unsigned reason_code);  /* PUBACK of a QoS 1 publish */
+} tmb_link_options;
+
+/* tmb_link_open begins to connect; options and its strings are copied. gives ret_link.
+ * Errors: TMB_ENOMEM, TMB_ECONFIG (certificate files cannot be read: text says which). */
+TMB_MUST_USE tmb_err tmb_link_open(const tmb_link_options *options, tmb_link **ret_link, char *text,
+                                   size_t text_cap);
+
+/* tmb_link_close hangs up (DISCONNECT if connected), calls nothing any more, and frees when the loop has let
+ * go of it. NULL is fine. */
+void tmb_link_close(tmb_link *link);
+
+/* tmb_link_send publishes payload (copied) at QoS 0; tmb_link_publish at QoS 1, and `published` will be
+ * called with *ret_id. Errors: TMB_ECLOSED (not up: the caller hears `down`), TMB_ENOMEM, TMB_ELIMIT. */
+TMB_MUST_USE tmb_err tmb_link_send(tmb_link *link, const char *topic, tmb_bytes payload);
+TMB_MUST_USE tmb_err tmb_link_publish(tmb_link *link, const char *topic, tmb_bytes payload,
+                                      int *ret_id);
+
+/* Bytes handed to the network as payload, both ways, since open. */
+void tmb_link_bytes(const tmb_link *link, uint64_t *ret_out, uint64_t *ret_in);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+/* syncd/session/session.h - the child's end of the sync session: a machine of events and actions.
+ *
+ *                       START
+ *                         |
+ *   IDLE ------------> DIALING --LINK_UP--> GREETING --WELCOME--> STREAMING
+ *                       ^   |LINK_DOWN         |  ^  timeout once     |  | no ACK in time, BYE(unknown)
+ *                       |   v                  |  +-------------------+--+   (HELLO again on the same link)
+ *                      BACKOFF <---------------+----------------------'
+ *                         LINK_DOWN, second timeout, malformed frame, BYE(closing, ...)
+ *   any --CLOSE--> CLOSED        GREETING --WELCOME says the parent is ahead, BYE(identity, ...)--> FENCED
+ *
+ * FENCED is left only by CLOSE or by a restart: the node's journal is not what the parent knows (a restored
+ * backup), or its certificate and its name differ; going on could lose data, so it says so and waits for
+ * people. BATCHes of one stream go out in order, TMB_INFLIGHT_BATCHES_MAX of all streams at a time; the
+ * parent's cumulative ACK moves the mark; ACK(resend) goes back to it. Nothing is sent before the shell
+ * has made it durable here (LOAD promises that).
+ *
+ * step() reads no clock, random, file or global. It validates first and changes second: an error leaves
+ * the state as it was and actions empty. What the peer does wrong is not an error but a transition.
+ * Late answers (LOADED of an old ticket, LINK_* of an old epoch) are ignored here, so the shell never
+ * cancels anything.
+ *
+ * Threads: none; one caller. Cost: O(streams) a step, no allocation.
+ */
+#ifndef TMB_SYNCD_SESSION_SESSION_H
+#define TMB_SYNCD_SESSION_SESSION_H
+
+#include "base/err.h"
+#include "base/limits.h"
+#include "base/rng.h"
+#include "base/time.h"
+#include "proto/frame.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define TMB_SESSION_ACTIONS_MAX 16
+
+typedef enum tmb_session_state {
+    TMB_SESSION_IDLE = 0,
+    TMB_SESSION_DIALING,
+    TMB_SESSION_GREETING,
+    TMB_SESSION_STREAMING,
+    TMB_SESSION_BACKOFF,
+    TMB_SESSION_FENCED,
+    TMB_SESSION_CLOSED
+} tmb_session_state;
+
+typedef struct tmb_session_options {
+    const char *node;                    /* borrowed for the session's life */
+    const char *streams[TMB_STREAMS_MAX]; /* borrowed likewise */
+    unsigned streams_count;
+    uint64_t seed; /* of jitter and session numbers: node and boot counter mixed, never time */
+    tmb_dur dial_timeout, hello_timeout, ack_timeout;
+    tmb_dur backoff_base, backoff_cap;
+    uint32_t batch_bytes;
+} tmb_session_options;
+
+typedef enum tmb_session_event_type {
+    TMB_SESSION_START,
+    TMB_SESSION_LINK_UP,
+    TMB_SESSION_LINK_DOWN,   /* also: a dial that failed */
+    TMB_SESSION_FRAME,       /* a decoded frame */
+    TMB_SESSION_FRAME_BAD,   /* bytes that are no frame */
+    TMB_SESSION_TAIL,        /* what a stream's log holds now */
+    TMB_SESSION_LOADED,      /* the batch asked for by LOAD: durable here, packed, ready to send */
+    TMB_SESSION_LOAD_FAILED, /* the log could not be read; asked again after backoff_base */
+    TMB_SESSION_TIMEOUT,     /* early or stale ones are harmless */
+    TMB_SESSION_CLOSE
+} tmb_session_event_type;
+
+typedef struct tmb_session_event {
+    tmb_session_event_type type;
+    tmb_mono now;   /* never goes back */
+    uint64_t epoch; /* LINK_*, FRAME*: which dial */
+    union {
+        const tmb_frame *frame; /* borrowed for the step */
+        struct {
+            unsigned stream; /* index into options.streams */
+            tmb_incarnation incarnation;
+            uint64_t first_seq, last_seq; /* first = last + 1 when empty */
+        } tail;
+        struct {
+            uint64_t ticket;
+            uint64_t first_seq, last_seq; /* first > last: nothing to send, only a gap was found */
+            uint64_t gap_first;           /* as in tmb_frame_batch */
+            tmb_gap_reason gap_reason;
+        } loaded;
+        uint64_t ticket; /* LOAD_FAILED */
+    } u;
+} tmb_session_event;
+
+typedef enum tmb_session_action_type {
+    TMB_SESSION_DIAL,       /* connect; answer LINK_UP or LINK_DOWN with this epoch */
+    TMB_SESSION_HANGUP,     /* drop the link of this epoch; needs no answer */
+    TMB_SESSION_SEND,       /* encode and send frame */
+    TMB_SESSION_SEND_BATCH, /* send the batch loaded as ticket, under this session; then free it */
+    TMB_SESSION_DROP_BATCH, /* free the batch loaded as ticket: no longer wanted */
+    TMB_SESSION_LOAD,       /* read from the log, make durable, pack; answer LOADED or LOAD_FAILED */
+    TMB_SESSION_PERSIST,    /* the parent has everything of stream up to seq: keep that on disk */
+    TMB_SESSION_REPORT      /* something worth a log line or a counter */
+} tmb_session_action_type;
+
+typedef enum tmb_session_report {
+    TMB_SESSION_REPORT_STATE,     /* state changed; number = new state */
+    TMB_SESSION_REPORT_BYE,       /* parent said bye; number = reason */
+    TMB_SESSION_REPORT_MALFORMED, /* parent broke the protocol */
+    TMB_SESSION_REPORT_AHEAD,     /* parent knows more than this log holds: fenced; stream and number = its mark */
+    TMB_SESSION_REPORT_RESEND,    /* went back to the mark; number = mark */
+    TMB_SESSION_REPORT_TIMEOUT    /* HELLO or ACK did not come in time */
+} tmb_session_report;
+
+typedef struct tmb_session_action {
+    tmb_session_action_type type;
+    uint64_t epoch;   /* DIAL, HANGUP, SEND, SEND_BATCH */
+    uint64_t session; /* SEND_BATCH: number to put into the frame */
+    uint64_t ticket;  /* SEND_BATCH, DROP_BATCH, LOAD */
+    unsigned stream;  /* LOAD, PERSIST, some REPORTs */
+    uint64_t seq;     /* LOAD: first wanted; PERSIST: mark */
+    tmb_incarnation incarnation; /* LOAD, PERSIST */
+    uint32_t bytes_max;          /* LOAD: raw bytes, unless one record is larger */
+    const tmb_frame *frame;      /* SEND: lives until the next step */
+    tmb_session_report report;
+    uint64_t number;
+} tmb_session_action;
+
+typedef struct tmb_session_actions {
+    unsigned n;
+    tmb_session_action v[TMB_SESSION_ACTIONS_MAX];
+} tmb_session_actions;
+
+typedef struct tmb_session_lane {
+    bool is_known; /* a TAIL told what the log holds */
+    tmb_incarnation incarnation;
+    uint64_t first_seq, last_seq; /* of the log */
+    uint64_t acked;               /* the parent's mark */
+    uint64_t next_seq;            /* first number not yet loaded */
+    uint64_t sent;                /* last number sent; > acked: an ACK is due */
+    uint64_t load_ticket;         /* 0: none under way */
+    tmb_mono not_before;          /* the parent asked to wait, or a load failed */
+    unsigned inflight;            /* batches sent and not acked */
+    uint64_t inflight_last[TMB_INFLIGHT_BATCHES_MAX];
+} tmb_session_lane;
+
+/* Caller's memory; fields are read by tests and status, written by session.c alone. */
+typedef struct tmb_session {
+    tmb_session_options options;
+    tmb_session_state state;
+    tmb_mono now, deadline, ack_deadline;
+    uint64_t epoch, session, next_ticket;
+    tmb_rng rng;
+    unsigned attempt;     /* dials since the last WELCOME */
+    bool has_greeted_twice;
+    unsigned turn;        /* lane that loads next */
+    tmb_session_lane lanes[TMB_STREAMS_MAX];
+    tmb_frame out;
+} tmb_session;
+
+void tmb_session_init(tmb_session *s, const tmb_session_options *options, tmb_mono now);
+
+/* tmb_session_step takes one event and gives the orders that follow from it.
+ * Errors: TMB_EINVAL (an event that breaks the contract above: time going back, unknown stream): nothing
+ * changed. */
+TMB_MUST_USE tmb_err tmb_session_step(tmb_session *s, const tmb_session_event *event,
+                                      tmb_session_actions *ret_actions);
+
+/* tmb_session_deadline: when to send TIMEOUT; now or earlier means at once: more to do than one step's
+ * actions could hold. */
+tmb_mono tmb_session_deadline(const tmb_session *s);
+
+const char *tmb_session_state_str(tmb_session_state state);
+
+/* tmb_session_check asserts what must hold after every step; called by step itself. */
+void tmb_session_check(const tmb_session *s);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
