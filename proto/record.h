@@ -7,10 +7,14 @@
  *   4   u32  body bytes
  *   8   u32  CRC-32C of bytes 4..8 and the body
  *   12  body: u64 seq, u64 hlc, u8 flags, u8 zero, u16 topic bytes, u16 publisher bytes, u32 props bytes
+ *       flags: bits 0-1 QoS, 2 retain, 3 will, 4 numbered, 5 origin, 6 via, 7 zero
  *       [numbered: u64 number, u8 run bytes, run]
  *       [origin:   u8 node bytes, node, 16 incarnation, u8 stream bytes, stream, u64 seq, u64 hlc]
  *       [via:      the same]
  *       topic, publisher, props, payload (the rest)
+ *
+ * Both ends keep the same rules: QoS 0 to 2; topic not empty and UTF-8; names of origin and via valid
+ * (tmb_name_is_valid); via only with origin; number not 0; every length within base/limits.h.
  *
  * Threads: none, values. Cost: one pass for the checksum, no allocation, no copy on decode.
  */
@@ -68,7 +72,8 @@ typedef struct tmb_record {
 size_t tmb_record_size(const tmb_record *record);
 
 /* tmb_record_encode writes record to out (cap bytes) and its size to ret_len.
- * Errors: TMB_ELIMIT (a field above its limit of base/limits.h, or cap too small; nothing of use in out). */
+ * Errors: TMB_ELIMIT (a field above its limit of base/limits.h, or cap too small; nothing of use in out),
+ *         TMB_EINVAL (another rule above is broken). */
 TMB_MUST_USE tmb_err tmb_record_encode(const tmb_record *record, uint8_t *out, size_t cap,
                                        size_t *ret_len);
 
