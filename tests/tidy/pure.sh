@@ -12,7 +12,9 @@ allowed='^(tmb_.*|tombolo__.*|protobuf_c_.*|ZSTD_.*|XXH[0-9A-Z]*_.*'
 allowed+='|mem(cpy|move|set|cmp|chr|rchr)|str(n?len|n?cmp|r?chr|p?brk|spn|cspn|str|n?cpy|n?cat|to[dfl]+|toul|toull)'
 allowed+='|__isoc[0-9]+_strto[a-z]+|bsearch|abs|labs|llabs|__assert_fail|abort|__stack_chk_fail|_GLOBAL_OFFSET_TABLE_'
 allowed+='|floor|ceil|fmod|log|log2|exp|exp2|pow|sqrt|l?l?round'
-allowed+='|__(a|t|ub|m)san_.*|__sanitizer_.*|__sancov_.*|__start___sancov_.*|__stop___sancov_.*|__gcov_.*|__llvm_.*|__aarch64_.*)$'
+# What compilers put in by themselves: the sanitizers, coverage, and the word that says which
+# instructions this processor has.
+allowed+='|__cpu_model|__cpu_indicator_init|__(a|t|ub|m)san_.*|__sanitizer_.*|__sancov_.*|__start___sancov_.*|__stop___sancov_.*|__gcov_.*|__llvm_.*|__aarch64_.*)$'
 
 status=0
 for library in "$@"; do
