@@ -46,6 +46,9 @@ int tmb_policy_stream_for_child(const tmb_policy *policy, tmb_bytes name);
 /* tmb_topic_matches says whether topic matches the MQTT filter; the filter must be valid. */
 bool tmb_topic_matches(tmb_bytes filter, tmb_bytes topic);
 
+/* tmb_topic_filter_covers says whether outer matches every topic that inner matches; both must be valid. */
+bool tmb_topic_filter_covers(tmb_bytes outer, tmb_bytes inner);
+
 /* tmb_topic_filter_is_valid, tmb_topic_is_valid: after MQTT 5, section 4.7 (UTF-8, no NUL, wildcards only
  * where allowed, 1 to TMB_TOPIC_BYTES_MAX bytes). */
 bool tmb_topic_filter_is_valid(tmb_bytes filter);
