@@ -5,6 +5,7 @@
 #   tmb_library(journal SOURCES writer.c reader.c DEPS proto base)        static tmb_journal, tombolo::journal
 #   tmb_library(base PURE SOURCES hlc.c)                                   and the test tidy.pure.base
 #   tmb_program(tombolo-journal SOURCES main.c DEPS journal)               an installed command
+#   tmb_fuzz(frame SOURCES frame_fuzz.c DEPS proto)                        a libFuzzer target and fuzz.frame
 #   tmb_test(unit.journal.writer SOURCES test_writer.c DEPS journal)       a cmocka test, run by ctest
 #
 # DEPS without "::" are folders of this tree; others are imported targets (PkgConfig::zstd).
@@ -64,4 +65,23 @@ function(tmb_test name)
     set(arg_TIMEOUT 120)
   endif()
   set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT ${arg_TIMEOUT})
+endfunction()
+
+# A fuzz target: LLVMFuzzerTestOneInput in SOURCES, seeds in corpus/<name>. The test fuzz.<name> runs every
+# file of the corpus through it: by libFuzzer under TMB_FUZZ, else by replay_main.c, with any compiler.
+function(tmb_fuzz name)
+  cmake_parse_arguments(arg "" "" "SOURCES;DEPS" ${ARGN})
+  set(target fuzz_${name})
+  set(corpus ${CMAKE_CURRENT_SOURCE_DIR}/corpus/${name})
+  if(TMB_FUZZ)
+    add_executable(${target} ${arg_SOURCES})
+    target_link_options(${target} PRIVATE -fsanitize=fuzzer)
+    add_test(NAME fuzz.${name} COMMAND ${target} -runs=0 ${corpus})
+  else()
+    add_executable(${target} ${arg_SOURCES} replay_main.c)
+    add_test(NAME fuzz.${name} COMMAND ${target} ${corpus})
+  endif()
+  tmb_flags(${target})
+  tmb_link(${target} ${arg_DEPS})
+  set_tests_properties(fuzz.${name} PROPERTIES LABELS fuzz TIMEOUT 300)
 endfunction()
