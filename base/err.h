@@ -32,7 +32,7 @@ extern "C" {
 /* clang-format on */
 
 typedef enum tmb_err {
-#define TMB_ERR_ENUM(name, number, text) TMB_##name = number,
+#define TMB_ERR_ENUM(name, number, text) TMB_##name = (number),
     TMB_ERR_LIST(TMB_ERR_ENUM)
 #undef TMB_ERR_ENUM
 } tmb_err;
