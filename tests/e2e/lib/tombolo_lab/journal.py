@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A node's log, read by the tombolo-journal command: a JSON object a line."""
+
+import base64
+import json
+import subprocess
+
+from .judge import Judge
+
+
+def run(node, built, *args: str) -> subprocess.CompletedProcess:
+    return subprocess.run([built.journal, *args, str(node.journal_root)], capture_output=True, text=True,
+                          timeout=120)
+
+
+def dump(node, built, stream: str = "default") -> list:
+    """All records of one stream, oldest first, as the command prints them."""
+    done = subprocess.run([built.journal, "dump", "-o", "json", str(node.journal_root), stream],
+                          capture_output=True, text=True, timeout=120)
+    if done.returncode != 0:
+        raise RuntimeError(f"tombolo-journal dump failed ({done.returncode}): {done.stderr.strip()}")
+    return [json.loads(line) for line in done.stdout.splitlines() if line.strip()]
+
+
+def payload_of(record: dict) -> bytes:
+    if "payload_base64" in record:
+        return base64.b64decode(record["payload_base64"])
+    return record.get("payload", "").encode()
+
+
+def judge_log(records: list, accounts: dict) -> dict:
+    """Judges the numbered payloads of a log; gives publisher -> Judge. Others are left out."""
+    judges = {name: Judge(account.is_numbered) for name, account in accounts.items()}
+    for record in records:
+        try:
+            said = json.loads(payload_of(record))
+            judge = judges.get(said["p"])
+        except (ValueError, KeyError, TypeError):
+            continue
+        if judge:
+            judge.arrived(said["n"])
+    return judges

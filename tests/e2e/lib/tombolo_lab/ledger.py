@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ledger: publishers write in what they sent and what was acked, subscribers what arrived.
+
+A message is known by (publisher, number), both of which are in its payload; nothing here asks a broker, the
+plugin or tombolo-syncd for a figure. Threads: any; one lock.
+"""
+
+import threading
+import time
+from dataclasses import dataclass, field
+
+from .judge import Judge, Verdict, total
+
+
+@dataclass
+class Account:
+    """One publisher."""
+    name: str
+    site: str
+    is_numbered: bool
+    judge: Judge
+    sent_at: list = field(default_factory=list)      # [number - 1] -> time
+    acked: dict = field(default_factory=dict)        # number -> time
+    in_doubt: dict = field(default_factory=dict)     # number -> how often
+    refused: list = field(default_factory=list)      # numbers the broker said no to
+    waiting: dict = field(default_factory=dict)      # acked, not arrived: number -> time sent; oldest first
+    arrivals: int = 0
+    first_arrivals: int = 0
+    longest_wait_s: float = 0.0
+    last_arrival: float = 0.0
+
+    def verdict(self) -> Verdict:
+        return self.judge.verdict(len(self.sent_at), self.acked, self.in_doubt)
+
+
+class Ledger:
+    def __init__(self):
+        self._lock = threading.Lock()
+        self.accounts = {}
+        self.epoch = 0
+        self.strangers = 0  # arrivals of publishers that the ledger does not know
+
+    def open(self, name: str, site: str, is_numbered: bool = False) -> Account:
+        with self._lock:
+            assert name not in self.accounts, name
+            account = Account(name, site, is_numbered, Judge(is_numbered))
+            self.accounts[name] = account
+            return account
+
+    # What a publisher tells.
+
+    def sent(self, account: Account) -> int:
+        with self._lock:
+            account.sent_at.append(time.monotonic())
+            return len(account.sent_at)
+
+    def acked(self, account: Account, number: int) -> None:
+        with self._lock:
+            account.acked[number] = time.monotonic()
+            if number not in account.judge.last_epoch:
+                account.waiting[number] = account.sent_at[number - 1]
+
+    def refused(self, account: Account, number: int) -> None:
+        with self._lock:
+            account.refused.append(number)
+
+    def doubted(self, account: Account, numbers) -> None:
+        with self._lock:
+            for number in numbers:
+                account.in_doubt[number] = account.in_doubt.get(number, 0) + 1
+
+    # What a subscriber tells.
+
+    def arrived(self, name: str, number: int) -> None:
+        now = time.monotonic()
+        with self._lock:
+            account = self.accounts.get(name)
+            if account is None:
+                self.strangers += 1
+                return
+            account.arrivals += 1
+            if account.judge.arrived(number, self.epoch) and 1 <= number <= len(account.sent_at):
+                account.first_arrivals += 1
+                account.last_arrival = now
+                account.longest_wait_s = max(account.longest_wait_s, now - account.sent_at[number - 1])
+                account.waiting.pop(number, None)
+
+    def subscriber_broker_killed(self) -> None:
+        """From now on each message may come once more to the subscriber."""
+        with self._lock:
+            self.epoch += 1
+
+    # What everybody may ask.
+
+    def waiting(self, site: str = "") -> tuple:
+        """(how many are acked and have not arrived, how many seconds ago the oldest of them was sent)"""
+        now = time.monotonic()
+        count, oldest_s = 0, 0.0
+        with self._lock:
+            for account in self._of(site):
+                if account.waiting:
+                    count += len(account.waiting)
+                    oldest_s = max(oldest_s, now - next(iter(account.waiting.values())))
+        return count, oldest_s
+
+    def counts(self, site: str = "") -> tuple:
+        """(published, acked, delivered)"""
+        with self._lock:
+            accounts = self._of(site)
+            return (sum(len(account.sent_at) for account in accounts),
+                    sum(len(account.acked) for account in accounts),
+                    sum(account.first_arrivals for account in accounts))
+
+    def has_waiting_since(self, when: float, site: str = "") -> bool:
+        """Whether something that was sent before `when` and acked has not arrived."""
+        with self._lock:
+            return any(next(iter(account.waiting.values()), when) < when for account in self._of(site))
+
+    def longest_wait_s(self, site: str = "") -> float:
+        with self._lock:
+            return max((account.longest_wait_s for account in self._of(site)), default=0.0)
+
+    def verdict(self, site: str = "") -> Verdict:
+        with self._lock:
+            return total(account.verdict() for account in self._of(site))
+
+    def evidence(self) -> str:
+        """What is wrong, publisher by publisher; empty when nothing is."""
+        lines = []
+        with self._lock:
+            for account in self.accounts.values():
+                text = account.judge.evidence(len(account.sent_at), account.acked, account.in_doubt)
+                if text:
+                    lines.append(f"{account.name}: {text}")
+                if account.refused:
+                    lines.append(f"{account.name}: refused {account.refused[:10]}")
+        if self.strangers:
+            lines.append(f"{self.strangers} messages of unknown publishers")
+        return "\n".join(lines)
+
+    def _of(self, site: str) -> list:
+        return [account for account in self.accounts.values() if not site or account.site == site]

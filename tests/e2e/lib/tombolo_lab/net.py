@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ports and waiting.
+
+Ports are taken from below the range that the kernel gives to outgoing connections. A port of that range
+could be handed to some client while a killed broker is away, and a client that calls a closed port of that
+range again and again will one day be connected to itself.
+"""
+
+import random
+import socket
+import time
+
+_taken = set()
+_draw = random.SystemRandom()
+
+
+def free_port() -> int:
+    """A port on 127.0.0.1 that nobody listens on, never the same twice in one process."""
+    for _ in range(1000):
+        port = _draw.randrange(12000, 32000)
+        if port in _taken:
+            continue
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        _taken.add(port)
+        return port
+    raise RuntimeError("no free port between 12000 and 32000 on 127.0.0.1")
+
+
+def wait_until(condition, timeout_s: float, what: str, step_s: float = 0.02):
+    """Waits until condition() is true and gives its value; TimeoutError says what was waited for."""
+    end = time.monotonic() + timeout_s
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise TimeoutError(f"waited {timeout_s:g} s for {what() if callable(what) else what}")
+        time.sleep(step_s)

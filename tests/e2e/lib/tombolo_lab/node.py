@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A node: a broker with the plugin, a tombolo-syncd, and the one YAML file that both read."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from .broker import Broker
+from .process import Daemon
+
+
+@dataclass
+class Programs:
+    plugin: Path
+    syncd: Path
+    journal: Path
+
+
+def programs(build: str = "") -> Programs:
+    """Where the built programs are: in TMB_BUILD, a build folder of CMake's."""
+    build = Path(build or os.environ.get("TMB_BUILD", ""))
+    found = Programs(build / "broker-plugin/tombolo-mosquitto.so", build / "syncd/daemon/tombolo-syncd",
+                     build / "clients/cli/tombolo-journal")
+    for path in (found.plugin, found.syncd, found.journal):
+        if not path.exists():
+            raise FileNotFoundError(f"{path} is not there: build first, and set TMB_BUILD to the build folder")
+    return found
+
+
+@dataclass
+class Settings:
+    """What a lab may want of a node that is not as shipped."""
+    durability: str = "strict"
+    checkpoint_interval: str = "60s"
+    checkpoint_records: int = 50000
+    backoff_base: str = "200ms"
+    backoff_cap: str = "2s"
+    ack_timeout: str = "5s"
+    keepalive: str = "10s"
+    batch_bytes: str = "256KiB"
+    children_topic: str = "{site}/{topic}"
+    broker: dict = None  # lines of mosquitto.conf
+
+
+class Node:
+    """parent: a Node or None; parent_port: where it is reached (a link's port)."""
+
+    def __init__(self, name: str, folder: Path, authority, built: Programs, *, parent=None,
+                 parent_port: int = 0, has_children: bool = False, settings: Settings = None):
+        self.name, self.folder = name, Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.data = self.folder / "data"
+        self.config_file = self.folder / "node.yaml"
+        self.settings = settings or Settings()
+        self.certificate = authority.issue(name)
+        self._domain, self._has_children = authority.domain, has_children
+        self._parent_port = parent_port or (parent.broker.tls_port if parent else 0)
+        self.broker = Broker(name, self.folder, self.certificate if has_children else None, built.plugin,
+                             self.config_file, self.settings.broker)
+        self.config_file.write_text(self._yaml(), encoding="utf-8")
+        self.syncd = Daemon(f"{name} syncd", [built.syncd, "--config", self.config_file],
+                            self.folder / "syncd.log")
+
+    def _yaml(self) -> str:
+        s = self.settings
+        text = f"""\
+# Written by the lab; the commented samples are in config/samples.
+node: {self.name}
+domain: {self._domain}
+data_dir: {self.data}
+streams:
+  - name: default
+    topics: ["#"]
+    durability: {s.durability}
+checkpoint:
+  interval: {s.checkpoint_interval}
+  records: {s.checkpoint_records}
+"""
+        if self._parent_port:
+            text += f"""\
+parent:
+  host: 127.0.0.1
+  port: {self._parent_port}
+  backoff:
+    base: {s.backoff_base}
+    cap: {s.backoff_cap}
+  ack_timeout: {s.ack_timeout}
+  keepalive: {s.keepalive}
+  batch_bytes: {s.batch_bytes}
+"""
+        if self._has_children:
+            text += f"""\
+broker:
+  host: 127.0.0.1
+  port: {self.broker.tls_port}
+children:
+  accept: true
+  topic: "{s.children_topic}"
+"""
+        if self._parent_port or self._has_children:
+            text += f"""\
+tls:
+  ca_file: {self.certificate.ca_file}
+  cert_file: {self.certificate.cert_file}
+  key_file: {self.certificate.key_file}
+"""
+        return text
+
+    @property
+    def journal_root(self) -> Path:
+        return self.data / "journal"
+
+    def start(self) -> None:
+        self.broker.start()
+        self.syncd.start()
+
+    def stop(self) -> None:
+        self.syncd.stop()
+        self.broker.stop()
+
+    def logs(self, lines: int = 20) -> str:
+        return self.broker.daemon.tail(lines) + "\n" + self.syncd.tail(lines)
