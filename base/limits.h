@@ -6,12 +6,16 @@
 #ifndef TMB_BASE_LIMITS_H
 #define TMB_BASE_LIMITS_H
 
+#include <stdint.h>
+
 /* A node or domain name: [a-z0-9][a-z0-9._-]*. Longer: refused by the configuration and by HELLO. */
 #define TMB_NAME_BYTES_MAX 63
 /* A stream name, same alphabet. Longer: refused by the configuration. */
 #define TMB_STREAM_NAME_BYTES_MAX 31
 /* Streams of one node. More: refused by the configuration. */
 #define TMB_STREAMS_MAX 32
+/* A sequence number, 2^63 - 1, so that adding one never wraps. A frame that names a larger one is malformed. */
+#define TMB_SEQ_MAX UINT64_C(0x7fffffffffffffff)
 /* Topic filters of one stream. More: refused by the configuration. */
 #define TMB_STREAM_TOPICS_MAX 64
 /* Topic of one record (MQTT's own limit is 65,535). */
@@ -32,6 +36,8 @@
 #define TMB_BATCH_BYTES_MAX (TMB_RECORD_BYTES_MAX + TMB_BATCH_BYTES_DEFAULT)
 /* One frame on the link. Larger: malformed. */
 #define TMB_FRAME_BYTES_MAX (TMB_BATCH_BYTES_MAX + 4096)
+/* Text of a BYE. Longer: malformed. */
+#define TMB_BYE_TEXT_BYTES_MAX 255
 /* Batches sent and not yet acknowledged, all streams of a session together. At the limit nothing more
  * is loaded. */
 #define TMB_INFLIGHT_BATCHES_MAX 8

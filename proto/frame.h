@@ -2,9 +2,18 @@
 /* proto/frame.h - the five frames of the sync session, as structs and as bytes.
  *
  * On the wire a frame is one protobuf message `Frame` (proto/tombolo.proto) in which exactly one field is
- * set; what each means, and in which order they come: docs/protocol.md. Decoding validates: names by
- * alphabet and length, incarnations by length, sequence ranges, known codec, no second frame.
- * Threads: none. Cost: one pass; decoding takes memory from the caller's arena alone.
+ * set, once; what each means, and in which order they come: docs/protocol.md. Both ends keep these rules:
+ *
+ *   all      names valid and not too long; incarnations 16 bytes; sequence numbers up to TMB_SEQ_MAX
+ *   HELLO    1 <= version_min <= version_max; each stream once, 1 <= first_seq <= last_seq + 1
+ *   WELCOME  version at least 1; each stream once
+ *   BATCH    1 <= first_seq <= last_seq; at most TMB_BATCH_RECORDS_MAX records; gap_first below first_seq
+ *            and a reason, or neither; a known codec; raw_bytes that so many records can have, and as many
+ *            bytes of data when plain
+ *   BYE      a known reason; text in UTF-8
+ *
+ * Fields that this version does not know are passed over.
+ * Threads: none. Cost: one pass and one copy; decoding takes memory from the caller's arena alone.
  */
 #ifndef TMB_PROTO_FRAME_H
 #define TMB_PROTO_FRAME_H
@@ -46,7 +55,7 @@ typedef enum tmb_bye_reason {
     TMB_BYE_IDENTITY = 4,  /* the name in HELLO is not the one in the certificate */
     TMB_BYE_VERSION = 5,   /* no protocol version in common */
     TMB_BYE_LIMIT = 6,     /* too many children or streams */
-    TMB_BYE_AHEAD = 7      /* the parent has more of this incarnation than the child: a restored backup */
+    TMB_BYE_AHEAD = 7      /* the parent has more of a stream than the child: a restored backup */
 } tmb_bye_reason;
 
 typedef struct tmb_stream_state {
@@ -120,12 +129,14 @@ typedef struct tmb_frame {
 size_t tmb_frame_size_max(const tmb_frame *frame);
 
 /* tmb_frame_encode writes frame to out and its size to ret_len.
- * Errors: TMB_ELIMIT (cap below the encoded size). */
+ * Errors: TMB_ELIMIT (cap below the encoded size, or above a limit of base/limits.h), TMB_EINVAL (breaks
+ * another rule above). */
 TMB_MUST_USE tmb_err tmb_frame_encode(const tmb_frame *frame, uint8_t *out, size_t cap,
                                       size_t *ret_len);
 
 /* tmb_frame_decode reads one frame. arena: cap bytes that hold what ret_frame points to; a cap of
- * tmb_frame_arena_size(bytes.len) is always enough. ret_frame is untouched on error.
+ * tmb_frame_arena_size(bytes.len) is enough for every frame of this version, also with a few hundred
+ * fields of a later one; bytes that would need more are refused. ret_frame is untouched on error.
  * Errors: TMB_ECORRUPT (not a frame, or one that breaks a rule above), TMB_ELIMIT (above a limit of
  * base/limits.h, or arena too small). */
 TMB_MUST_USE tmb_err tmb_frame_decode(tmb_bytes bytes, void *arena, size_t cap,

@@ -26,19 +26,21 @@ enum tmb_prop_id {
 
 typedef struct tmb_prop {
     uint8_t id;
-    uint32_t number;  /* payload format, expiry in seconds */
-    tmb_bytes name;   /* user property only */
-    tmb_bytes value;  /* strings, binary data, user property */
+    uint32_t number; /* payload format, expiry in seconds */
+    tmb_bytes name;  /* user property only */
+    tmb_bytes value; /* strings, binary data, user property */
 } tmb_prop;
 
 /* tmb_props_next reads the next property. Slices borrow from the reader's bytes.
- * Errors: TMB_EAGAIN (no more), TMB_ECORRUPT (unknown id, short, or not UTF-8; the reader is bad). */
+ * Errors: TMB_EAGAIN (no more), TMB_ECORRUPT (unknown id, short, not UTF-8, or a payload format other than
+ * 0 and 1; the reader is bad). */
 TMB_MUST_USE tmb_err tmb_props_next(tmb_reader *reader, tmb_prop *ret_prop);
 
-/* tmb_props_put appends one property; the writer turns bad when it does not fit or a string is too long. */
+/* tmb_props_put appends one property; the writer turns bad when it does not fit or tmb_props_next would
+ * refuse it. */
 void tmb_props_put(tmb_writer *writer, const tmb_prop *prop);
 
-/* tmb_props_put_size gives the bytes tmb_props_put will write. */
+/* tmb_props_put_size gives the bytes tmb_props_put will write; 0 for an unknown id. */
 size_t tmb_props_put_size(const tmb_prop *prop);
 
 /* tmb_props_are_valid says whether every property of props can be read. */
@@ -49,7 +51,8 @@ bool tmb_props_are_valid(tmb_bytes props);
 TMB_MUST_USE tmb_err tmb_props_find_user(tmb_bytes props, const char *name, tmb_bytes *ret_value);
 
 /* The user property by which a publisher numbers its messages: "17" or "run-a:17". Numbers of one client
- * id, run and stream must rise; a run is a name for one unbroken count (1 to TMB_RUN_BYTES_MAX bytes). */
+ * id, run and stream must rise; a run is a name for one unbroken count (1 to TMB_RUN_BYTES_MAX bytes). The
+ * number is what follows the last colon, decimal digits alone. */
 #define TMB_PROP_SEQ_NAME "tombolo-seq"
 
 /* tmb_props_number reads a value of TMB_PROP_SEQ_NAME; run is empty when none is named.

@@ -77,7 +77,7 @@ static bool is_valid(const tmb_record *record)
     return record->qos <= QOS_MAX && record->topic.len > 0 && tmb_utf8_is_valid(record->topic) &&
            (!record->has_origin || origin_is_valid(&record->origin)) &&
            (!record->has_via || (record->has_origin && origin_is_valid(&record->via))) &&
-           (!record->is_numbered || record->number > 0);
+           (!record->is_numbered || (record->number > 0 && tmb_utf8_is_valid(record->run)));
 }
 
 static void put_origin(tmb_writer *w, const tmb_origin *origin)

@@ -14,7 +14,7 @@
  *       topic, publisher, props, payload (the rest)
  *
  * Both ends keep the same rules: QoS 0 to 2; topic not empty and UTF-8; names of origin and via valid
- * (tmb_name_is_valid); via only with origin; number not 0; every length within base/limits.h.
+ * (tmb_name_is_valid); via only with origin; number not 0, run in UTF-8; lengths within base/limits.h.
  *
  * Threads: none, values. Cost: one pass for the checksum, no allocation, no copy on decode.
  */
@@ -57,14 +57,15 @@ typedef struct tmb_record {
     bool is_will;
     bool is_numbered; /* the publisher numbers its messages: number and run count */
     bool has_origin;  /* came from a child: origin counts */
-    bool has_via;     /* came from a child's child or farther: via is the child, origin the birthplace */
+    bool
+        has_via; /* came from a child's child or farther: via is the child, origin the birthplace */
     uint64_t number;
     tmb_bytes run;
     tmb_origin origin;
     tmb_origin via;
     tmb_bytes topic;
     tmb_bytes publisher; /* MQTT client id */
-    tmb_bytes props;     /* MQTT 5 properties as on the wire (MQTT 5, 2.2.2.2), without the length */
+    tmb_bytes props; /* MQTT 5 properties as on the wire (MQTT 5, 2.2.2.2), without the length */
     tmb_bytes payload;
 } tmb_record;
 
