@@ -7,8 +7,12 @@
  * A BATCH that follows the last one received is queued; PERSIST{ticket} asks the shell to commit it and its
  * mark together and durably, one at a time a stream, in order; only STORED{ticket} moves the mark and sends
  * the ACK. So an ACK is never ahead of the disk, and commits of a stream leave no hole. A BATCH that does
- * not follow is answered by ACK(resend); one that is wholly known by an ACK of the mark. A stale session
- * gets BYE(unknown).
+ * not follow is answered by ACK(resend), once, until the child has gone back; one that is wholly known by an
+ * ACK of the mark. A batch of a session that is not open here gets BYE(unknown).
+ *
+ * A batch given by PERSIST is the shell's until it answers, and then to free; it outlives its session: if the
+ * next HELLO has the same stream and incarnation its STORED still moves the mark, else it is ignored. All
+ * others the shell frees on DROP.
  *
  * Threads: none. Cost: O(streams) a step, no allocation; batches stay with the shell, named by ticket.
  */
@@ -25,7 +29,8 @@ extern "C" {
 #endif
 
 #define TMB_INTAKE_ACTIONS_MAX 16
-#define TMB_INTAKE_QUEUE_MAX   TMB_INFLIGHT_BATCHES_MAX
+/* Batches queued, all streams of a child together. More: refused by ACK(resend). */
+#define TMB_INTAKE_QUEUE_MAX TMB_INFLIGHT_BATCHES_MAX
 
 typedef enum tmb_intake_state {
     TMB_INTAKE_IDLE = 0,
@@ -34,12 +39,12 @@ typedef enum tmb_intake_state {
 } tmb_intake_state;
 
 typedef enum tmb_intake_event_type {
-    TMB_INTAKE_FRAME,        /* decoded frame; for a BATCH, ticket names the shell's copy */
+    TMB_INTAKE_FRAME, /* decoded frame; for a BATCH, ticket names the shell's copy */
     TMB_INTAKE_FRAME_BAD,
-    TMB_INTAKE_MARKS,        /* answer to LOAD_MARKS: u.marks, one for each stream of the HELLO */
-    TMB_INTAKE_STORED,       /* the batch and its mark are durable */
+    TMB_INTAKE_MARKS,  /* answer to LOAD_MARKS: u.marks, one for each lane; late ones are ignored */
+    TMB_INTAKE_STORED, /* the batch and its mark are durable */
     TMB_INTAKE_STORE_FAILED, /* they are not; `is_malformed`: they never will be */
-    TMB_INTAKE_RESET
+    TMB_INTAKE_RESET /* forget all: nobody knows what became of the PERSISTs; late answers are ignored */
 } tmb_intake_event_type;
 
 typedef struct tmb_intake_event {
@@ -60,17 +65,17 @@ typedef enum tmb_intake_action_type {
     TMB_INTAKE_LOAD_MARKS, /* look up the marks of the streams in lanes[0..lanes_count) */
     TMB_INTAKE_SEND,       /* frame, to this child */
     TMB_INTAKE_PERSIST,    /* commit batch `ticket` and its mark; answer STORED or STORE_FAILED */
-    TMB_INTAKE_DROP,       /* free batch `ticket`: refused, known already, or of a dead session */
+    TMB_INTAKE_DROP, /* free batch `ticket`: refused, known already, or of a session that ended */
     TMB_INTAKE_REPORT
 } tmb_intake_action_type;
 
 typedef enum tmb_intake_report {
-    TMB_INTAKE_REPORT_OPEN,      /* child is here; number = session */
-    TMB_INTAKE_REPORT_GAP,       /* number records of stream are missing for gap_reason */
-    TMB_INTAKE_REPORT_KNOWN,     /* a batch that was here already; number = records */
-    TMB_INTAKE_REPORT_RESEND,    /* asked the child to go back */
-    TMB_INTAKE_REPORT_REFUSED,   /* HELLO refused; number = tmb_bye_reason */
-    TMB_INTAKE_REPORT_MALFORMED  /* a frame or batch that breaks the protocol */
+    TMB_INTAKE_REPORT_OPEN, /* child is here; number = session */
+    TMB_INTAKE_REPORT_GAP,  /* number records of lane are missing for gap_reason: durable as such */
+    TMB_INTAKE_REPORT_KNOWN,    /* a batch that was here already; number = records */
+    TMB_INTAKE_REPORT_RESEND,   /* asked the child to go back */
+    TMB_INTAKE_REPORT_REFUSED,  /* HELLO refused; number = tmb_bye_reason */
+    TMB_INTAKE_REPORT_MALFORMED /* a frame or batch that breaks the protocol */
 } tmb_intake_report;
 
 typedef struct tmb_intake_action {
@@ -98,9 +103,10 @@ typedef struct tmb_intake_lane {
     char stream[TMB_STREAM_NAME_BYTES_MAX + 1];
     tmb_incarnation incarnation;
     uint64_t first_seq, last_seq; /* of the child's log, from HELLO */
-    uint64_t mark;                /* durable here */
+    uint64_t mark;                /* durable here; counts when OPEN */
     uint64_t received;            /* last number in the queue, else mark */
     bool is_storing;              /* queue[0] is with the shell */
+    tmb_mono quiet_until; /* asked to resend: not again before this, unless the child went back */
     unsigned queued;
     tmb_intake_batch queue[TMB_INTAKE_QUEUE_MAX];
 } tmb_intake_lane;
@@ -114,15 +120,15 @@ typedef struct tmb_intake {
     uint64_t session;
     unsigned lanes_count;
     tmb_intake_lane lanes[TMB_STREAMS_MAX];
-    tmb_frame out[TMB_INTAKE_ACTIONS_MAX];
-    unsigned out_count;
+    tmb_frame out; /* a step sends one frame at most */
 } tmb_intake;
 
 /* child: its name as the certificate says; node: this node's, borrowed for the intake's life. */
 void tmb_intake_init(tmb_intake *intake, tmb_bytes child, const char *node);
 
 /* tmb_intake_step takes one event and gives the orders that follow.
- * Errors: TMB_EINVAL (an event that breaks the contract above): nothing changed. */
+ * Errors: TMB_EINVAL (an event that breaks the contract above: time going back, a BATCH without a ticket, an
+ * answer for a batch that was not given out): nothing changed. */
 TMB_MUST_USE tmb_err tmb_intake_step(tmb_intake *intake, const tmb_intake_event *event,
                                      tmb_intake_actions *ret_actions);
 

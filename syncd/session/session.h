@@ -18,8 +18,12 @@
  *
  * step() reads no clock, random, file or global. It validates first and changes second: an error leaves
  * the state as it was and actions empty. What the peer does wrong is not an error but a transition.
- * Late answers (LOADED of an old ticket, LINK_* of an old epoch) are ignored here, so the shell never
- * cancels anything.
+ * Late answers (LINK_* of an old epoch, frames of another session) are ignored here, and LOADED of a batch
+ * no longer wanted is answered by DROP_BATCH, so the shell never cancels anything.
+ *
+ * A stream joins with its first TAIL. One that joins while streaming, or whose log is another than the
+ * HELLO told (a new incarnation, an end before what was sent), makes a new HELLO on the same link.
+ * One HELLO again for trouble (time-out, BYE(unknown)) is allowed between two WELCOMEs, then the link goes.
  *
  * Threads: none; one caller. Cost: O(streams) a step, no allocation.
  */
@@ -49,7 +53,7 @@ typedef enum tmb_session_state {
 } tmb_session_state;
 
 typedef struct tmb_session_options {
-    const char *node;                    /* borrowed for the session's life */
+    const char *node;                     /* borrowed for the session's life */
     const char *streams[TMB_STREAMS_MAX]; /* borrowed likewise */
     unsigned streams_count;
     uint64_t seed; /* of jitter and session numbers: node and boot counter mixed, never time */
@@ -59,7 +63,7 @@ typedef struct tmb_session_options {
 } tmb_session_options;
 
 typedef enum tmb_session_event_type {
-    TMB_SESSION_START,
+    TMB_SESSION_START, /* begin; ignored when begun */
     TMB_SESSION_LINK_UP,
     TMB_SESSION_LINK_DOWN,   /* also: a dial that failed */
     TMB_SESSION_FRAME,       /* a decoded frame */
@@ -82,10 +86,13 @@ typedef struct tmb_session_event {
             tmb_incarnation incarnation;
             uint64_t first_seq, last_seq; /* first = last + 1 when empty */
         } tail;
+        /* Starts at the number that LOAD asked for, with records or with a gap. first > last: nothing to
+         * send, all up to first - 1 is missing; LOAD comes again, from the same number, when TAIL tells of
+         * more than that: so a gap travels with the first record behind it. */
         struct {
             uint64_t ticket;
-            uint64_t first_seq, last_seq; /* first > last: nothing to send, only a gap was found */
-            uint64_t gap_first;           /* as in tmb_frame_batch */
+            uint64_t first_seq, last_seq;
+            uint64_t gap_first; /* 0: no gap; else the number asked for */
             tmb_gap_reason gap_reason;
         } loaded;
         uint64_t ticket; /* LOAD_FAILED */
@@ -98,27 +105,27 @@ typedef enum tmb_session_action_type {
     TMB_SESSION_SEND,       /* encode and send frame */
     TMB_SESSION_SEND_BATCH, /* send the batch loaded as ticket, under this session; then free it */
     TMB_SESSION_DROP_BATCH, /* free the batch loaded as ticket: no longer wanted */
-    TMB_SESSION_LOAD,       /* read from the log, make durable, pack; answer LOADED or LOAD_FAILED */
-    TMB_SESSION_PERSIST,    /* the parent has everything of stream up to seq: keep that on disk */
-    TMB_SESSION_REPORT      /* something worth a log line or a counter */
+    TMB_SESSION_LOAD,    /* read from the log, make durable, pack; answer LOADED or LOAD_FAILED */
+    TMB_SESSION_PERSIST, /* the parent has everything of stream up to seq: keep that on disk */
+    TMB_SESSION_REPORT   /* something worth a log line or a counter */
 } tmb_session_action_type;
 
 typedef enum tmb_session_report {
     TMB_SESSION_REPORT_STATE,     /* state changed; number = new state */
     TMB_SESSION_REPORT_BYE,       /* parent said bye; number = reason */
     TMB_SESSION_REPORT_MALFORMED, /* parent broke the protocol */
-    TMB_SESSION_REPORT_AHEAD,     /* parent knows more than this log holds: fenced; stream and number = its mark */
-    TMB_SESSION_REPORT_RESEND,    /* went back to the mark; number = mark */
-    TMB_SESSION_REPORT_TIMEOUT    /* HELLO or ACK did not come in time */
+    TMB_SESSION_REPORT_AHEAD, /* parent has more of stream than this log: fenced; number = its mark */
+    TMB_SESSION_REPORT_RESEND, /* went back to the mark; number = mark */
+    TMB_SESSION_REPORT_TIMEOUT /* HELLO or ACK did not come in time */
 } tmb_session_report;
 
 typedef struct tmb_session_action {
     tmb_session_action_type type;
-    uint64_t epoch;   /* DIAL, HANGUP, SEND, SEND_BATCH */
-    uint64_t session; /* SEND_BATCH: number to put into the frame */
-    uint64_t ticket;  /* SEND_BATCH, DROP_BATCH, LOAD */
-    unsigned stream;  /* LOAD, PERSIST, some REPORTs */
-    uint64_t seq;     /* LOAD: first wanted; PERSIST: mark */
+    uint64_t epoch;              /* DIAL, HANGUP, SEND, SEND_BATCH */
+    uint64_t session;            /* SEND_BATCH: number to put into the frame */
+    uint64_t ticket;             /* SEND_BATCH, DROP_BATCH, LOAD */
+    unsigned stream;             /* LOAD, PERSIST, some REPORTs */
+    uint64_t seq;                /* LOAD: first wanted; PERSIST: mark */
     tmb_incarnation incarnation; /* LOAD, PERSIST */
     uint32_t bytes_max;          /* LOAD: raw bytes, unless one record is larger */
     const tmb_frame *frame;      /* SEND: lives until the next step */
@@ -132,15 +139,22 @@ typedef struct tmb_session_actions {
 } tmb_session_actions;
 
 typedef struct tmb_session_lane {
-    bool is_known; /* a TAIL told what the log holds */
+    bool is_known;   /* a TAIL told what the log holds */
+    bool is_greeted; /* the HELLO of this session told it too, and it is still true */
     tmb_incarnation incarnation;
     uint64_t first_seq, last_seq; /* of the log */
     uint64_t acked;               /* the parent's mark */
     uint64_t next_seq;            /* first number not yet loaded */
-    uint64_t sent;                /* last number sent; > acked: an ACK is due */
+    uint64_t sent;                /* highest number sent in this session, or the mark */
     uint64_t load_ticket;         /* 0: none under way */
-    tmb_mono not_before;          /* the parent asked to wait, or a load failed */
-    unsigned inflight;            /* batches sent and not acked */
+    uint64_t load_seq;            /* first number that load was asked for */
+    bool is_load_unwanted; /* drop it on arrival: the session or the place to go on has changed */
+    bool is_persist_due;   /* acked is news to the shell */
+    bool is_going_back;    /* ACK(resend) came, and the mark has not moved since */
+    uint64_t hold_last;    /* nothing to send up to here: load when the log is longer */
+    tmb_mono not_before;   /* the parent asked to wait, or a load failed */
+    tmb_mono ack_deadline; /* never, unless something is in flight */
+    unsigned inflight;     /* batches sent and not acked */
     uint64_t inflight_last[TMB_INFLIGHT_BATCHES_MAX];
 } tmb_session_lane;
 
@@ -148,21 +162,22 @@ typedef struct tmb_session_lane {
 typedef struct tmb_session {
     tmb_session_options options;
     tmb_session_state state;
-    tmb_mono now, deadline, ack_deadline;
+    tmb_mono now, deadline;
     uint64_t epoch, session, next_ticket;
     tmb_rng rng;
-    unsigned attempt;     /* dials since the last WELCOME */
-    bool has_greeted_twice;
-    unsigned turn;        /* lane that loads next */
+    unsigned attempt;       /* dials since the last WELCOME */
+    bool has_greeted_twice; /* this HELLO is already the second try since the last WELCOME */
+    unsigned turn;          /* lane that loads next */
     tmb_session_lane lanes[TMB_STREAMS_MAX];
     tmb_frame out;
 } tmb_session;
 
+/* tmb_session_init: options are copied, strings in them borrowed; every time and batch_bytes above 0. */
 void tmb_session_init(tmb_session *s, const tmb_session_options *options, tmb_mono now);
 
 /* tmb_session_step takes one event and gives the orders that follow from it.
- * Errors: TMB_EINVAL (an event that breaks the contract above: time going back, unknown stream): nothing
- * changed. */
+ * Errors: TMB_EINVAL (an event that breaks the contract above: time going back, a stream, ticket or dial
+ * that never was, a LOADED that does not start where LOAD asked): nothing changed. */
 TMB_MUST_USE tmb_err tmb_session_step(tmb_session *s, const tmb_session_event *event,
                                       tmb_session_actions *ret_actions);
 

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+/* syncd/session/lane.h - what session.c asks of one lane (one stream of the session). Private to this room.
+ *
+ * Threads: none. Cost: constant a call, or a walk over the few batches in flight.
+ */
+#ifndef TMB_SYNCD_SESSION_LANE_H
+#define TMB_SYNCD_SESSION_LANE_H
+
+#include "syncd/session/session.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* tmb_session_lane_tail takes what the log holds now. A log that is not the one the HELLO told of makes the
+ * lane ungreeted. */
+void tmb_session_lane_tail(tmb_session_lane *lane, tmb_incarnation incarnation, uint64_t first_seq,
+                           uint64_t last_seq);
+
+/* tmb_session_lane_rewind forgets what is in flight and under way: a new session begins. */
+void tmb_session_lane_rewind(tmb_session_lane *lane);
+
+/* tmb_session_lane_resume goes on right after the mark that WELCOME told. */
+void tmb_session_lane_resume(tmb_session_lane *lane, uint64_t mark);
+
+/* tmb_session_lane_ack takes a cumulative mark, not above lane->sent. */
+void tmb_session_lane_ack(tmb_session_lane *lane, uint64_t mark, tmb_mono now, tmb_dur ack_timeout);
+
+/* tmb_session_lane_resend goes back to the mark, and waits. */
+void tmb_session_lane_resend(tmb_session_lane *lane, tmb_mono not_before);
+
+/* tmb_session_lane_sent notes a batch as in flight. */
+void tmb_session_lane_sent(tmb_session_lane *lane, uint64_t last_seq, tmb_mono ack_deadline);
+
+/* tmb_session_lane_wants_load: something can be read and nothing is being read; time apart (not_before). */
+bool tmb_session_lane_wants_load(const tmb_session_lane *lane);
+
+/* tmb_session_lane_check asserts what must hold after every step. */
+void tmb_session_lane_check(const tmb_session_lane *lane, bool is_streaming);
+
+bool tmb_session_incarnation_eq(tmb_incarnation a, tmb_incarnation b);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
