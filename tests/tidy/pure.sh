@@ -9,7 +9,7 @@
 set -euo pipefail
 
 allowed='^(tmb_.*|tombolo__.*|protobuf_c_.*|ZSTD_.*|XXH[0-9A-Z]*_.*'
-allowed+='|mem(cpy|move|set|cmp|chr|rchr)|str(n?len|n?cmp|r?chr|p?brk|spn|cspn|str|n?cpy|n?cat|to[dfl]+|toul|toull)'
+allowed+='|bcmp|mem(cpy|move|set|cmp|chr|rchr)|str(n?len|n?cmp|r?chr|p?brk|spn|cspn|str|n?cpy|n?cat|to[dfl]+|toul|toull)'
 allowed+='|__isoc[0-9]+_strto[a-z]+|bsearch|abs|labs|llabs|__assert_fail|abort|__stack_chk_fail|_GLOBAL_OFFSET_TABLE_'
 allowed+='|floor|ceil|fmod|log|log2|exp|exp2|pow|sqrt|l?l?round'
 # What compilers put in by themselves: the sanitizers, coverage, and the word that says which
@@ -23,7 +23,7 @@ for library in "$@"; do
     [ -n "$defined" ] || { echo "pure: $library defines nothing" >&2; status=1; }
     foreign=$(comm -23 <(echo "$undefined") <(echo "$defined") | grep -Ev "$allowed" | sed '/^$/d' || true)
     for symbol in $foreign; do
-        where=$(nm -A -u "$library" | awk -v s="$symbol" '$NF == s {n = split($1, p, ":"); print p[n-1]; exit}')
+        where=$(nm -A -u "$library" | awk -v s="$symbol" '$NF == s {n = split($1, p, ":"); file = p[n-1]} END {print file}')
         echo "pure: $(basename "$library")($where) refers to $symbol" >&2
         status=1
     done
