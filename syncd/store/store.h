@@ -35,6 +35,13 @@ TMB_MUST_USE tmb_err tmb_store_open(const char *path, tmb_store **ret_store, boo
                                     char *text, size_t text_cap);
 void tmb_store_close(tmb_store *store);
 
+/* How often a failed write cost the whole content since opening: the disk was full in the middle of a record
+ * and what is on it cannot be read back. Marks are 0 then. */
+unsigned tmb_store_resets(tmb_store *store);
+
+/* tmb_store_reserve_set replaces TMB_STORE_RESERVE_BYTES: for very small data disks, and for tests. */
+void tmb_store_reserve_set(tmb_store *store, uint64_t bytes);
+
 /* tmb_store_bind empties marks when they were made beside another journal. ret_was_emptied tells. */
 TMB_MUST_USE tmb_err tmb_store_bind(tmb_store *store, const tmb_incarnation *journal,
                                     bool *ret_was_emptied);
