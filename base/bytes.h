@@ -75,7 +75,8 @@ static inline tmb_bytes tmb_get_bytes(tmb_reader *r, size_t len)
         return tmb_bytes_of(NULL, 0);
     }
     tmb_bytes b = {r->at, len};
-    r->at += len;
+    if (len > 0) /* adding nothing to a NULL is undefined */
+        r->at += len;
     return b;
 }
 
