@@ -26,7 +26,7 @@ typedef struct tmb_config_endpoint {
 } tmb_config_endpoint;
 
 typedef struct tmb_config {
-    char *node;     /* name; the certificate's URI SAN must be spiffe://<domain>/site/<node> */
+    char *node; /* name; the certificate's URI SAN must be spiffe://<domain>/site/<node> */
     char *domain;
     char *data_dir; /* journal in <data_dir>/journal, syncd's store in <data_dir>/syncd */
 
@@ -34,7 +34,8 @@ typedef struct tmb_config {
 
     uint64_t journal_segment_bytes; /* 64 MiB */
 
-    int64_t checkpoint_interval_ms; /* 60 s: a broker snapshot at least this often while there is traffic */
+    /* The broker is asked for a snapshot at least this often while there is traffic. */
+    int64_t checkpoint_interval_ms; /* 60 s */
     uint64_t checkpoint_records;    /* 50,000: or after so many records */
     uint64_t checkpoint_bytes;      /* 64 MiB: or after so many bytes */
 
@@ -46,8 +47,8 @@ typedef struct tmb_config {
     int64_t keepalive_ms;       /* 10 s */
     uint64_t batch_bytes;       /* 256 KiB */
 
-    bool children_accept;       /* false */
-    char *children_topic;       /* "{site}/{topic}"; also {stream} */
+    bool children_accept; /* false */
+    char *children_topic; /* "{site}/{topic}"; also {stream} */
 
     char *tls_ca_file, *tls_cert_file, *tls_key_file; /* needed with a parent or children */
 } tmb_config;

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+/* config/check.c - values that are right one by one and wrong together.
+ *
+ * A check looks at the struct for values and at the tree for places. Values that are bad already are left
+ * alone: a mistake is told once.
+ */
+#include "config/values.h"
+#include "config/walk.h"
+
+static bool is_good(const tmb_node *node)
+{
+    return node != NULL && !node->is_bad && node->kind != TMB_NODE_REFUSED;
+}
+
+/* The item of the list of streams that became stream index. */
+static const tmb_node *stream_node(const tmb_node *root, unsigned index)
+{
+    const tmb_node *list = tmb_node_child(root, "streams");
+    const tmb_node *item = list != NULL ? list->first : NULL;
+    while (item != NULL && index-- > 0)
+        item = item->next;
+    return item;
+}
+
+static void check_name(const tmb_config *config, const tmb_node *root, unsigned index,
+                       tmb_report *report)
+{
+    const tmb_stream_policy *stream = &config->policy.streams[index];
+    const tmb_node *node = tmb_node_child(stream_node(root, index), "name");
+    for (unsigned i = 0; i < index && is_good(node); i++) {
+        if (strcmp(config->policy.streams[i].name, stream->name) != 0)
+            continue;
+        const tmb_node *other = tmb_node_child(stream_node(root, i), "name");
+        tmb_report_add(
+            report, node->place,
+            "streams[].name: \"%s\" is the name of the stream in line %u; give each its own",
+            stream->name, other != NULL ? other->place.line : 0);
+        return;
+    }
+}
+
+/* The filter of a stream above index that takes all that filter would take; NULL: none. */
+static const char *covering_filter(const tmb_policy *policy, unsigned index, const char *filter,
+                                   const char **ret_stream)
+{
+    for (unsigned i = 0; i < index; i++) {
+        const tmb_stream_policy *above = &policy->streams[i];
+        for (unsigned k = 0; k < above->topics_count; k++) {
+            if (tmb_topic_filter_covers(tmb_bytes_str(above->topics[k]), tmb_bytes_str(filter))) {
+                *ret_stream = above->name;
+                return above->topics[k];
+            }
+        }
+    }
+    return NULL;
+}
+
+static void check_topics(const tmb_config *config, const tmb_node *root, unsigned index,
+                         tmb_report *report)
+{
+    const tmb_stream_policy *stream = &config->policy.streams[index];
+    const tmb_node *node = tmb_node_child(stream_node(root, index), "topics");
+    if (!is_good(node))
+        return;
+    /* A stream without topics may still keep the records of children's streams of its name. */
+    if (stream->topics_count == 0 && !config->children_accept)
+        tmb_report_add(
+            report, node->place,
+            "streams[].topics: an empty list takes nothing; name a topic filter, or remove "
+            "the stream");
+    const tmb_node *item = node->first;
+    for (unsigned i = 0; i < stream->topics_count; i++, item = item->next) {
+        const char *above = "";
+        const char *filter = covering_filter(&config->policy, index, stream->topics[i], &above);
+        if (filter == NULL)
+            continue;
+        tmb_report_add(
+            report, item->place,
+            "streams[].topics: \"%s\" never gets a message, because \"%s\" of stream \"%s\" "
+            "above takes them all; put the narrower stream first",
+            tmb_show(item->text, item->text_len).text, tmb_show(filter, strlen(filter)).text,
+            above);
+    }
+}
+
+static void check_tls(const tmb_config *config, const tmb_node *root, tmb_report *report)
+{
+    const tmb_node *parent = tmb_node_child(root, "parent");
+    const tmb_node *accept = tmb_node_find(root, "children.accept");
+    const char *who = NULL;
+    tmb_place place = {1, 1};
+    if (tmb_node_child(root, "tls") != NULL)
+        return;
+    if (parent != NULL) {
+        who = "parent";
+        place = parent->key_place;
+    } else if (is_good(accept) && config->children_accept) {
+        who = "children";
+        place = accept->key_place;
+    }
+    if (who != NULL)
+        tmb_report_add(report, place,
+                       "%s: needs certificates; add tls: { ca_file: ..., cert_file: ..., "
+                       "key_file: ... }",
+                       who);
+}
+
+static void check_children(const tmb_config *config, const tmb_node *root, tmb_report *report)
+{
+    const tmb_node *accept = tmb_node_find(root, "children.accept");
+    if (!is_good(accept) || !config->children_accept || tmb_node_child(root, "broker") != NULL)
+        return;
+    tmb_report_add(
+        report, accept->place,
+        "children.accept: needs this node's own broker; add broker: { host: 127.0.0.1 }");
+}
+
+/* A node that is its own parent would carry its records in a circle. */
+static void check_parent(const tmb_config *config, const tmb_node *root, tmb_report *report)
+{
+    const tmb_node *parent = tmb_node_find(root, "parent.host");
+    if (!is_good(parent) || config->broker.host == NULL || config->parent.host == NULL)
+        return;
+    if (strcmp(config->broker.host, config->parent.host) == 0 &&
+        config->broker.port == config->parent.port)
+        tmb_report_add(report, parent->place,
+                       "parent.host: %s and its port are those of this node's own broker; name the "
+                       "broker of the node above",
+                       config->parent.host);
+}
+
+static void check_times(const tmb_config *config, const tmb_node *root, tmb_report *report)
+{
+    const tmb_node *base = tmb_node_find(root, "parent.backoff.base");
+    const tmb_node *cap = tmb_node_find(root, "parent.backoff.cap");
+    const tmb_node *keepalive = tmb_node_find(root, "parent.keepalive");
+    char text[TMB_VALUE_TEXT_MAX];
+    bool is_known = (base == NULL || is_good(base)) && (cap == NULL || is_good(cap));
+    if (is_known && config->backoff_base_ms > config->backoff_cap_ms) {
+        tmb_duration_format((uint64_t)config->backoff_cap_ms, text);
+        tmb_report_add(report, base != NULL ? base->place : cap->place,
+                       "parent.backoff: base is above cap (%s); make base the smaller", text);
+    }
+    if (is_good(keepalive) && config->keepalive_ms % 1000 != 0)
+        tmb_report_add(report, keepalive->place,
+                       "parent.keepalive: MQTT counts it in seconds; write whole ones, as in 10s");
+}
+
+void tmb_config_check(const tmb_config *config, const tmb_node *root, tmb_report *report)
+{
+    const tmb_node *streams = tmb_node_child(root, "streams");
+    if (streams != NULL && streams->kind == TMB_NODE_LIST) {
+        for (unsigned i = 0; i < config->policy.streams_count; i++) {
+            check_name(config, root, i, report);
+            check_topics(config, root, i, report);
+        }
+    }
+    check_tls(config, root, report);
+    check_children(config, root, report);
+    check_parent(config, root, report);
+    check_times(config, root, report);
+}
