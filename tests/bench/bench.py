@@ -1,0 +1,114 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The figures of the road from a sensor to the hub, measured on this machine. See scripts/bench --help."""
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "e2e" / "lib"))
+
+from tombolo_lab.node import programs  # noqa: E402
+
+import figure  # noqa: E402
+import measure  # noqa: E402
+
+CELLS = [(100, 1), (100, 10), (1000, 1), (1000, 10)]
+
+
+def machine(folder: Path) -> dict:
+    cpu = [row.split(":")[1].strip() for row in Path("/proc/cpuinfo").read_text().splitlines()
+           if row.startswith("model name")]
+    kind = subprocess.run(["stat", "-f", "-c", "%T", str(folder)], capture_output=True, text=True,
+                          check=False).stdout.strip()
+    return {"cpu": cpu[0] if cpu else platform.machine(), "cores": os.cpu_count(), "kernel": platform.release(),
+            "file_system": kind, "fdatasync_us": measure.sync_us(folder)}
+
+
+def broker_version() -> str:
+    from tombolo_lab.broker import mosquitto_program
+    out = subprocess.run([mosquitto_program(), "-h"], capture_output=True, text=True, check=False).stdout
+    return out.splitlines()[0].split()[-1] if out else "?"
+
+
+def table(result: dict) -> str:
+    rows = [f'Mosquitto {result["mosquitto"]}, {result["machine"]["cores"]} cores, '
+            f'{result["machine"]["file_system"]}, fdatasync {result["machine"]["fdatasync_us"]["p50"]} us; '
+            f'median of {result["rounds"]} rounds of {result["seconds"]:g} s', "",
+            f'{"payload":>8} {"publishers":>10}  {"variant":<8} {"acked/s":>9} {"ratio":>6} '
+            f'{"least..most":>13} {"p50 us":>7} {"p99 us":>7} {"written/byte":>12}']
+    for cell in result["rates"]:
+        for variant, v in cell["variants"].items():
+            rows.append(f'{cell["bytes"]:>6} B {cell["publishers"]:>10}  {variant:<8} '
+                        f'{v["rate"]["median"]:>9,.0f} {v["ratio"]["median"]:>6.3f} '
+                        f'{v["ratio"]["min"]:>6.3f}..{v["ratio"]["max"]:<5.3f} {v["p50_us"]:>7.0f} '
+                        f'{v["p99_us"]:>7.0f} {v["written_per_byte"]["median"]:>12.2f}')
+    rows += ["", "resident memory, idle (KiB: resident, of that private)"]
+    for name, m in result["memory_idle"].items():
+        rows.append(f'  {name:<24} {m["rss_kib"]:>8,} {m["private_kib"]:>8,}')
+    wire = result.get("wire")
+    if wire:
+        rows += ["", "bytes on the wire, site to hub and back, with TLS and acknowledgements"]
+        for name in ("live", "backlog"):
+            w = wire[name]
+            rows.append(f'  {name:<8} {w["messages"]:,} messages, {w["payload_bytes"]:,} B payload: '
+                        f'{w["per_payload_byte"]:.3f} per payload byte')
+        rows.append(f'  idle     {wire["idle_bytes_per_hour"]:,} B an hour')
+    return "\n".join(rows)
+
+
+def run(arguments, folder: Path) -> dict:
+    build = Path(arguments.build)
+    built = programs(str(build))
+    result = {"machine": machine(folder), "mosquitto": broker_version(), "rounds": arguments.rounds,
+              "seconds": arguments.seconds, "when": time.strftime("%Y-%m-%d")}
+    with measure.Brokers(folder / "rates", built.plugin) as brokers:
+        idle = {f"broker, {'no plugin' if v == 'none' else v}": measure.memory(b.daemon.pid)
+                for v, b in brokers.by_variant.items()}
+        result["rates"] = measure.rates(brokers, build / "tests/bench/mqtt_load", arguments.rounds,
+                                        arguments.seconds, CELLS)
+    result["memory_idle"] = idle
+    if not arguments.no_road:
+        road = measure.road(folder / "road", built, arguments.road_seconds)
+        result["memory_idle"].update({f"road, {name}": m for name, m in road["memory_idle"].items()})
+        result["wire"] = road["wire"]
+    return result
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
+    parser.add_argument("--build", required=True, help=argparse.SUPPRESS)
+    parser.add_argument("--json", metavar="FILE", help="write all figures as JSON")
+    parser.add_argument("--svg", metavar="FILE", help="write the picture of the rates")
+    parser.add_argument("--rounds", type=int, default=5, help="5; each figure is the median of so many")
+    parser.add_argument("--seconds", type=int, default=2, help="2; length of one run")
+    parser.add_argument("--road-seconds", type=int, default=20, help="20; seconds of the line that are carried")
+    parser.add_argument("--no-road", action="store_true", help="leave out what needs a hub")
+    parser.add_argument("--folder", default="", help="where the journals go (its disk is what is measured)")
+    arguments = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="bench-", dir=arguments.folder or arguments.build))
+    try:
+        result = run(arguments, folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    print(table(result))
+    if arguments.json:
+        Path(arguments.json).write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    if arguments.svg:
+        note = (f'{result["machine"]["cpu"]}, {result["machine"]["cores"]} cores, '
+                f'{result["machine"]["file_system"]}, fdatasync {result["machine"]["fdatasync_us"]["p50"]} us, '
+                f'Mosquitto {result["mosquitto"]}, median of {result["rounds"]} rounds, {result["when"]}')
+        Path(arguments.svg).write_text(figure.svg(result["rates"], note), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

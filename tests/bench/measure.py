@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What scripts/bench measures, one function a figure. Nothing is printed here but progress, to stderr.
+
+Brokers that are compared run side by side and take turns, in an order drawn anew each round, so that a
+machine that is busy for a while is busy for all of them; ratios are taken within a round.
+"""
+
+import json
+import os
+import random
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tombolo_lab import Broker, Lab
+from tombolo_lab.net import wait_until
+
+import line
+
+VARIANTS = ("none", "process", "strict")
+CONFIG = """\
+node: bench
+domain: bench.example
+data_dir: {data}
+streams:
+  - name: default
+    topics: ["#"]
+    durability: {durability}
+    retention:
+      bytes: 1GiB
+"""
+
+
+def say(text: str) -> None:
+    print(f"bench: {text}", file=sys.stderr, flush=True)
+
+
+def process_figures(pid: int) -> dict:
+    """Memory in KiB (resident; private and shared parts) and bytes written to disk so far."""
+    figures = {}
+    for path in (f"/proc/{pid}/status", f"/proc/{pid}/smaps_rollup", f"/proc/{pid}/io"):
+        try:
+            text = Path(path).read_text(encoding="ascii", errors="replace")
+        except PermissionError:
+            continue
+        for row in text.splitlines():
+            name, _, value = row.partition(":")
+            if value.split() and value.split()[0].isdigit():
+                figures[name] = int(value.split()[0])
+    return {"rss_kib": figures.get("VmRSS", 0), "pss_kib": figures.get("Pss", 0),
+            "private_kib": figures.get("Private_Clean", 0) + figures.get("Private_Dirty", 0),
+            "written_bytes": figures.get("write_bytes", 0)}
+
+
+def memory(pid: int) -> dict:
+    return {name: value for name, value in process_figures(pid).items() if name.endswith("_kib")}
+
+
+def sync_us(folder: Path, times: int = 200) -> dict:
+    """How long this disk takes to make 150 more bytes of a file durable: the floor under `strict`."""
+    path, took = folder / "sync-probe", []
+    with open(path, "wb", buffering=0) as file:
+        for _ in range(times):
+            file.write(b"x" * 150)
+            begin = time.perf_counter()
+            os.fdatasync(file.fileno())
+            took.append((time.perf_counter() - begin) * 1e6)
+    path.unlink()
+    took.sort()
+    return {"p50": round(took[times // 2]), "p99": round(took[times * 99 // 100])}
+
+
+class Brokers:
+    """One broker a variant, all up at once, with the same settings but for the plugin."""
+
+    def __init__(self, folder: Path, plugin: Path):
+        self.by_variant = {}
+        for variant in VARIANTS:
+            home = folder / variant
+            home.mkdir(parents=True)
+            config = home / "node.yaml"
+            config.write_text(CONFIG.format(data=home / "data", durability=variant), encoding="utf-8")
+            self.by_variant[variant] = Broker(variant, home, plugin=None if variant == "none" else plugin,
+                                              plugin_config=config)
+
+    def __enter__(self):
+        for broker in self.by_variant.values():
+            broker.start()
+        return self
+
+    def __exit__(self, *_):
+        for broker in self.by_variant.values():
+            broker.stop()
+
+
+def load(program: Path, port: int, publishers: int, size: int, seconds: int) -> dict:
+    out = subprocess.run([program, "--port", str(port), "--publishers", str(publishers), "--bytes", str(size),
+                          "--seconds", str(seconds)], check=True, capture_output=True,
+                         text=True, timeout=seconds + 60).stdout
+    return json.loads(out)
+
+
+def rates(brokers: Brokers, program: Path, rounds: int, seconds: int, cells: list) -> list:
+    """Messages a second acked, and bytes written to disk per payload byte, for each cell and variant."""
+    runs = {(cell, variant): [] for cell in cells for variant in VARIANTS}
+    draw = random.Random(1)
+    for number in range(1, rounds + 1):
+        for size, publishers in cells:
+            order = list(VARIANTS)
+            draw.shuffle(order)
+            for variant in order:
+                broker = brokers.by_variant[variant]
+                before = process_figures(broker.daemon.pid)["written_bytes"]
+                run = load(program, broker.port, publishers, size, seconds)
+                wrote = process_figures(broker.daemon.pid)["written_bytes"] - before
+                run["written_per_byte"] = wrote / max(1, run["payload_bytes"])
+                runs[((size, publishers), variant)].append(run)
+            last = {v: round(runs[((size, publishers), v)][-1]["rate"]) for v in VARIANTS}
+            say(f"round {number}/{rounds}, {size} B x {publishers}: " +
+                ", ".join(f"{v} {rate:,}/s" for v, rate in last.items()))
+    return [cell_figures(cell, runs) for cell in cells]
+
+
+def cell_figures(cell: tuple, runs: dict) -> dict:
+    figures = {"bytes": cell[0], "publishers": cell[1], "variants": {}}
+    base = [run["rate"] for run in runs[(cell, "none")]]
+    for variant in VARIANTS:
+        mine = runs[(cell, variant)]
+        ratios = [run["rate"] / other for run, other in zip(mine, base)]
+        figures["variants"][variant] = {
+            "rate": spread([run["rate"] for run in mine], 0),
+            "ratio": spread(ratios, 4),
+            "p50_us": statistics.median(run["p50_us"] for run in mine),
+            "p99_us": statistics.median(run["p99_us"] for run in mine),
+            "written_per_byte": spread([run["written_per_byte"] for run in mine], 3),
+        }
+    return figures
+
+
+def spread(values: list, digits: int) -> dict:
+    return {"median": round(statistics.median(values), digits), "min": round(min(values), digits),
+            "max": round(max(values), digits)}
+
+
+def link_bytes(link) -> int:
+    return link.bytes_up + link.bytes_down
+
+
+def carry(lab: Lab, site, name: str, arms: int, seconds: int, is_backlog: bool) -> dict:
+    """Publishes `seconds` of the line and waits until the hub's subscriber has all; bytes on the link."""
+    publisher_name = f"{name}-line"
+    source = line.Source(publisher_name, seed=7, arms=arms, seconds=seconds,
+                         is_paced=not is_backlog)
+    up, down = site.link.bytes_up, site.link.bytes_down
+    if is_backlog:
+        site.link.cut("reset")
+    lab.wait_acked([lab.publish(site, publisher_name, source)], 300)
+    if is_backlog:
+        up, down = site.link.bytes_up, site.link.bytes_down
+        site.link.heal()
+    lab.wait_drained(300)
+    settle(site.link)
+    up, down = site.link.bytes_up - up, site.link.bytes_down - down
+    return {"messages": source.messages, "payload_bytes": source.payload_bytes, "up_bytes": up,
+            "down_bytes": down, "per_payload_byte": round((up + down) / source.payload_bytes, 4)}
+
+
+def settle(link, quiet_s: float = 0.6) -> None:
+    last = {"bytes": link_bytes(link), "at": time.monotonic()}
+
+    def is_quiet():
+        now = link_bytes(link)
+        if now != last["bytes"]:
+            last.update(bytes=now, at=time.monotonic())
+        return time.monotonic() - last["at"] > quiet_s
+    wait_until(is_quiet, 30, "the last acks on the link")
+
+
+def road(folder: Path, built, seconds: int) -> dict:
+    """A hub and a site: memory of all four processes when idle, and bytes on the wire per payload byte."""
+    folder.mkdir(parents=True)
+    with Lab(str(folder), built=built) as lab:
+        hub = lab.node("hub", has_children=True)
+        site = lab.node("s1", parent=hub)
+        lab.start()
+        wait_until(lambda: site.link.bytes_down > 0, 30, "the site to reach its hub")
+        settle(site.link)
+        idle = {f"{node.name} {what}": memory(daemon.pid) for node in (hub, site)
+                for what, daemon in (("broker", node.broker.daemon), ("syncd", node.syncd))}
+        before, begin = link_bytes(site.link), time.monotonic()
+        wait_until(lambda: time.monotonic() - begin > seconds, seconds + 5, "an idle while")
+        per_hour = (link_bytes(site.link) - before) / (time.monotonic() - begin) * 3600
+        lab.subscribe(hub)
+        say("wire: the smart line live")
+        live = carry(lab, site, "live", 60, seconds, is_backlog=False)
+        say("wire: the smart line as a backlog after a cut")
+        backlog = carry(lab, site, "backlog", 150, seconds, is_backlog=True)
+    return {"memory_idle": idle, "wire": {"live": live, "backlog": backlog,
+                                          "idle_bytes_per_hour": round(per_hour)}}
