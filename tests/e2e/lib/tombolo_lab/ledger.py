@@ -24,6 +24,7 @@ class Account:
     in_doubt: dict = field(default_factory=dict)     # number -> how often
     refused: list = field(default_factory=list)      # numbers the broker said no to
     waiting: dict = field(default_factory=dict)      # acked, not arrived: number -> time sent; oldest first
+    payload_bytes: int = 0
     arrivals: int = 0
     first_arrivals: int = 0
     longest_wait_s: float = 0.0

@@ -98,7 +98,8 @@ class Publisher(ClientThread):
     def _send(self, message: Message) -> None:
         number = self._ledger.sent(self.account)
         payload = json.dumps({"p": self.name, "n": number, **message.body}, ensure_ascii=False,
-                             separators=(",", ":"))
+                             separators=(",", ":")).encode()
+        self.account.payload_bytes += len(payload)
         properties = None
         if self.version == 5:
             properties = Properties(PacketTypes.PUBLISH)
@@ -106,7 +107,7 @@ class Publisher(ClientThread):
             if self.account.is_numbered:
                 run = f"{self._run_name}:" if self._run_name else ""
                 properties.UserProperty = ("tombolo-seq", f"{run}{number}")
-        info = self.client.publish(message.topic, payload.encode(), self._qos, message.retain, properties)
+        info = self.client.publish(message.topic, payload, self._qos, message.retain, properties)
         # Paho has taken it even when the connection is just breaking: it will send it after the next CONNACK.
         assert info.rc in (mqtt.MQTT_ERR_SUCCESS, mqtt.MQTT_ERR_NO_CONN, mqtt.MQTT_ERR_CONN_LOST), info.rc
         self._flight[info.mid] = number
