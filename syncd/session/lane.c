@@ -55,6 +55,8 @@ void tmb_session_lane_ack(tmb_session_lane *lane, uint64_t mark, tmb_mono now, t
     if (mark <= lane->acked)
         return;
     lane->acked = mark;
+    if (lane->sent < mark)
+        lane->sent = mark;
     lane->is_persist_due = true;
     lane->is_going_back = false;
     if (lane->next_seq <= mark)

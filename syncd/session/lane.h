@@ -23,7 +23,7 @@ void tmb_session_lane_rewind(tmb_session_lane *lane);
 /* tmb_session_lane_resume goes on right after the mark that WELCOME told. */
 void tmb_session_lane_resume(tmb_session_lane *lane, uint64_t mark);
 
-/* tmb_session_lane_ack takes a cumulative mark, not above lane->sent. */
+/* tmb_session_lane_ack takes a cumulative mark, not above lane->last_seq. */
 void tmb_session_lane_ack(tmb_session_lane *lane, uint64_t mark, tmb_mono now, tmb_dur ack_timeout);
 
 /* tmb_session_lane_resend goes back to the mark, and waits. */

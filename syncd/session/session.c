@@ -272,13 +272,15 @@ static void on_welcome(tmb_session *s, const tmb_frame_welcome *welcome,
     become(s, TMB_SESSION_STREAMING, tmb_mono_never(), actions);
 }
 
+/* A mark above what this session sent is honest: the parent may finish a batch of the session before after it
+ * has said WELCOME. One above the end of the log is not. */
 static void on_ack(tmb_session *s, const tmb_frame_ack *ack, tmb_session_actions *actions)
 {
     if (s->state != TMB_SESSION_STREAMING)
         return;
     unsigned i = find_lane(s, ack->mark.stream);
     tmb_session_lane *lane = &s->lanes[i];
-    if (i == s->options.streams_count || ack->mark.seq > lane->sent ||
+    if (i == s->options.streams_count || ack->mark.seq > lane->last_seq ||
         !tmb_session_incarnation_eq(ack->mark.incarnation, lane->incarnation)) {
         refuse_frame(s, actions);
         return;
