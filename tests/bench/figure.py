@@ -3,7 +3,7 @@
 
 from xml.sax.saxutils import escape
 
-WIDTH, ROW, BAR, LEFT, RIGHT = 760, 92, 20, 190, 150
+WIDTH, ROW, BAR, LEFT, RIGHT = 800, 92, 20, 190, 210
 COLOURS = {"none": "#9aa5b1", "process": "#2f7d8c", "strict": "#c0692b"}
 NAMES = {"none": "without plugin", "process": "process", "strict": "strict"}
 

@@ -88,7 +88,9 @@ def licence(root):
 
 C_ASSERTION = re.compile(r"\b(assert_\w+|fail_msg|fail)\s*\(")
 PYTHON_ASSERTION = re.compile(r"^(assert|fail$|assert\w+)")
-CMOCKA_TEST = re.compile(r"\bcmocka_unit_test\w*\s*\(\s*(\w+)")
+# By signature, since some files register through a macro of their own; the compilers see to it that a
+# static function is used.
+CMOCKA_TEST = re.compile(r"\bvoid\s+(\w+)\s*\(\s*void\s*\*\*\s*\w+\s*\)\s*\{")
 
 
 def tests(root):
@@ -103,13 +105,13 @@ def tests(root):
                 c_bodies.setdefault(name, []).append(body)
             code = tree.bare_code(text)
             names = CMOCKA_TEST.findall(code)
-            if os.path.basename(path).startswith("test_") and kind == "c" and not names:
-                complaints.append(f"{path}: a test file that registers no test")
-            registered += [(path, name, mentioned(code)) for name in names]
+            if os.path.basename(path).startswith("test_") and kind == "c" and "cmocka_run_group" not in code:
+                complaints.append(f"{path}: a test file that runs no test")
+            registered += [(path, name) for name in names]
         elif kind == "python":
             collect_python(path, text, python_bodies, python_tests)
-    for path, name, _ in registered:
-        if name in c_bodies and not asserts(name, c_bodies, C_ASSERTION, set()):
+    for path, name in registered:
+        if not asserts(name, c_bodies, C_ASSERTION, set()):
             complaints.append(f"{path}: test {name} asserts nothing")
     for path, name in python_tests:
         if not python_asserts(name, python_bodies, set()):

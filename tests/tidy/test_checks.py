@@ -100,7 +100,8 @@ class Licence(Planted):
 
 
 class Tests(Planted):
-    REGISTER = "int main(void)\n{\n    const struct CMUnitTest t[] = {cmocka_unit_test(works)};\n}\n"
+    REGISTER = ("int main(void)\n{\n    const struct CMUnitTest t[] = {cmocka_unit_test(works)};\n"
+                "    return cmocka_run_group_tests(t, 0, 0);\n}\n")
 
     def test_c_without_assertion(self):
         self.plant("tests/unit/base/test_one.c", f"// {SPDX}\nstatic void works(void **s)\n{{\n"
@@ -114,7 +115,7 @@ class Tests(Planted):
 
     def test_c_file_without_test(self):
         self.plant("tests/unit/base/test_one.c", CLEAN_C)
-        self.expect("tests", "registers no test")
+        self.expect("tests", "runs no test")
 
     def test_python_without_assertion(self):
         self.plant("tests/e2e/test_one.py", f"# {SPDX}\ndef test_nothing(self):\n    print(1)\n")
