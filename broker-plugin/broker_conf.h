@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+/* broker-plugin/broker_conf.h - what the plugin must know of mosquitto.conf, and the check of it.
+ *
+ * A plugin cannot ask the broker for its settings, so the file is read again, by the broker's own rules:
+ * one `key value` a line, `#` in the first column, include_dir from the main file only.
+ * Threads: none. Cost: reads the files once.
+ */
+#ifndef TMB_BROKER_PLUGIN_BROKER_CONF_H
+#define TMB_BROKER_PLUGIN_BROKER_CONF_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/err.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define TMB_MAX_QUEUED_MESSAGES_MIN 10000
+#define TMB_MAX_QUEUED_MESSAGES_MAX 10000000
+
+typedef struct tmb_broker_conf {
+    char file[PATH_MAX];    /* the main file */
+    char db_file[PATH_MAX]; /* the broker's snapshot */
+    bool persistence;
+    bool per_listener_settings;
+    bool has_acl_file;
+    bool has_other_plugins;
+    bool has_plugin_before;      /* another plugin line comes before ours */
+    int64_t max_queued_messages; /* 1000 when the file does not say */
+    int64_t max_queued_bytes;
+} tmb_broker_conf;
+
+/* tmb_broker_conf_find gives the file that a process was told to use by `-c FILE`, from its command line as
+ * /proc/<pid>/cmdline has it (cmdline names such a file). Errors: TMB_ENOENT (no -c), TMB_EIO, TMB_ELIMIT. */
+TMB_MUST_USE tmb_err tmb_broker_conf_find(const char *cmdline, char ret_file[PATH_MAX]);
+
+/* tmb_broker_conf_read reads file and what it includes.
+ * Errors: TMB_EIO (a file cannot be read), TMB_ELIMIT (a path is too long). */
+TMB_MUST_USE tmb_err tmb_broker_conf_read(const char *file, tmb_broker_conf *ret_conf);
+
+/* tmb_broker_conf_check writes one line for each setting that would make the plugin's promises untrue, ending
+ * with the line that cures it. Errors: TMB_ECONFIG (at least one line written). */
+TMB_MUST_USE tmb_err tmb_broker_conf_check(const tmb_broker_conf *conf, FILE *errors);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

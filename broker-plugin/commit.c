@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+/* broker-plugin/commit.c - a batch of a child's records, from our own syncd: effect and mark in one write.
+ *
+ *   check all -> leave out what is here already -> append -> ONE sync -> publish -> PUBACK = stored
+ *
+ * A record carries where it comes from, so having it in the log is the mark that it came: there is no second
+ * write that could be missing. After the sync nothing can fail that would not be made good at the next start.
+ */
+#include "broker-plugin/plugin.h"
+#include "proto/batch.h"
+#include "proto/props.h"
+#include "proto/topics.h"
+
+static tmb_err check(const tmb_record *record, const tmb_origin *first)
+{
+    const tmb_origin *source = tmb_record_source(record);
+    bool is_good =
+        source && source->seq > 0 && tmb_topic_is_valid(record->topic) &&
+        record->topic.ptr[0] != '$' && tmb_props_are_valid(record->props) &&
+        tmb_bytes_eq(source->node, first->node) && tmb_bytes_eq(source->stream, first->stream) &&
+        memcmp(&source->incarnation, &first->incarnation, sizeof first->incarnation) == 0;
+    return is_good ? TMB_OK : TMB_ECORRUPT;
+}
+
+/* check_all gives the source of the records; they must all have it. Errors: TMB_ECORRUPT. */
+static tmb_err check_all(tmb_bytes raw, tmb_origin *ret_first)
+{
+    tmb_record record;
+    size_t offset = 0;
+    tmb_err err = tmb_batch_next(raw, &offset, &record);
+    if (err != TMB_OK || !tmb_record_source(&record))
+        return TMB_ECORRUPT;
+    tmb_origin first = *tmb_record_source(&record);
+    while (err == TMB_OK) {
+        err = check(&record, &first);
+        if (err == TMB_OK)
+            err = tmb_batch_next(raw, &offset, &record);
+    }
+    if (err != TMB_EAGAIN)
+        return TMB_ECORRUPT;
+    *ret_first = first;
+    return TMB_OK;
+}
+
+/* walk calls append (is_publishing false), or note and publish (true), for each record not here yet. */
+static tmb_err walk(tmb_plugin *p, unsigned stream, tmb_bytes raw, uint64_t max, bool is_publishing,
+                    uint64_t *ret_count)
+{
+    tmb_record record;
+    size_t offset = 0;
+    uint64_t count = 0;
+    while (tmb_batch_next(raw, &offset, &record) == TMB_OK) {
+        const tmb_origin *source = tmb_record_source(&record);
+        if (source->seq <= max)
+            continue;
+        max = source->seq;
+        tmb_err err = is_publishing ? tmb_plugin_note_seen(p, stream, &record)
+                                    : tmb_plugin_store_append(p, stream, &record);
+        if (err != TMB_OK)
+            return err;
+        if (is_publishing)
+            tmb_plugin_publish(p, &record);
+        count++;
+    }
+    *ret_count = count;
+    return TMB_OK;
+}
+
+static uint64_t count_records(tmb_bytes raw)
+{
+    tmb_record record;
+    size_t offset = 0;
+    uint64_t count = 0;
+    while (tmb_batch_next(raw, &offset, &record) == TMB_OK)
+        count++;
+    return count;
+}
+
+static tmb_err commit(tmb_plugin *p, tmb_bytes payload)
+{
+    if (payload.len < 1 || payload.ptr[0] != TMB_COMMIT_VERSION)
+        return TMB_EVERSION;
+    tmb_bytes raw = tmb_bytes_of(payload.ptr + 1, payload.len - 1);
+    tmb_origin first;
+    tmb_err err = check_all(raw, &first);
+    if (err != TMB_OK)
+        return err;
+    int found = tmb_policy_stream_for_child(&p->config->policy, first.stream);
+    if (found < 0)
+        return TMB_ENOENT;
+    unsigned stream = (unsigned)found;
+    tmb_seen_key key = tmb_seen_key_child(&first);
+    uint64_t max = 0, count = 0;
+    err = tmb_plugin_store_begin(p, stream);
+    if (err == TMB_OK)
+        err = tmb_seen_max(p->children, tmb_bytes_of(key.bytes, key.len), &max);
+    if (err != TMB_OK)
+        return err;
+    err = walk(p, stream, raw, max, false, &count);
+    if (err == TMB_OK && count > 0)
+        err = tmb_plugin_store_end(p, stream, TMB_DURABILITY_STRICT);
+    if (err != TMB_OK) {
+        p->streams[stream].is_doubtful = true; /* some of them may be in the log */
+        return err;
+    }
+    err = walk(p, stream, raw, max, true, &count);
+    if (err != TMB_OK)
+        return err;
+    p->counts.commits++;
+    p->counts.committed += count;
+    p->counts.commit_repeats += count_records(raw) - count;
+    return TMB_OK;
+}
+
+int tmb_plugin_on_commit(tmb_plugin *p, const struct mosquitto_evt_message *event)
+{
+    tmb_err err =
+        event->qos == 0 ? TMB_EINVAL : commit(p, tmb_bytes_of(event->payload, event->payloadlen));
+    if (err == TMB_OK)
+        return MOSQ_ERR_SUCCESS;
+    if (p->counts.commits_refused++ == 0 || (err != TMB_ENOSPC && err != TMB_EIO))
+        mosquitto_log_printf(MOSQ_LOG_ERR, "tombolo: a commit of %u bytes is refused: %s",
+                             (unsigned)event->payloadlen, tmb_err_str(err));
+    bool has_codes = mosquitto_client_protocol_version(event->client) == 5;
+    return has_codes ? MOSQ_ERR_ACL_DENIED : MOSQ_ERR_UNKNOWN;
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+/* broker-plugin/events.c - the broker's access check: the rules of acl.c, and what hangs on the check.
+ *
+ * Registered first, so the answer here is the first the broker hears; PLUGIN_DEFER hands an ordinary topic on
+ * to its acl_file. Alone, the answer must be a yes: when every plugin defers, the broker denies.
+ */
+#include "broker-plugin/acl.h"
+#include "broker-plugin/plugin.h"
+
+#define LOG_EVERY_MS 1000
+
+static int deny(tmb_plugin *p, const struct mosquitto_evt_acl_check *event, const char *who)
+{
+    tmb_mono now = tmb_plugin_now();
+    p->counts.denied++;
+    if (!tmb_mono_is_due(tmb_mono_after(p->denied_at, tmb_dur_ms(LOG_EVERY_MS)), now) &&
+        p->denied_at.ns)
+        return MOSQ_ERR_ACL_DENIED;
+    p->denied_at = now;
+    const char *id = mosquitto_client_id(event->client);
+    mosquitto_log_printf(MOSQ_LOG_WARNING, "tombolo: refused: client %s (%s%s) may not %s %s",
+                         id ? id : "?", who ? "certificate of site " : "no site's certificate",
+                         who ? who : "",
+                         event->access == MOSQ_ACL_WRITE  ? "write"
+                         : event->access == MOSQ_ACL_READ ? "read"
+                                                          : "subscribe to",
+                         event->topic);
+    return MOSQ_ERR_ACL_DENIED;
+}
+
+/* The broker asks whether the sender of a retained message might still send it, with a made-up client that
+ * has no connection and speaks no version. Its message passed the rules when it was published. */
+static bool is_retained_check(const struct mosquitto_evt_acl_check *event)
+{
+    return event->access == MOSQ_ACL_WRITE && mosquitto_client_protocol_version(event->client) == 0;
+}
+
+int tmb_plugin_on_acl(tmb_plugin *p, const struct mosquitto_evt_acl_check *event)
+{
+    tmb_plugin_pend_settle(p, event->access == MOSQ_ACL_READ ? event : NULL);
+    int ordinary = tmb_plugin_is_alone(p) ? MOSQ_ERR_SUCCESS : MOSQ_ERR_PLUGIN_DEFER;
+    if (is_retained_check(event))
+        return event->topic[0] == '$' ? MOSQ_ERR_SUCCESS : ordinary;
+    char name[TMB_NAME_BYTES_MAX + 1];
+    const char *who = tmb_plugin_who(p, event->client, name) ? name : NULL;
+    tmb_acl_verdict verdict = tmb_acl_decide(p->config->node, who, event->access, event->topic);
+    if (verdict == TMB_ACL_DENY)
+        return deny(p, event, who);
+    if (event->access == MOSQ_ACL_WRITE)
+        tmb_plugin_pend(p, event);
+    else if (event->access == MOSQ_ACL_SUBSCRIBE && !mosquitto_client_clean_session(event->client))
+        tmb_plugin_want_snapshot(p);
+    return verdict == TMB_ACL_ALLOW ? MOSQ_ERR_SUCCESS : ordinary;
+}

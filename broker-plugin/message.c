@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+/* broker-plugin/message.c - a message that a client published, before its ack: store it, or refuse it.
+ *
+ * Called after the broker's access rules and before it queues the message for anybody. What we return
+ * decides the ack:
+ *
+ *   SUCCESS      the broker goes on and acks
+ *   ACL_DENIED   MQTT 5: PUBACK or PUBREC with 0x87. MQTT 3.1.1 would get a plain ack: never used there
+ *   UNKNOWN      the connection is closed, nothing is acked
+ *
+ * A numbered message that cannot be stored closes the connection on MQTT 5 too: its publisher goes on with
+ * higher numbers after a refusal, and the refused one, sent later, would be taken for a repeat.
+ */
+#include "broker-plugin/plugin.h"
+#include "broker-plugin/props_bridge.h"
+#include "proto/props.h"
+#include "proto/topics.h"
+
+static int refusal(const struct mosquitto_evt_message *event, bool is_numbered)
+{
+    bool has_codes = mosquitto_client_protocol_version(event->client) == 5;
+    return has_codes && !is_numbered ? MOSQ_ERR_ACL_DENIED : MOSQ_ERR_UNKNOWN;
+}
+
+static int refuse(tmb_plugin *p, const struct mosquitto_evt_message *event, bool is_numbered)
+{
+    if (event->qos == 0) {
+        p->counts.unstored_qos0++;
+        return MOSQ_ERR_SUCCESS;
+    }
+    p->counts.store_failures++;
+    return refusal(event, is_numbered);
+}
+
+/* drop_repeat lets the broker ack a message that nobody gets: its topic becomes one that nobody may read.
+ * Not so a QoS 2 message of a lasting session: the broker may hold its first sending under the same packet
+ * id, and would throw that away if the topic differed. That repeat goes through as it is and the broker
+ * recognises it, unless it was killed in between. */
+static int drop_repeat(tmb_plugin *p, struct mosquitto_evt_message *event)
+{
+    p->counts.repeats++;
+    if (event->qos == 2 && !mosquitto_client_clean_session(event->client))
+        return MOSQ_ERR_SUCCESS;
+    char *topic = mosquitto_strdup(TMB_TOPIC_VOID);
+    if (!topic)
+        return MOSQ_ERR_UNKNOWN;
+    mosquitto_free(event->topic);
+    event->topic = topic;
+    event->retain = false;
+    return MOSQ_ERR_SUCCESS;
+}
+
+static void take_number(tmb_plugin *p, tmb_record *record)
+{
+    tmb_bytes value;
+    if (tmb_props_find_user(record->props, TMB_PROP_SEQ_NAME, &value) != TMB_OK)
+        return;
+    record->is_numbered = tmb_props_number(value, &record->run, &record->number) == TMB_OK &&
+                          record->publisher.len > 0;
+    if (!record->is_numbered)
+        p->counts.bad_numbers++;
+}
+
+static tmb_err store(tmb_plugin *p, unsigned stream, const tmb_record *record)
+{
+    tmb_durability durability =
+        record->qos == 0 ? TMB_DURABILITY_NONE : p->streams[stream].policy->durability;
+    tmb_err err = tmb_plugin_store_append(p, stream, record);
+    if (err == TMB_OK)
+        err = tmb_plugin_store_end(p, stream, durability);
+    if (err == TMB_OK)
+        err = tmb_plugin_note_seen(p, stream, record);
+    return err;
+}
+
+static tmb_err fill_record(tmb_plugin *p, const struct mosquitto_evt_message *event,
+                           tmb_record *record)
+{
+    tmb_writer props = tmb_writer_of(p->props, sizeof p->props);
+    tmb_err err = tmb_props_from_broker(event->properties, &props);
+    if (err != TMB_OK)
+        return err;
+    const char *client = mosquitto_client_id(event->client);
+    record->qos = event->qos;
+    record->retain = event->retain;
+    record->topic = tmb_bytes_str(event->topic);
+    record->payload = tmb_bytes_of(event->payload, event->payloadlen);
+    record->props = tmb_bytes_of(p->props, (size_t)(props.at - p->props));
+    record->publisher = tmb_bytes_str(client ? client : "");
+    if (record->publisher.len > TMB_PUBLISHER_BYTES_MAX)
+        record->publisher.len = TMB_PUBLISHER_BYTES_MAX;
+    take_number(p, record);
+    return TMB_OK;
+}
+
+/* is_repeat says whether a numbered message is here already; makes room for its number. */
+static tmb_err is_repeat(tmb_plugin *p, unsigned stream, const tmb_record *record, bool *ret_is)
+{
+    uint64_t max = 0;
+    tmb_seen_key key = tmb_seen_key_publisher(record->publisher, record->run,
+                                              tmb_bytes_str(p->streams[stream].policy->name));
+    tmb_err err = tmb_seen_max(p->publishers, tmb_bytes_of(key.bytes, key.len), &max);
+    if (err == TMB_OK)
+        *ret_is = record->number <= max;
+    return err;
+}
+
+int tmb_plugin_on_message(tmb_plugin *p, struct mosquitto_evt_message *event)
+{
+    bool is_checked = tmb_plugin_pend_match(p, event);
+    if (strncmp(event->topic, TMB_TOPIC_ROOT, strlen(TMB_TOPIC_ROOT)) == 0) {
+        if (!is_checked) { /* a bridge: the broker asks no rules for it */
+            p->counts.denied++;
+            return event->qos == 0 ? MOSQ_ERR_ACL_DENIED : refusal(event, false);
+        }
+        return strcmp(event->topic, TMB_TOPIC_COMMIT) == 0 ? tmb_plugin_on_commit(p, event)
+                                                           : MOSQ_ERR_SUCCESS;
+    }
+    if (event->topic[0] == '$')
+        return MOSQ_ERR_SUCCESS;
+    int stream = tmb_policy_stream_for_topic(&p->config->policy, tmb_bytes_str(event->topic));
+    if (stream < 0) {
+        p->counts.uncaptured++;
+        return MOSQ_ERR_SUCCESS;
+    }
+    tmb_record record = {0};
+    if (fill_record(p, event, &record) != TMB_OK)
+        return refuse(p, event, false);
+    tmb_err err = tmb_plugin_store_begin(p, (unsigned)stream);
+    bool is_known = false;
+    if (err == TMB_OK && record.is_numbered)
+        err = is_repeat(p, (unsigned)stream, &record, &is_known);
+    if (err == TMB_OK && is_known)
+        return drop_repeat(p, event);
+    if (err == TMB_OK)
+        err = store(p, (unsigned)stream, &record);
+    if (err != TMB_OK)
+        return refuse(p, event, record.is_numbered);
+    p->counts.messages++;
+    return MOSQ_ERR_SUCCESS;
+}

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: Apache-2.0
+/* broker-plugin/plugin.c - start and end: what the broker loads, and what it calls.
+ *
+ *   init     read the configuration and mosquitto.conf, refuse to start on a wrong one; open the journal;
+ *            load the checkpoint; replay what comes after it; register the events
+ *   events   each on the broker's one thread
+ *   cleanup  the broker has written its last snapshot: write the checkpoint for it, close the journal
+ *
+ * Everything that is wrong at the start is logged, each with its cure, and stops the broker: one that runs
+ * without its journal would ack what it does not keep.
+ */
+#include <openssl/rand.h>
+#include <stdlib.h>
+
+#include "broker-plugin/plugin.h"
+
+#define EXPORT __attribute__((visibility("default")))
+
+/* log_lines logs each line of text as an error and frees text. */
+static void log_lines(char *text)
+{
+    char *rest = text, *line;
+    while (text && (line = strtok_r(rest, "\n", &rest)))
+        mosquitto_log_printf(MOSQ_LOG_ERR, "tombolo: %s", line);
+    free(text);
+}
+
+static tmb_err load_config(const char *file, tmb_config **ret_config)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *errors = open_memstream(&text, &len);
+    if (!errors)
+        return TMB_ENOMEM;
+    tmb_err err = tmb_config_load(file, errors, ret_config);
+    fclose(errors);
+    log_lines(text);
+    return err;
+}
+
+static tmb_err check_broker(tmb_broker_conf *ret_broker)
+{
+    char file[PATH_MAX];
+    if (tmb_broker_conf_find("/proc/self/cmdline", file) != TMB_OK) {
+        mosquitto_log_printf(MOSQ_LOG_ERR,
+                             "tombolo: cannot tell which mosquitto.conf is used; start "
+                             "the broker with: mosquitto -c /path/mosquitto.conf");
+        return TMB_ECONFIG;
+    }
+    tmb_err err = tmb_broker_conf_read(file, ret_broker);
+    if (err != TMB_OK) {
+        mosquitto_log_printf(MOSQ_LOG_ERR,
+                             "tombolo: cannot read %s, or a folder it includes: %s; give "
+                             "-c a whole path that the broker's user may read",
+                             file, tmb_err_str(err));
+        return err;
+    }
+    char *text = NULL;
+    size_t len = 0;
+    FILE *errors = open_memstream(&text, &len);
+    if (!errors)
+        return TMB_ENOMEM;
+    err = tmb_broker_conf_check(ret_broker, errors);
+    fclose(errors);
+    log_lines(text);
+    return err;
+}
+
+static void log_gap(void *arg, const char *stream, const tmb_tail_gap *gap)
+{
+    (void)arg;
+    mosquitto_log_printf(
+        MOSQ_LOG_WARNING,
+        "tombolo: journal, stream %s: %s at byte %llu of %s (%llu bytes, numbers %llu to %llu); %s",
+        stream ? stream : "-", tmb_gap_reason_str(gap->reason), (unsigned long long)gap->offset,
+        gap->file, (unsigned long long)gap->bytes, (unsigned long long)gap->first_seq,
+        (unsigned long long)gap->last_seq,
+        gap->reason == TMB_GAP_TORN ? "its message was never acknowledged"
+                                    : "its bytes are kept in the quarantine folder");
+}
+
+static tmb_err open_journal(tmb_plugin *p)
+{
+    char text[512] = "";
+    tmb_journal_options options = {.root = p->journal_root,
+                                   .node = p->config->node,
+                                   .segment_bytes = p->config->journal_segment_bytes,
+                                   .found = log_gap};
+    tmb_err err = RAND_bytes(options.fresh_incarnation.bytes, 16) == 1 ? TMB_OK : TMB_EIO;
+    if (err == TMB_OK)
+        err = tmb_journal_open(&options, &p->journal, text, sizeof text);
+    for (unsigned i = 0; i < p->config->policy.streams_count && err == TMB_OK; i++) {
+        tmb_plugin_stream *s = &p->streams[i];
+        s->policy = &p->config->policy.streams[i];
+        s->dirty_since = s->unsynced_since = tmb_mono_never();
+        err = tmb_journal_stream_open(p->journal, s->policy->name, &s->log, text, sizeof text);
+        p->streams_count = i + 1;
+    }
+    if (err != TMB_OK)
+        mosquitto_log_printf(
+            MOSQ_LOG_ERR,
+            "tombolo: the journal cannot be opened: %s%s%s; make %s a folder that the "
+            "broker's user owns, on a disk with free space, used by one broker only",
+            text, text[0] ? ": " : "", tmb_err_str(err), p->journal_root);
+    return err;
+}
+
+static tmb_err restore(tmb_plugin *p)
+{
+    tmb_checkpoint from = {0};
+    tmb_plugin_load_checkpoint(p, &from);
+    if (memcmp(&from.incarnation, tmb_journal_incarnation(p->journal), sizeof from.incarnation) !=
+        0)
+        from.streams_count = 0; /* of another journal: its positions mean nothing in this one */
+    tmb_err err = tmb_plugin_replay(p, &from);
+    if (err != TMB_OK) {
+        mosquitto_log_printf(MOSQ_LOG_ERR,
+                             "tombolo: the journal in %s cannot be replayed: %s; see what "
+                             "`tombolo-journal verify` says of it",
+                             p->journal_root, tmb_err_str(err));
+        return err;
+    }
+    for (unsigned i = 0; i < p->streams_count; i++) {
+        tmb_plugin_stream *s = &p->streams[i];
+        s->kept_seq = tmb_checkpoint_find(&from, s->policy->name).seq;
+        s->good_seq = s->tick_seq = s->tick_seq_before = tmb_journal_last_seq(s->log);
+    }
+    p->has_published = p->has_published_before = false;
+    tmb_plugin_look_at_snapshot(p);
+    mosquitto_log_printf(MOSQ_LOG_INFO, "tombolo: node %s, journal %s, %llu messages replayed",
+                         p->config->node, p->journal_root, (unsigned long long)p->counts.replayed);
+    return TMB_OK;
+}
+
+static int on_event(int kind, void *event, void *userdata)
+{
+    tmb_plugin *p = userdata;
+    TMB_ASSERT(p->magic == TMB_PLUGIN_MAGIC);
+    if (kind == MOSQ_EVT_ACL_CHECK)
+        return tmb_plugin_on_acl(p, event);
+    if (kind == MOSQ_EVT_MESSAGE)
+        return tmb_plugin_on_message(p, event);
+    tmb_plugin_pend_settle(p, NULL);
+    if (kind == MOSQ_EVT_TICK) {
+        tmb_plugin_on_tick(p);
+    } else if (kind == MOSQ_EVT_DISCONNECT) {
+        tmb_plugin_note_leaving(p, ((struct mosquitto_evt_disconnect *)event)->client);
+    } else if (kind == MOSQ_EVT_RELOAD) {
+        tmb_broker_conf fresh;
+        if (check_broker(&fresh) == TMB_OK)
+            p->broker = fresh;
+        return MOSQ_ERR_PLUGIN_DEFER; /* any other answer keeps other plugins from their reload */
+    }
+    return MOSQ_ERR_SUCCESS;
+}
+
+static const int kinds[] = {MOSQ_EVT_RELOAD, MOSQ_EVT_ACL_CHECK, MOSQ_EVT_MESSAGE, MOSQ_EVT_TICK,
+                            MOSQ_EVT_DISCONNECT};
+#define KINDS_COUNT (sizeof kinds / sizeof kinds[0])
+
+static void free_plugin(tmb_plugin *p)
+{
+    tmb_journal_close(p->journal);
+    tmb_seen_free(p->children);
+    tmb_seen_free(p->publishers);
+    tmb_plugin_forget_all(p);
+    tmb_config_free(p->config);
+    free(p);
+}
+
+static tmb_err start(tmb_plugin *p, const char *file)
+{
+    tmb_err err = load_config(file, &p->config);
+    tmb_err broker_err = check_broker(&p->broker); /* all mistakes of both are told at once */
+    if (err == TMB_OK)
+        err = broker_err;
+    if (err != TMB_OK)
+        return err;
+    if (snprintf(p->journal_root, sizeof p->journal_root, "%s/journal", p->config->data_dir) >=
+            (int)sizeof p->journal_root ||
+        snprintf(p->checkpoint_file, sizeof p->checkpoint_file, "%s/checkpoint",
+                 p->config->data_dir) >= (int)sizeof p->checkpoint_file)
+        return TMB_ELIMIT;
+    p->snapshot_at = tmb_plugin_now();
+    err = tmb_seen_new(TMB_SEEN_MAX, &p->children);
+    if (err == TMB_OK)
+        err = tmb_seen_new(TMB_SEEN_MAX, &p->publishers);
+    if (err == TMB_OK)
+        err = open_journal(p);
+    return err == TMB_OK ? restore(p) : err;
+}
+
+static const char *config_option(struct mosquitto_opt *options, int count)
+{
+    const char *file = NULL;
+    for (int i = 0; i < count; i++) {
+        if (strcmp(options[i].key, "config") == 0)
+            file = options[i].value;
+        else
+            mosquitto_log_printf(
+                MOSQ_LOG_WARNING,
+                "tombolo: plugin_opt_%s is unknown; there is only plugin_opt_config",
+                options[i].key);
+    }
+    return file;
+}
+
+EXPORT int mosquitto_plugin_version(int count, const int *versions)
+{
+    for (int i = 0; i < count; i++)
+        if (versions[i] == MOSQ_PLUGIN_VERSION)
+            return MOSQ_PLUGIN_VERSION;
+    return -1;
+}
+
+EXPORT int mosquitto_plugin_init(mosquitto_plugin_id_t *id, void **userdata,
+                                 struct mosquitto_opt *options, int option_count)
+{
+    const char *file = config_option(options, option_count);
+    if (!file) {
+        mosquitto_log_printf(MOSQ_LOG_ERR,
+                             "tombolo: no configuration; add to mosquitto.conf, below the "
+                             "plugin line: plugin_opt_config /etc/tombolo/node.yaml");
+        return MOSQ_ERR_INVAL;
+    }
+    tmb_plugin *p = calloc(1, sizeof *p);
+    if (!p)
+        return MOSQ_ERR_NOMEM;
+    p->magic = TMB_PLUGIN_MAGIC;
+    p->id = id;
+    tmb_err err = start(p, file);
+    int rc = err == TMB_OK ? MOSQ_ERR_SUCCESS : MOSQ_ERR_INVAL;
+    for (size_t i = 0; i < KINDS_COUNT && rc == MOSQ_ERR_SUCCESS; i++)
+        rc = mosquitto_callback_register(id, kinds[i], on_event, NULL, p);
+    if (rc != MOSQ_ERR_SUCCESS) {
+        mosquitto_log_printf(MOSQ_LOG_ERR,
+                             "tombolo: the plugin does not start (%s); see the lines above",
+                             tmb_err_str(err));
+        free_plugin(p);
+        return rc;
+    }
+    *userdata = p;
+    return MOSQ_ERR_SUCCESS;
+}
+
+EXPORT int mosquitto_plugin_cleanup(void *userdata, struct mosquitto_opt *options, int option_count)
+{
+    (void)options;
+    (void)option_count;
+    tmb_plugin *p = userdata;
+    if (!p)
+        return MOSQ_ERR_SUCCESS;
+    for (size_t i = 0; i < KINDS_COUNT; i++)
+        (void)mosquitto_callback_unregister(p->id, kinds[i], on_event, NULL);
+    tmb_plugin_pend_settle(p, NULL);
+    tmb_plugin_leave(p);
+    free_plugin(p);
+    return MOSQ_ERR_SUCCESS;
+}

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+/* broker-plugin/plugin.h - the one struct of the plugin, and what its files do for each other.
+ *
+ * Private to this folder. Everything runs on the broker's one thread, from its events. A message's road:
+ * acl.c rules (events.c) -> message.c -> store.c -> journal; what the broker must be told to publish goes
+ * through publish.c; tick.c flushes, sees snapshots, writes checkpoints, keeps to the retention.
+ */
+#ifndef TMB_BROKER_PLUGIN_PLUGIN_H
+#define TMB_BROKER_PLUGIN_PLUGIN_H
+
+#include <mosquitto_broker.h>
+#include <mosquitto_plugin.h>
+#include <sys/stat.h>
+
+#include <mosquitto.h>
+
+#include "broker-plugin/broker_conf.h"
+#include "broker-plugin/checkpoint.h"
+#include "broker-plugin/seen.h"
+#include "config/config.h"
+#include "journal/journal.h"
+
+/* name, in the order in which the statistics show them. */
+/* clang-format off */
+#define TMB_PLUGIN_COUNTS(X)                                                                       \
+    X(messages)           /* stored, from clients of this broker */                                \
+    X(uncaptured)         /* of no stream: passed on, not stored */                                \
+    X(wills)              /* stored */                                                             \
+    X(wills_unconfirmed)  /* perhaps a will, perhaps a publish that was denied: not stored */      \
+    X(repeats)            /* of numbered messages, dropped */                                      \
+    X(bad_numbers)        /* tombolo-seq that is no number: taken as not numbered */               \
+    X(store_failures)     /* messages refused because they could not be stored */                  \
+    X(unstored_qos0)      /* QoS 0 messages and wills passed on though they could not be stored */ \
+    X(commits)            /* from our syncd, stored */                                             \
+    X(commits_refused)                                                                             \
+    X(committed)          /* records in them */                                                    \
+    X(commit_repeats)     /* records of them that were here already */                             \
+    X(denied)             /* by the rules for $tombolo/ */                                         \
+    X(replayed)           /* given to the broker again at its start */                             \
+    X(gaps)               /* missing ranges met while replaying */                                 \
+    X(publish_failures)   /* the broker had no memory for a message that is in the journal */      \
+    X(snapshots)          /* of the broker, seen */                                                \
+    X(snapshots_asked)                                                                             \
+    X(checkpoints)                                                                                 \
+    X(checkpoint_failures)
+/* clang-format on */
+
+typedef struct tmb_plugin_counts {
+#define TMB_PLUGIN_COUNT_FIELD(name) uint64_t name;
+    TMB_PLUGIN_COUNTS(TMB_PLUGIN_COUNT_FIELD)
+#undef TMB_PLUGIN_COUNT_FIELD
+} tmb_plugin_counts;
+
+typedef struct tmb_plugin_stream {
+    tmb_journal_stream *log;
+    const tmb_stream_policy *policy;
+    uint64_t good_seq; /* newest record that is stored and whose message went its way */
+    uint64_t tick_seq; /* good_seq at the last tick, and at the one before */
+    uint64_t tick_seq_before;
+    uint64_t kept_seq;    /* position in the checkpoint file */
+    tmb_mono dirty_since; /* never: nothing to flush */
+    tmb_mono unsynced_since;
+    bool is_failing;  /* the last write was refused, and that is in the log */
+    bool is_doubtful; /* after good_seq the log may hold what was refused */
+} tmb_plugin_stream;
+
+/* The last write that the rules let pass. Not followed by its own MESSAGE event, it was a will. */
+#define TMB_WILL_PAYLOAD_BYTES_MAX 65535
+typedef struct tmb_plugin_pending {
+    bool is_set;
+    bool is_candidate; /* short enough for a will, and of a stream: copied below */
+    const struct mosquitto *client;
+    const void *topic_at, *payload_at;
+    uint8_t qos;
+    bool retain;
+    size_t topic_len, payload_len, publisher_len;
+    char topic[TMB_TOPIC_BYTES_MAX + 1];
+    uint8_t payload[TMB_WILL_PAYLOAD_BYTES_MAX];
+    char publisher[TMB_PUBLISHER_BYTES_MAX];
+} tmb_plugin_pending;
+
+#define TMB_PLUGIN_MAGIC 0x504c5547u
+typedef struct tmb_plugin {
+    uint32_t magic;
+    mosquitto_plugin_id_t *id;
+    tmb_config *config;
+    tmb_broker_conf broker;
+    char checkpoint_file[PATH_MAX];
+    char journal_root[PATH_MAX];
+    tmb_journal *journal;
+    tmb_plugin_stream streams[TMB_STREAMS_MAX];
+    unsigned streams_count;
+    tmb_seen *children;
+    tmb_seen *publishers;
+    tmb_plugin_counts counts, counts_told;
+    tmb_plugin_pending pending;
+    struct tmb_plugin_gone *gone;
+    uint8_t props[TMB_PROPS_BYTES_MAX];
+    char topic[TMB_TOPIC_BYTES_MAX + 1];
+
+    struct stat db_stat; /* of the broker's snapshot, when last looked at */
+    bool is_snapshot_wanted, has_asked, has_published, has_published_before;
+    uint64_t records_since, bytes_since; /* since a snapshot was asked for */
+    tmb_mono snapshot_at, asked_at, stats_at, retained_at, denied_at;
+    bool is_checkpoint_failing, is_retain_failing;
+} tmb_plugin;
+
+tmb_mono tmb_plugin_now(void);
+tmb_wall tmb_plugin_wall(void);
+
+/* store.c: begin, append each record, end with the durability asked for. After an error at any of them
+ * nothing is promised: the message must be refused (or, QoS 0, passed on unstored). A change from working to
+ * failing and back is logged, once. */
+TMB_MUST_USE tmb_err tmb_plugin_store_begin(tmb_plugin *p, unsigned stream);
+TMB_MUST_USE tmb_err tmb_plugin_store_append(tmb_plugin *p, unsigned stream,
+                                             const tmb_record *record);
+TMB_MUST_USE tmb_err tmb_plugin_store_end(tmb_plugin *p, unsigned stream,
+                                          tmb_durability durability);
+void tmb_plugin_flush_due(tmb_plugin *p, tmb_mono now);
+TMB_MUST_USE tmb_err tmb_plugin_sync_all(tmb_plugin *p);
+
+/* publish.c: hand a record to the broker's subscribers. */
+void tmb_plugin_publish(tmb_plugin *p, const tmb_record *record);
+
+/* replay.c: note a record in the seen tables; give the broker all that comes after from (at start), or
+ * after the last good record of one stream (when a refused write turns out to be in the log). */
+TMB_MUST_USE tmb_err tmb_plugin_note_seen(tmb_plugin *p, unsigned stream, const tmb_record *record);
+TMB_MUST_USE tmb_err tmb_plugin_replay(tmb_plugin *p, const tmb_checkpoint *from);
+TMB_MUST_USE tmb_err tmb_plugin_heal(tmb_plugin *p, unsigned stream);
+
+/* message.c, commit.c, events.c: the events. */
+int tmb_plugin_on_message(tmb_plugin *p, struct mosquitto_evt_message *event);
+int tmb_plugin_on_commit(tmb_plugin *p, const struct mosquitto_evt_message *event);
+int tmb_plugin_on_acl(tmb_plugin *p, const struct mosquitto_evt_acl_check *event);
+bool tmb_plugin_is_alone(const tmb_plugin *p);
+
+/* identity.c: the node named by a client's certificate, also after its connection is gone (for its will). */
+bool tmb_plugin_who(tmb_plugin *p, const struct mosquitto *client,
+                    char ret_name[TMB_NAME_BYTES_MAX + 1]);
+void tmb_plugin_note_leaving(tmb_plugin *p, const struct mosquitto *client);
+void tmb_plugin_forget_all(tmb_plugin *p);
+
+/* will.c: remember a write; settle what is remembered at the next event (read: the one that is a READ check,
+ * else NULL). match says whether event is the remembered write, and then forgets it. */
+void tmb_plugin_pend(tmb_plugin *p, const struct mosquitto_evt_acl_check *event);
+bool tmb_plugin_pend_match(tmb_plugin *p, const struct mosquitto_evt_message *event);
+void tmb_plugin_pend_settle(tmb_plugin *p, const struct mosquitto_evt_acl_check *read);
+
+/* tick.c */
+void tmb_plugin_on_tick(tmb_plugin *p);
+void tmb_plugin_want_snapshot(tmb_plugin *p);
+void tmb_plugin_look_at_snapshot(tmb_plugin *p);
+void tmb_plugin_leave(tmb_plugin *p);
+void tmb_plugin_load_checkpoint(tmb_plugin *p, tmb_checkpoint *ret_checkpoint);
+
+/* stats.c */
+void tmb_plugin_tell_stats(tmb_plugin *p);
+
+#endif

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+/* broker-plugin/publish.c - a record given to the broker, to queue for its subscribers in the next round.
+ *
+ * The broker takes payload and properties when it accepts the message and leaves them when it does not; it
+ * asks no access rule for whom it came from, and calls no MESSAGE event.
+ */
+#include "broker-plugin/plugin.h"
+#include "broker-plugin/props_bridge.h"
+
+void tmb_plugin_publish(tmb_plugin *p, const tmb_record *record)
+{
+    void *payload = NULL;
+    mosquitto_property *props = NULL;
+    int rc = MOSQ_ERR_NOMEM;
+    if (record->payload.len > 0 && !(payload = mosquitto_malloc(record->payload.len)))
+        goto out;
+    if (payload)
+        memcpy(payload, record->payload.ptr, record->payload.len);
+    if (tmb_props_to_broker(record->props, &props) == TMB_ENOMEM)
+        goto out;
+    memcpy(p->topic, record->topic.ptr, record->topic.len);
+    p->topic[record->topic.len] = '\0';
+    rc = mosquitto_broker_publish(NULL, p->topic, (int)record->payload.len, payload, record->qos,
+                                  record->retain, props);
+    p->has_published = true;
+out:
+    if (rc == MOSQ_ERR_SUCCESS)
+        return;
+    mosquitto_free(payload);
+    mosquitto_property_free_all(&props);
+    if (p->counts.publish_failures++ == 0)
+        mosquitto_log_printf(MOSQ_LOG_ERR,
+                             "tombolo: the broker could not queue a message that is in the journal "
+                             "(%s); give it more memory and restart it",
+                             mosquitto_strerror(rc));
+}

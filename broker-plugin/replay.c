@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+/* broker-plugin/replay.c - what the journal has and the broker does not is given to the broker again.
+ *
+ * The streams are merged by stamp, which is the order in which the messages came. QoS 0 was promised to
+ * nobody and is left out, unless it is retained: then it is state. The same walk brings the seen tables up
+ * to date, since a record is the proof of its own number.
+ */
+#include "broker-plugin/plugin.h"
+#include "journal/tail.h"
+
+typedef struct source {
+    tmb_tail *tail;
+    tmb_record record;
+    bool has_record;
+} source;
+
+tmb_err tmb_plugin_note_seen(tmb_plugin *p, unsigned stream, const tmb_record *record)
+{
+    const tmb_origin *child = tmb_record_source(record);
+    if (child) {
+        tmb_seen_key key = tmb_seen_key_child(child);
+        return tmb_seen_raise(p->children, tmb_bytes_of(key.bytes, key.len), child->seq);
+    }
+    if (!record->is_numbered)
+        return TMB_OK;
+    tmb_seen_key key = tmb_seen_key_publisher(record->publisher, record->run,
+                                              tmb_bytes_str(p->streams[stream].policy->name));
+    return tmb_seen_raise(p->publishers, tmb_bytes_of(key.bytes, key.len), record->number);
+}
+
+/* advance reads the next record; gaps are counted and stepped over, the journal has told of them. */
+static tmb_err advance(tmb_plugin *p, source *s)
+{
+    tmb_tail_gap gap;
+    tmb_err err;
+    while ((err = tmb_tail_next(s->tail, &s->record, &gap)) == TMB_EGAP)
+        p->counts.gaps++;
+    s->has_record = err == TMB_OK;
+    return err == TMB_EAGAIN ? TMB_OK : err;
+}
+
+static tmb_err start_source(tmb_plugin *p, source *s, unsigned stream, uint64_t after_seq)
+{
+    tmb_err err = tmb_tail_open(p->journal_root, p->streams[stream].policy->name, NULL, &s->tail);
+    if (err == TMB_OK)
+        err = tmb_tail_seek(s->tail, after_seq + 1);
+    return err == TMB_OK ? advance(p, s) : err;
+}
+
+static int first_source(const source *sources, unsigned count)
+{
+    int first = -1;
+    for (unsigned i = 0; i < count; i++)
+        if (sources[i].has_record &&
+            (first < 0 || sources[i].record.stamp.u64 < sources[first].record.stamp.u64))
+            first = (int)i;
+    return first;
+}
+
+tmb_err tmb_plugin_replay(tmb_plugin *p, const tmb_checkpoint *from)
+{
+    source sources[TMB_STREAMS_MAX] = {{0}};
+    tmb_err err = TMB_OK;
+    for (unsigned i = 0; i < p->streams_count && err == TMB_OK; i++)
+        err = start_source(p, &sources[i], i,
+                           tmb_checkpoint_find(from, p->streams[i].policy->name).seq);
+    int i;
+    while (err == TMB_OK && (i = first_source(sources, p->streams_count)) >= 0) {
+        const tmb_record *record = &sources[i].record;
+        err = tmb_plugin_note_seen(p, (unsigned)i, record);
+        struct tmb_checkpoint_stream at = tmb_checkpoint_find(from, p->streams[i].policy->name);
+        bool is_lacking = record->has_origin || record->seq > at.own_seq;
+        if (err == TMB_OK && is_lacking && (record->qos > 0 || record->retain)) {
+            tmb_plugin_publish(p, record);
+            p->counts.replayed++;
+        }
+        if (err == TMB_OK)
+            err = advance(p, &sources[i]);
+    }
+    for (unsigned k = 0; k < p->streams_count; k++)
+        tmb_tail_close(sources[k].tail);
+    return err;
+}
+
+tmb_err tmb_plugin_heal(tmb_plugin *p, unsigned stream)
+{
+    tmb_plugin_stream *s = &p->streams[stream];
+    source back = {0};
+    tmb_err err = tmb_journal_flush(s->log);
+    if (err == TMB_OK)
+        err = start_source(p, &back, stream, s->good_seq);
+    while (err == TMB_OK && back.has_record) {
+        err = tmb_plugin_note_seen(p, stream, &back.record);
+        if (err == TMB_OK) {
+            s->good_seq = back.record.seq;
+            if (back.record.qos > 0 || back.record.retain)
+                tmb_plugin_publish(p, &back.record);
+            err = advance(p, &back);
+        }
+    }
+    tmb_tail_close(back.tail);
+    if (err == TMB_OK)
+        s->is_doubtful = false;
+    return err;
+}

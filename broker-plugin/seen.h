@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+/* broker-plugin/seen.h - the highest number seen of each source, so that a repeat is known without a window.
+ *
+ * One table for the streams of children, one for publishers that number their messages; a key is bytes that
+ * tmb_seen_key makes. At its limit a table forgets the source not heard of for longest, and counts it.
+ * Threads: none, the caller serialises. Cost: a hash look-up; memory some 150 bytes an entry.
+ */
+#ifndef TMB_BROKER_PLUGIN_SEEN_H
+#define TMB_BROKER_PLUGIN_SEEN_H
+
+#include "base/bytes.h"
+#include "base/err.h"
+#include "base/limits.h"
+#include "proto/record.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define TMB_SEEN_KEY_BYTES_MAX                                                                     \
+    (3 + TMB_PUBLISHER_BYTES_MAX + TMB_RUN_BYTES_MAX + TMB_STREAM_NAME_BYTES_MAX)
+
+typedef struct tmb_seen tmb_seen;
+
+typedef struct tmb_seen_key {
+    uint8_t bytes[TMB_SEEN_KEY_BYTES_MAX];
+    size_t len;
+} tmb_seen_key;
+
+/* tmb_seen_new makes an empty table of at most limit entries. gives ret_seen. Errors: TMB_ENOMEM. */
+TMB_MUST_USE tmb_err tmb_seen_new(size_t limit, tmb_seen **ret_seen);
+void tmb_seen_free(tmb_seen *seen);
+
+/* Keys: a child's stream (of tmb_record_source), and a numbered publisher (client id, run, our stream). Parts
+ * above their limits of base/limits.h are cut. */
+tmb_seen_key tmb_seen_key_child(const tmb_origin *source);
+tmb_seen_key tmb_seen_key_publisher(tmb_bytes publisher, tmb_bytes run, tmb_bytes stream);
+
+/* tmb_seen_max gives the highest number of key, making an entry (with 0) when there is none, so that a
+ * tmb_seen_raise that follows cannot fail. Errors: TMB_ENOMEM. */
+TMB_MUST_USE tmb_err tmb_seen_max(tmb_seen *seen, tmb_bytes key, uint64_t *ret_number);
+
+/* tmb_seen_raise makes number the highest of key, unless it is lower. Errors: TMB_ENOMEM. */
+TMB_MUST_USE tmb_err tmb_seen_raise(tmb_seen *seen, tmb_bytes key, uint64_t number);
+
+size_t tmb_seen_count(const tmb_seen *seen);
+uint64_t tmb_seen_forgotten(const tmb_seen *seen);
+
+/* tmb_seen_each visits all entries, the one not heard of for longest first. */
+void tmb_seen_each(const tmb_seen *seen, void (*visit)(void *arg, tmb_bytes key, uint64_t number),
+                   void *arg);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

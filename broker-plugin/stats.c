@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+/* broker-plugin/stats.c - the counters, as one retained JSON message, at most once a second and when changed.
+ *
+ * Also how long the process has been up is in it, so that a reader sees counters begin again at 0.
+ */
+#include <stdio.h>
+
+#include "broker-plugin/plugin.h"
+#include "proto/topics.h"
+
+#define TELL_EVERY_MS 1000
+
+static void put(char *text, size_t cap, size_t *len, const char *name, uint64_t value)
+{
+    int n = snprintf(text + *len, cap - *len, "%s\"%s\":%llu", *len > 1 ? "," : "", name,
+                     (unsigned long long)value);
+    *len += n > 0 && (size_t)n < cap - *len ? (size_t)n : 0;
+}
+
+void tmb_plugin_tell_stats(tmb_plugin *p)
+{
+    tmb_mono now = tmb_plugin_now();
+    bool is_first = p->stats_at.ns == 0;
+    if (!is_first &&
+        (!tmb_mono_is_due(tmb_mono_after(p->stats_at, tmb_dur_ms(TELL_EVERY_MS)), now) ||
+         memcmp(&p->counts, &p->counts_told, sizeof p->counts) == 0))
+        return;
+    p->stats_at = now;
+    p->counts_told = p->counts;
+    char text[2048] = "{";
+    size_t len = 1;
+#define PUT(name) put(text, sizeof text - 1, &len, #name, p->counts.name);
+    TMB_PLUGIN_COUNTS(PUT)
+#undef PUT
+    const tmb_journal_counts *j = tmb_journal_counts_get(p->journal);
+    put(text, sizeof text - 1, &len, "journal_records", j->appended);
+    put(text, sizeof text - 1, &len, "journal_payload_bytes", j->appended_bytes);
+    put(text, sizeof text - 1, &len, "journal_written_bytes", j->written_bytes);
+    put(text, sizeof text - 1, &len, "journal_syncs", j->syncs);
+    put(text, sizeof text - 1, &len, "journal_damaged_ranges", j->damaged_ranges);
+    put(text, sizeof text - 1, &len, "journal_torn_bytes", j->torn_bytes);
+    put(text, sizeof text - 1, &len, "journal_dropped_records", j->dropped_records);
+    put(text, sizeof text - 1, &len, "journal_failures", j->failures);
+    put(text, sizeof text - 1, &len, "sources", tmb_seen_count(p->children));
+    put(text, sizeof text - 1, &len, "numbered_publishers", tmb_seen_count(p->publishers));
+    put(text, sizeof text - 1, &len, "forgotten",
+        tmb_seen_forgotten(p->children) + tmb_seen_forgotten(p->publishers));
+    text[len++] = '}';
+    void *payload = mosquitto_malloc(len);
+    if (!payload)
+        return;
+    memcpy(payload, text, len);
+    if (mosquitto_broker_publish(NULL, TMB_TOPIC_STATS, (int)len, payload, 0, true, NULL) !=
+        MOSQ_ERR_SUCCESS)
+        mosquitto_free(payload);
+}

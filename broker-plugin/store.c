@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+/* broker-plugin/store.c - one write to the journal, and what happens when it is refused.
+ *
+ *   working --write refused--> failing (logged, the message is refused) --write succeeds--> working (logged)
+ *
+ * A refused write may have got part of a commit into the log. Nobody was told that it is there, and it will
+ * come again; so before the next write to that stream the log behind the last good record is read back, and
+ * what is found there counts as stored and is published (tmb_plugin_heal).
+ */
+#include <time.h>
+
+#include "broker-plugin/plugin.h"
+
+#define FLUSH_AFTER_MS 10 /* and at the first tick, which comes at least each 100 ms */
+#define SYNC_AFTER_MS  1000
+
+tmb_mono tmb_plugin_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    tmb_mono now = {(int64_t)t.tv_sec * 1000000000 + t.tv_nsec};
+    return now;
+}
+
+tmb_wall tmb_plugin_wall(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    tmb_wall now = {(int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000};
+    return now;
+}
+
+static tmb_err note_result(tmb_plugin *p, tmb_plugin_stream *s, tmb_err err)
+{
+    if (err != TMB_OK && !s->is_failing)
+        mosquitto_log_printf(MOSQ_LOG_ERR,
+                             "tombolo: stream %s cannot be written: %s; QoS 1 and 2 messages are "
+                             "refused until it can; free space on, or mend, %s",
+                             s->policy->name, tmb_err_str(err), p->journal_root);
+    if (err == TMB_OK && s->is_failing)
+        mosquitto_log_printf(MOSQ_LOG_NOTICE, "tombolo: stream %s is written again",
+                             s->policy->name);
+    s->is_failing = err != TMB_OK;
+    return err;
+}
+
+static tmb_err refuse(tmb_plugin *p, tmb_plugin_stream *s, tmb_err err)
+{
+    s->is_doubtful = true;
+    return note_result(p, s, err);
+}
+
+static void be_dirty(tmb_mono *since, tmb_mono now)
+{
+    if (since->ns == tmb_mono_never().ns)
+        *since = now;
+}
+
+tmb_err tmb_plugin_store_begin(tmb_plugin *p, unsigned stream)
+{
+    tmb_plugin_stream *s = &p->streams[stream];
+    if (!s->is_doubtful)
+        return TMB_OK;
+    return note_result(p, s, tmb_plugin_heal(p, stream));
+}
+
+tmb_err tmb_plugin_store_append(tmb_plugin *p, unsigned stream, const tmb_record *record)
+{
+    tmb_plugin_stream *s = &p->streams[stream];
+    uint64_t seq;
+    tmb_err err = tmb_journal_append(s->log, record, tmb_plugin_wall(), &seq);
+    if (err == TMB_ELIMIT) /* this record is too large; the stream is well */
+        return err;
+    if (err != TMB_OK)
+        return refuse(p, s, err);
+    p->records_since++;
+    p->bytes_since += record->topic.len + record->payload.len;
+    return TMB_OK;
+}
+
+tmb_err tmb_plugin_store_end(tmb_plugin *p, unsigned stream, tmb_durability durability)
+{
+    tmb_plugin_stream *s = &p->streams[stream];
+    tmb_err err = TMB_OK;
+    if (durability == TMB_DURABILITY_STRICT)
+        err = tmb_journal_sync(s->log);
+    else if (durability == TMB_DURABILITY_PROCESS)
+        err = tmb_journal_flush(s->log);
+    if (err != TMB_OK)
+        return refuse(p, s, err);
+    s->good_seq = tmb_journal_last_seq(s->log);
+    tmb_mono now = tmb_plugin_now();
+    if (durability == TMB_DURABILITY_STRICT) {
+        s->dirty_since = s->unsynced_since = tmb_mono_never();
+        return note_result(p, s, TMB_OK);
+    }
+    be_dirty(&s->unsynced_since, now);
+    if (durability == TMB_DURABILITY_NONE) {
+        be_dirty(&s->dirty_since, now);
+        return TMB_OK; /* whether writing works shows at the flush */
+    }
+    s->dirty_since = tmb_mono_never();
+    return note_result(p, s, TMB_OK);
+}
+
+void tmb_plugin_flush_due(tmb_plugin *p, tmb_mono now)
+{
+    for (unsigned i = 0; i < p->streams_count; i++) {
+        tmb_plugin_stream *s = &p->streams[i];
+        if (tmb_mono_is_due(s->dirty_since, now) &&
+            tmb_mono_is_due(tmb_mono_after(s->dirty_since, tmb_dur_ms(FLUSH_AFTER_MS)), now)) {
+            s->dirty_since = tmb_mono_never();
+            (void)note_result(p, s, tmb_journal_flush(s->log));
+        }
+        if (tmb_mono_is_due(s->unsynced_since, now) &&
+            tmb_mono_is_due(tmb_mono_after(s->unsynced_since, tmb_dur_ms(SYNC_AFTER_MS)), now)) {
+            s->unsynced_since = tmb_mono_never();
+            (void)note_result(p, s, tmb_journal_sync(s->log));
+        }
+    }
+}
+
+tmb_err tmb_plugin_sync_all(tmb_plugin *p)
+{
+    tmb_err err = TMB_OK;
+    for (unsigned i = 0; i < p->streams_count; i++) {
+        tmb_plugin_stream *s = &p->streams[i];
+        tmb_err one = note_result(p, s, tmb_journal_sync(s->log));
+        if (one == TMB_OK)
+            s->dirty_since = s->unsynced_since = tmb_mono_never();
+        else
+            err = one;
+    }
+    return err;
+}

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+/* broker-plugin/tick.c - what is due: flush, snapshot and checkpoint, retention, statistics.
+ *
+ * One round of the broker's loop, and what a snapshot taken in it holds:
+ *
+ *   queue what plugins published -> read clients (MESSAGE: journal, then queue) -> SNAPSHOT -> tick
+ *
+ * So a snapshot holds all that was in the journal at the tick before it; of what came in its own round it
+ * lacks what we published for our syncd. That is why the checkpoint takes the positions of the tick before.
+ * At a good end the broker's last snapshot lacks only what we published in the last round.
+ */
+#include <signal.h>
+#include <unistd.h>
+
+#include <stdlib.h>
+
+#include "broker-plugin/plugin.h"
+
+#define ASK_AGAIN_MS     5000
+#define SUBSCRIBE_GAP_MS 200
+#define RETAIN_EVERY_MS  10000
+
+static bool has_snapshot_changed(tmb_plugin *p)
+{
+    struct stat now;
+    if (stat(p->broker.db_file, &now) < 0)
+        return false;
+    const struct stat *was = &p->db_stat;
+    bool is_same = now.st_ino == was->st_ino && now.st_size == was->st_size &&
+                   now.st_mtim.tv_sec == was->st_mtim.tv_sec &&
+                   now.st_mtim.tv_nsec == was->st_mtim.tv_nsec;
+    p->db_stat = now;
+    return !is_same;
+}
+
+void tmb_plugin_look_at_snapshot(tmb_plugin *p)
+{
+    (void)has_snapshot_changed(p);
+}
+
+static tmb_err save(tmb_plugin *p, const tmb_checkpoint *checkpoint)
+{
+    uint8_t *bytes = NULL;
+    size_t len = 0;
+    tmb_err err = tmb_plugin_sync_all(p);
+    if (err == TMB_OK)
+        err = tmb_file_sync(p->broker.db_file);
+    if (err == TMB_OK)
+        err = tmb_checkpoint_encode(checkpoint, p->children, p->publishers, &bytes, &len);
+    if (err == TMB_OK)
+        err = tmb_file_replace(p->checkpoint_file, tmb_bytes_of(bytes, len));
+    free(bytes);
+    return err;
+}
+
+/* write_checkpoint takes the positions of the last tick. At the end of the broker (is_last) its snapshot has
+ * all that clients ever sent; of what we published it has all, or lacks the last round's. */
+static void write_checkpoint(tmb_plugin *p, bool is_last)
+{
+    tmb_checkpoint checkpoint = {.incarnation = *tmb_journal_incarnation(p->journal),
+                                 .streams_count = p->streams_count};
+    for (unsigned i = 0; i < p->streams_count; i++) {
+        const tmb_plugin_stream *s = &p->streams[i];
+        struct tmb_checkpoint_stream *at = &checkpoint.streams[i];
+        memcpy(at->name, s->policy->name, sizeof s->policy->name);
+        at->own_seq = is_last ? s->good_seq : s->tick_seq;
+        at->seq = is_last && p->has_published_before ? s->tick_seq_before : at->own_seq;
+    }
+    tmb_err err = save(p, &checkpoint);
+    if (err == TMB_OK) {
+        for (unsigned i = 0; i < p->streams_count; i++)
+            p->streams[i].kept_seq = checkpoint.streams[i].seq;
+        p->counts.checkpoints++;
+    } else {
+        p->counts.checkpoint_failures++;
+    }
+    if (err != TMB_OK && !p->is_checkpoint_failing)
+        mosquitto_log_printf(MOSQ_LOG_ERR,
+                             "tombolo: cannot write %s: %s; nothing is lost, but a restart will "
+                             "repeat more; free space there, or mend it",
+                             p->checkpoint_file, tmb_err_str(err));
+    p->is_checkpoint_failing = err != TMB_OK;
+}
+
+void tmb_plugin_load_checkpoint(tmb_plugin *p, tmb_checkpoint *ret_checkpoint)
+{
+    static const char *const endings[] = {"", ".old"};
+    for (size_t i = 0; i < 2; i++) {
+        char path[PATH_MAX + 8];
+        snprintf(path, sizeof path, "%s%s", p->checkpoint_file, endings[i]);
+        uint8_t *bytes = NULL;
+        size_t len = 0;
+        tmb_err err = tmb_file_load(path, &bytes, &len);
+        if (err == TMB_OK)
+            err = tmb_checkpoint_decode(tmb_bytes_of(bytes, len), p->children, p->publishers,
+                                        ret_checkpoint);
+        free(bytes);
+        if (err == TMB_OK)
+            return;
+        if (err != TMB_ENOENT)
+            mosquitto_log_printf(MOSQ_LOG_WARNING,
+                                 "tombolo: %s cannot be used: %s; an older one, or the whole "
+                                 "journal, is replayed instead",
+                                 path, tmb_err_str(err));
+    }
+}
+
+static void ask_for_snapshot(tmb_plugin *p, tmb_mono now)
+{
+    const tmb_config *c = p->config;
+    bool is_due =
+        p->records_since >= c->checkpoint_records || p->bytes_since >= c->checkpoint_bytes ||
+        (p->records_since > 0 &&
+         tmb_mono_is_due(tmb_mono_after(p->snapshot_at, tmb_dur_ms(c->checkpoint_interval_ms)),
+                         now));
+    int64_t gap_ms = p->is_snapshot_wanted ? SUBSCRIBE_GAP_MS : ASK_AGAIN_MS;
+    if ((!is_due && !p->is_snapshot_wanted) ||
+        !tmb_mono_is_due(tmb_mono_after(p->asked_at, tmb_dur_ms(gap_ms)), now))
+        return;
+    p->is_snapshot_wanted = false;
+    p->asked_at = now;
+    p->counts.snapshots_asked++;
+    kill(getpid(), SIGUSR1);
+}
+
+/* A new subscription of a lasting session is in no snapshot yet. Asked for inside the check, it is in the one
+ * that ends this round; too soon after another, at a later tick. */
+void tmb_plugin_want_snapshot(tmb_plugin *p)
+{
+    p->is_snapshot_wanted = true;
+    ask_for_snapshot(p, tmb_plugin_now());
+}
+
+static void retain(tmb_plugin *p, tmb_mono now)
+{
+    if (!tmb_mono_is_due(tmb_mono_after(p->retained_at, tmb_dur_ms(RETAIN_EVERY_MS)), now))
+        return;
+    p->retained_at = now;
+    bool is_failing = false;
+    for (unsigned i = 0; i < p->streams_count; i++) {
+        const tmb_plugin_stream *s = &p->streams[i];
+        tmb_retention rule = {s->policy->retention_bytes, s->policy->retention_ms};
+        tmb_err err = tmb_journal_retain(s->log, &rule, s->kept_seq + 1, tmb_plugin_wall());
+        if (err != TMB_OK && !p->is_retain_failing)
+            mosquitto_log_printf(MOSQ_LOG_WARNING,
+                                 "tombolo: an old segment of stream %s cannot be removed: %s; "
+                                 "mend the permissions of %s",
+                                 s->policy->name, tmb_err_str(err), p->journal_root);
+        is_failing |= err != TMB_OK;
+    }
+    p->is_retain_failing = is_failing;
+}
+
+void tmb_plugin_on_tick(tmb_plugin *p)
+{
+    tmb_mono now = tmb_plugin_now();
+    tmb_plugin_flush_due(p, now);
+    if (has_snapshot_changed(p)) {
+        p->counts.snapshots++;
+        p->snapshot_at = now;
+        p->records_since = p->bytes_since = 0;
+        write_checkpoint(p, false);
+    }
+    for (unsigned i = 0; i < p->streams_count; i++) {
+        tmb_plugin_stream *s = &p->streams[i];
+        s->tick_seq_before = s->tick_seq;
+        s->tick_seq = s->good_seq;
+    }
+    p->has_published_before = p->has_published;
+    p->has_published = false;
+    ask_for_snapshot(p, now);
+    retain(p, now);
+    tmb_plugin_tell_stats(p);
+}
+
+void tmb_plugin_leave(tmb_plugin *p)
+{
+    if (has_snapshot_changed(p))
+        write_checkpoint(p, true);
+}
