@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """install.py CMAKE BUILD: what `cmake --install` puts into an empty folder is whole, and runs from there."""
+import glob
 import os
 import re
 import subprocess
@@ -13,6 +14,7 @@ ALWAYS = ["lib/systemd/system/tombolo-syncd.service", "lib/tmpfiles.d/tombolo.co
 BY_TARGET = {
     "tombolo-syncd": ["bin/tombolo-syncd"],
     "tombolo-journal": ["bin/tombolo-journal"],
+    "tombolo-mosquitto": ["lib/**/mosquitto/tombolo-mosquitto.so"],
 }
 
 
@@ -24,7 +26,7 @@ def targets(cmake, build):
 
 def complaints(prefix, wanted):
     for path in wanted:
-        if not os.path.isfile(os.path.join(prefix, path)):
+        if not glob.glob(os.path.join(prefix, path), recursive=True):
             yield f"{path} is not installed"
     for folder, _, names in os.walk(prefix):
         for name in names:
@@ -55,8 +57,6 @@ def main():
     for target, paths in BY_TARGET.items():
         if target in present:
             wanted += paths
-    if "mosquitto_tombolo" in present:
-        wanted += ["lib/*/mosquitto_tombolo.so"]
     with tempfile.TemporaryDirectory() as prefix:
         subprocess.run([cmake, "--install", build, "--prefix", prefix], check=True,
                        stdout=subprocess.DEVNULL)
