@@ -64,7 +64,8 @@ function(tmb_test name)
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 120)
   endif()
-  set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT ${arg_TIMEOUT})
+  math(EXPR timeout_s "${arg_TIMEOUT} * ${TMB_TIMEOUT_FACTOR}")
+  set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT ${timeout_s})
 endfunction()
 
 # A fuzz target: LLVMFuzzerTestOneInput in SOURCES, seeds in corpus/<name>. The test fuzz.<name> runs every
