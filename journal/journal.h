@@ -19,6 +19,7 @@
 #include "base/limits.h"
 #include "base/time.h"
 #include "journal/file_port.h"
+#include "journal/tail.h"
 #include "proto/frame.h"
 #include "proto/record.h"
 
@@ -35,6 +36,10 @@ typedef struct tmb_journal_options {
     const tmb_file_port *files;           /* NULL: the real one */
     uint64_t segment_bytes;               /* a segment is closed when it reaches this; 0: 64 MiB */
     tmb_incarnation fresh_incarnation;    /* random, used when the journal is first made */
+    /* Called during open and stream_open for all that is not as it was written: torn tail, damage (already
+     * copied into quarantine). stream is NULL for the identity file. May be NULL. */
+    void (*found)(void *arg, const char *stream, const tmb_tail_gap *gap);
+    void *found_arg;
 } tmb_journal_options;
 
 typedef struct tmb_retention {

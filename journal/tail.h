@@ -5,8 +5,8 @@
  * it, damage on disk, a torn write), never silence. It copes with segments that are closed, begun or
  * dropped under it. It takes no lock and writes nothing, but for tmb_tail_quarantine.
  *
- * Threads: one a tail. Cost: one pread of 256 KiB for many records; at the end of the log nothing but an
- * fstat, so wait on tmb_tail_watch_fd rather than asking again and again.
+ * Threads: one a tail. Cost: one pread of 256 KiB for many records; at the end of the log an fstat and
+ * a listing of the folder, so wait on tmb_tail_watch_fd rather than asking again and again.
  */
 #ifndef TMB_JOURNAL_TAIL_H
 #define TMB_JOURNAL_TAIL_H
@@ -22,7 +22,10 @@ extern "C" {
 typedef struct tmb_tail tmb_tail;
 
 typedef struct tmb_tail_gap {
-    uint64_t first_seq, last_seq; /* missing numbers; last_seq 0: not known yet (damage at the very end) */
+    /* Missing numbers. last_seq 0: bytes are damaged, but no number is known to be missing: a segment's
+     * header, or damage at the very end of the log, which is told again with its numbers when these are
+     * known. Count it, keep the bytes, go on. */
+    uint64_t first_seq, last_seq;
     tmb_gap_reason reason;
     char file[64];   /* segment's file name, empty when none */
     uint64_t offset; /* damaged bytes in it */
@@ -40,8 +43,8 @@ void tmb_tail_close(tmb_tail *tail);
  * behind it), TMB_EIO, TMB_ENOMEM, TMB_EVERSION (a segment of a newer format: ret_gap->file names it). */
 TMB_MUST_USE tmb_err tmb_tail_next(tmb_tail *tail, tmb_record *ret_record, tmb_tail_gap *ret_gap);
 
-/* tmb_tail_seek makes the next record the first with a sequence >= seq (gaps before it are told as they
- * would be when read through). tmb_tail_seek_time: the first stamped at or after when; needs stamps that
+/* tmb_tail_seek makes the next record the first with a sequence >= seq; numbers from seq on that are missing
+ * are told, those below are not. tmb_tail_seek_time: the first stamped at or after when; needs stamps that
  * rise, as one stream's do. Errors: TMB_EIO, TMB_ENOMEM. */
 TMB_MUST_USE tmb_err tmb_tail_seek(tmb_tail *tail, uint64_t seq);
 TMB_MUST_USE tmb_err tmb_tail_seek_time(tmb_tail *tail, tmb_wall when);

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+/* journal/identity.c - see journal/identity.h.
+ *
+ * Read strictly: the text must be, byte for byte, what would be written for what it says. Then a flipped
+ * bit cannot hide, not even one that turns an `a` into an `A`.
+ */
+#include "journal/identity.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/crc32c.h"
+#include "journal/files.h"
+#include "journal/segment.h"
+
+#define TEXT_BYTES_MAX 512
+#define LAST_LINE_BYTES 16 /* "crc32c " 8 digits, newline */
+
+static size_t print(const tmb_identity *identity, char out[TEXT_BYTES_MAX])
+{
+    char hex[2 * sizeof identity->incarnation.bytes + 1];
+    for (size_t i = 0; i < sizeof identity->incarnation.bytes; i++)
+        snprintf(hex + 2 * i, 3, "%02x", identity->incarnation.bytes[i]);
+    int len = snprintf(out, TEXT_BYTES_MAX, "tombolo-journal 1\nnode %s\nincarnation %s\n",
+                       identity->node, hex);
+    uint32_t crc = tmb_crc32c(0, tmb_bytes_of(out, (size_t)len));
+    return (size_t)len +
+           (size_t)snprintf(out + len, TEXT_BYTES_MAX - (size_t)len, "crc32c %08x\n", crc);
+}
+
+static bool is_whole(const char *text, size_t len)
+{
+    char line[LAST_LINE_BYTES + 1];
+    if (len < LAST_LINE_BYTES)
+        return false;
+    uint32_t crc = tmb_crc32c(0, tmb_bytes_of(text, len - LAST_LINE_BYTES));
+    snprintf(line, sizeof line, "crc32c %08x\n", crc);
+    return memcmp(text + len - LAST_LINE_BYTES, line, LAST_LINE_BYTES) == 0;
+}
+
+static bool take_hex(const char *hex, tmb_incarnation *out)
+{
+    for (size_t i = 0; i < sizeof out->bytes; i++) {
+        unsigned byte;
+        if (sscanf(hex + 2 * i, "%2x", &byte) != 1)
+            return false;
+        out->bytes[i] = (uint8_t)byte;
+    }
+    return true;
+}
+
+static tmb_err parse(const char *text, size_t len, tmb_identity *ret_identity)
+{
+    tmb_identity identity = {.node = ""};
+    char hex[33] = "", again[TEXT_BYTES_MAX];
+    if (memchr(text, '\0', len) || !is_whole(text, len))
+        return TMB_ECORRUPT;
+    if (strncmp(text, "tombolo-journal ", 16) != 0)
+        return TMB_ECORRUPT;
+    if (strncmp(text + 16, "1\n", 2) != 0)
+        return TMB_EVERSION;
+    if (sscanf(text + 18, "node %63s incarnation %32s", identity.node, hex) != 2 ||
+        strlen(hex) != 32 || !take_hex(hex, &identity.incarnation))
+        return TMB_ECORRUPT;
+    if (print(&identity, again) != len || memcmp(again, text, len) != 0)
+        return TMB_ECORRUPT;
+    *ret_identity = identity;
+    return TMB_OK;
+}
+
+tmb_err tmb_identity_read(const tmb_file_port *files, const char *root, tmb_identity *ret_identity)
+{
+    char text[TEXT_BYTES_MAX + 1];
+    size_t len = 0;
+    tmb_path path = tmb_path_join(root, "identity");
+    int fd = files->open(files->context, path.text, O_RDONLY, 0);
+    if (fd < 0)
+        return tmb_files_err(fd);
+    tmb_err err = tmb_files_read(files, fd, text, TEXT_BYTES_MAX, 0, &len);
+    files->close(files->context, fd);
+    if (err)
+        return err;
+    text[len] = '\0';
+    return parse(text, len, ret_identity);
+}
+
+tmb_err tmb_identity_write(const tmb_file_port *files, const char *root,
+                           const tmb_identity *identity)
+{
+    char text[TEXT_BYTES_MAX];
+    size_t len = print(identity, text);
+    return tmb_files_create(files, root, "identity", tmb_bytes_of(text, len), NULL);
+}
+
+typedef struct folder_names {
+    char names[TMB_STREAMS_MAX][TMB_STREAM_NAME_BYTES_MAX + 1];
+    size_t count;
+} folder_names;
+
+static int collect_folder(void *arg, const char *name)
+{
+    folder_names *folders = arg;
+    if (!tmb_segment_name_is_valid(name, TMB_STREAM_NAME_BYTES_MAX) ||
+        folders->count == TMB_STREAMS_MAX)
+        return 0;
+    memcpy(folders->names[folders->count++], name, strlen(name) + 1);
+    return 0;
+}
+
+/* Newest first: that is the one that opening goes on with. */
+static tmb_err ask_folder(const tmb_file_port *files, const char *folder, const char *stream,
+                          tmb_identity *ret_identity)
+{
+    tmb_segment_list list = {NULL, 0, 0};
+    tmb_err err = tmb_segment_list_load(&list, files, folder);
+    /* A plain file beside the streams (identity, lock) has no segments either. */
+    tmb_err answer = err == TMB_ENOMEM ? err : list.count > 0 ? TMB_ECORRUPT : TMB_ENOENT;
+    for (size_t i = list.count; i > 0 && answer == TMB_ECORRUPT; i--) {
+        tmb_segment_header header;
+        int fd = -1;
+        if (tmb_segment_open(files, folder, list.bases[i - 1], O_RDONLY, &fd))
+            continue;
+        if (!tmb_segment_header_read(files, fd, list.bases[i - 1], stream, &header)) {
+            memcpy(ret_identity->node, header.node, sizeof header.node);
+            ret_identity->incarnation = header.incarnation;
+            answer = TMB_OK;
+        }
+        files->close(files->context, fd);
+    }
+    tmb_segment_list_fini(&list);
+    return answer;
+}
+
+tmb_err tmb_identity_find(const tmb_file_port *files, const char *root, tmb_identity *ret_identity)
+{
+    folder_names *folders = calloc(1, sizeof *folders);
+    if (!folders)
+        return TMB_ENOMEM;
+    tmb_err err = tmb_files_err(files->list(files->context, root, collect_folder, folders));
+    tmb_err answer = err ? err : TMB_ENOENT;
+    for (size_t i = 0; i < folders->count && (answer == TMB_ENOENT || answer == TMB_ECORRUPT);
+         i++) {
+        tmb_path folder = tmb_path_join(root, folders->names[i]);
+        err = ask_folder(files, folder.text, folders->names[i], ret_identity);
+        if (err != TMB_ENOENT)
+            answer = err;
+    }
+    free(folders);
+    return answer;
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+/* journal/writer.h - the inside of tmb_journal and tmb_journal_stream; for the journal's own files.
+ *
+ * A stream is in one of two states: it has an open segment (fd >= 0), or it needs a new one, which the next
+ * append begins. Every trouble leads to the second: nothing is ever added to a file in which a write or a
+ * sync has failed, or in which opening has found anything but good records.
+ *
+ *   given by append       next_seq - 1
+ *   success was claimed   safe_seq    at file offset safe_bytes   (flush, sync, or a rotation's sync)
+ *   on the disk           synced_seq
+ */
+#ifndef TMB_JOURNAL_WRITER_H
+#define TMB_JOURNAL_WRITER_H
+
+#include "journal/files.h"
+#include "journal/identity.h"
+#include "journal/journal.h"
+#include "journal/segment.h"
+
+#define TMB_BUFFER_BYTES (256u * 1024u)
+
+/* What retention needs to know of a segment. */
+typedef struct tmb_segment_info {
+    uint64_t base;
+    uint64_t bytes;
+    uint64_t gap_first; /* of its header; 0: none, or not known */
+    int64_t created_ms; /* -1: not known (damaged header) */
+} tmb_segment_info;
+
+/* A file that is to be cut before it is left for good. */
+typedef struct tmb_cut {
+    int fd; /* -1: none */
+    uint64_t bytes;
+} tmb_cut;
+
+struct tmb_journal_stream {
+    tmb_journal *journal;
+    char name[TMB_STREAM_NAME_BYTES_MAX + 1];
+    tmb_path folder;
+
+    int fd;              /* -1: the next append begins a segment */
+    uint64_t file_bytes; /* written to fd */
+    uint64_t safe_bytes;
+    uint64_t next_seq, safe_seq, synced_seq;
+    bool is_dirty; /* written since the last sync */
+    bool has_lost; /* an append failed and took others with it: the next flush or sync says so */
+
+    uint8_t *buffer;
+    size_t buffer_len, buffer_cap;
+
+    uint64_t gap_first; /* for the header of the next segment; 0: none */
+    tmb_gap_reason gap_reason;
+    tmb_cut failed; /* holds records that the caller was told are not in the log: must be cut first */
+    tmb_cut torn;   /* the half record that opening found: cut once the next segment says so */
+
+    tmb_segment_info *segments; /* rising; the last is the open one when fd >= 0 */
+    size_t segments_count, segments_cap;
+};
+
+struct tmb_journal {
+    const tmb_file_port *files;
+    tmb_path root;
+    tmb_identity identity;
+    uint64_t segment_bytes;
+    void (*found)(void *arg, const char *stream, const tmb_tail_gap *gap);
+    void *found_arg;
+    int lock_fd;
+    tmb_hlc stamp; /* the last given, of all streams: so their records can be merged by it */
+    tmb_journal_counts counts;
+    tmb_journal_stream *streams[TMB_STREAMS_MAX];
+    size_t streams_count;
+};
+
+/* tmb_writer_begin begins a new segment at next_seq. Errors: TMB_EIO, TMB_ENOSPC, TMB_ENOMEM: counted, and
+ * as if not called. */
+TMB_MUST_USE tmb_err tmb_writer_begin(tmb_journal_stream *stream, tmb_hlc stamp);
+
+/* tmb_writer_reserve_segment makes room for one more, tmb_writer_add_segment puts it behind the others.
+ * Errors: TMB_ENOMEM. */
+TMB_MUST_USE tmb_err tmb_writer_reserve_segment(tmb_journal_stream *stream);
+void tmb_writer_add_segment(tmb_journal_stream *stream, const tmb_segment_info *info);
+
+/* tmb_writer_close lets the files and memory of a stream go, and the stream. */
+void tmb_writer_close(tmb_journal_stream *stream);
+
+/* tmb_recover_stream brings a stream that has just been made to where its files are. Errors: as
+ * tmb_journal_stream_open. */
+TMB_MUST_USE tmb_err tmb_recover_stream(tmb_journal_stream *stream, char *text, size_t text_cap);
+
+/* tmb_journal_found counts a finding, puts its bytes into quarantine and tells the owner. */
+void tmb_journal_found(tmb_journal *journal, const char *stream, const char *folder,
+                       const tmb_tail_gap *gap);
+
+#endif
