@@ -6,8 +6,12 @@
  * repeated by the sync session, not by MQTT. Callbacks come from inside the loop, never from inside a call
  * of this header. After `down` the link is dead: close it and open another.
  *
- * Threads: the loop's. Cost: no thread of its own; name resolution blocks the loop for at most the
- * resolver's time-out (see docs/operations.md: use an address, or a local resolver).
+ * The peer's certificate must chain to ca_file and carry host (DNS name or IP address). A peer that falls
+ * silent is noticed within keepalive_s and two seconds (keepalive_s: 10 or more; the ping goes out at half
+ * of it); a slow line that is still moving is not taken for a dead one.
+ *
+ * Threads: the loop's; names are resolved in libuv's pool, and every address of a name is tried. The process
+ * must ignore SIGPIPE.
  */
 #ifndef TMB_SYNCD_LINK_LINK_H
 #define TMB_SYNCD_LINK_LINK_H
@@ -52,10 +56,11 @@ void tmb_link_close(tmb_link *link);
 /* tmb_link_send publishes payload (copied) at QoS 0; tmb_link_publish at QoS 1, and `published` will be
  * called with *ret_id. Errors: TMB_ECLOSED (not up: the caller hears `down`), TMB_ENOMEM, TMB_ELIMIT. */
 TMB_MUST_USE tmb_err tmb_link_send(tmb_link *link, const char *topic, tmb_bytes payload);
+TMB_MUST_USE tmb_err tmb_link_retain(tmb_link *link, const char *topic, tmb_bytes payload); /* QoS 0 */
 TMB_MUST_USE tmb_err tmb_link_publish(tmb_link *link, const char *topic, tmb_bytes payload,
                                       int *ret_id);
 
-/* Bytes handed to the network as payload, both ways, since open. */
+/* Bytes of TLS on the socket, both ways, since open (everything but TCP's and IP's own headers). */
 void tmb_link_bytes(const tmb_link *link, uint64_t *ret_out, uint64_t *ret_in);
 
 #ifdef __cplusplus

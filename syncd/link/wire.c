@@ -1,0 +1,510 @@
+// SPDX-License-Identifier: Apache-2.0
+/* syncd/link/wire.c - libmosquitto's external loop, on uv_poll and a timer of one second.
+ *
+ * What one has to know about libmosquitto 2.0.11 here:
+ *  - While TLS is being set up, loop_write does nothing and want_write may stay true for ever: polling for
+ *    "writable" would spin. So until the handshake is done, OpenSSL is asked what it waits for, and
+ *    loop_read is what moves it on.
+ *  - Some failures close its socket without a callback. Every return code is looked at, and libuv polls a
+ *    duplicate of the descriptor, so that it never holds one that was closed and given out again.
+ *  - The publish callback comes for QoS 0 too, at the moment of writing. Which ids are QoS 1 is kept here.
+ *  - It sends PINGREQ after keepalive seconds without a word, and gives up another keepalive later. It gets
+ *    half of what the user asked for, so that a dead peer is noticed within that. While a large frame is on
+ *    its way over a slow line, the answer to a ping may take longer than that: as long as the peer's TCP
+ *    acknowledges bytes, the line is alive, and no ping is asked for.
+ */
+#include "syncd/link/wire.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sockios.h>
+#include <mosquitto.h>
+#include <mqtt_protocol.h>
+#include <openssl/x509_vfy.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define TICK_MS         1000
+#define KEEPALIVE_S_MIN 5 /* libmosquitto refuses less */
+#define TEXT_MAX        256
+
+typedef enum wire_state { WIRE_CONNECTING = 0, WIRE_GREETING, WIRE_UP, WIRE_FAILED } wire_state;
+
+/* A poll handle lives until libuv has let go of it, longer than the wire. */
+typedef struct wire_poll {
+    uv_poll_t handle;
+    int fd;
+    tmb_wire *wire; /* NULL: let go */
+} wire_poll;
+
+struct tmb_wire {
+    tmb_wire_options options;
+    struct mosquitto *mosq;
+    wire_poll *poll;
+    int poll_events;
+    uv_timer_t *timer;
+    wire_state state;
+    unsigned depth; /* inside a call into libmosquitto: it must not be destroyed now */
+    bool is_reading;
+    bool is_closed;
+    unsigned keepalive_s;
+    char trouble[2 * TEXT_MAX + 4]; /* what failed; not empty: `failed` is due */
+    char last_log[TEXT_MAX];        /* libmosquitto's last word, OpenSSL's reason among them */
+    uint64_t acked_bytes, moved_ms;
+    uint64_t bytes_out, bytes_in; /* as last read from OpenSSL */
+    uint8_t is_qos1[65536 / 8];   /* by message id: a PUBACK is due */
+};
+
+static bool has_qos1(const tmb_wire *wire, int id)
+{
+    return id > 0 && id < 65536 && (wire->is_qos1[id / 8] >> (id % 8) & 1u) != 0;
+}
+
+static void set_qos1(tmb_wire *wire, int id, bool is_set)
+{
+    if (id <= 0 || id >= 65536)
+        return;
+    uint8_t bit = (uint8_t)(1u << (id % 8));
+    wire->is_qos1[id / 8] =
+        (uint8_t)(is_set ? wire->is_qos1[id / 8] | bit : wire->is_qos1[id / 8] & (uint8_t)~bit);
+}
+
+static void note_trouble(tmb_wire *wire, const char *text, const char *detail)
+{
+    if (wire->trouble[0] == 0)
+        (void)snprintf(wire->trouble, sizeof wire->trouble, "%s%s%s", text, detail[0] ? ": " : "",
+                       detail);
+}
+
+/* What OpenSSL has against the peer's certificate, if that is what stopped us, else what it said last. */
+static void note_library_trouble(tmb_wire *wire, int rc)
+{
+    int code = errno;
+    SSL *ssl = mosquitto_ssl_get(wire->mosq);
+    long verdict = ssl ? SSL_get_verify_result(ssl) : X509_V_OK;
+    if (verdict != X509_V_OK)
+        note_trouble(wire, "the broker's certificate is refused",
+                     X509_verify_cert_error_string(verdict));
+    else if (wire->last_log[0])
+        note_trouble(wire, "TLS", wire->last_log);
+    else if (rc == MOSQ_ERR_ERRNO && code != 0)
+        note_trouble(wire, "connection lost", strerror(code));
+    else
+        note_trouble(wire, mosquitto_strerror(rc), "");
+}
+
+static void free_timer(uv_handle_t *handle)
+{
+    free(handle);
+}
+
+static void free_poll(uv_handle_t *handle)
+{
+    wire_poll *poll = handle->data;
+    (void)close(poll->fd);
+    free(poll);
+}
+
+static void count_bytes(tmb_wire *wire)
+{
+    SSL *ssl = mosquitto_ssl_get(wire->mosq);
+    if (ssl) {
+        wire->bytes_out = BIO_number_written(SSL_get_wbio(ssl));
+        wire->bytes_in = BIO_number_read(SSL_get_rbio(ssl));
+    }
+}
+
+static void let_go(tmb_wire *wire)
+{
+    if (wire->poll) {
+        wire->poll->wire = NULL;
+        (void)uv_poll_stop(&wire->poll->handle);
+        uv_close((uv_handle_t *)&wire->poll->handle, free_poll);
+        wire->poll = NULL;
+    }
+    if (wire->timer) {
+        uv_close((uv_handle_t *)wire->timer, free_timer);
+        wire->timer = NULL;
+    }
+}
+
+static void destroy(tmb_wire *wire)
+{
+    let_go(wire);
+    if (wire->state == WIRE_UP && wire->trouble[0] == 0)
+        (void)mosquitto_disconnect_v5(wire->mosq, 0, NULL);
+    mosquitto_destroy(wire->mosq);
+    free(wire);
+}
+
+static void on_poll(uv_poll_t *handle, int status, int events);
+
+/* OpenSSL knows what the handshake waits for; libmosquitto knows what is queued behind it. */
+static void watch(tmb_wire *wire)
+{
+    int events = UV_WRITABLE;
+    if (wire->state != WIRE_CONNECTING) {
+        SSL *ssl = mosquitto_ssl_get(wire->mosq);
+        bool is_waiting = ssl && !SSL_is_init_finished(ssl) ? SSL_want_write(ssl)
+                                                            : mosquitto_want_write(wire->mosq);
+        events = UV_READABLE | (is_waiting ? UV_WRITABLE : 0);
+    }
+    if (events != wire->poll_events) {
+        wire->poll_events = events;
+        (void)uv_poll_start(&wire->poll->handle, events, on_poll);
+    }
+}
+
+/* settle ends every turn of the loop: closing, failures, and what to wait for next. May free the wire. */
+static void settle(tmb_wire *wire)
+{
+    if (wire->is_closed) {
+        destroy(wire);
+        return;
+    }
+    if (wire->state == WIRE_FAILED)
+        return;
+    if (wire->trouble[0] == 0 && mosquitto_socket(wire->mosq) < 0)
+        note_library_trouble(wire, MOSQ_ERR_CONN_LOST);
+    if (wire->trouble[0] == 0) {
+        count_bytes(wire);
+        watch(wire);
+        return;
+    }
+    wire->state = WIRE_FAILED;
+    let_go(wire);
+    wire->depth++;
+    wire->options.failed(wire->options.arg, wire->trouble);
+    wire->depth--;
+    if (wire->is_closed)
+        destroy(wire);
+}
+
+/* TCP is there, or why it is not. */
+static void finish_connect(tmb_wire *wire)
+{
+    int code = 0;
+    socklen_t len = sizeof code;
+    if (getsockopt(wire->poll->fd, SOL_SOCKET, SO_ERROR, &code, &len) != 0)
+        code = errno;
+    if (code != 0) {
+        note_trouble(wire, strerror(code), "");
+        return;
+    }
+    /* A refusal that came at once (loopback) was told to OpenSSL's first write, and SO_ERROR is told once. */
+    struct sockaddr_storage peer;
+    len = sizeof peer;
+    if (getpeername(wire->poll->fd, (struct sockaddr *)&peer, &len) != 0) {
+        note_trouble(wire, "Connection refused at once", "");
+        return;
+    }
+    wire->state = WIRE_GREETING;
+    wire->options.connected(wire->options.arg);
+}
+
+static void read_some(tmb_wire *wire)
+{
+    errno = 0;
+    wire->is_reading = true;
+    int rc = mosquitto_loop_read(wire->mosq, 1);
+    wire->is_reading = false;
+    /* An error of the socket in the handshake is no error to libmosquitto: it would try for ever. */
+    SSL *ssl = mosquitto_ssl_get(wire->mosq);
+    if (rc == MOSQ_ERR_SUCCESS && ssl && !SSL_is_init_finished(ssl) && SSL_want_nothing(ssl))
+        note_trouble(wire, "connection lost in the TLS handshake", "");
+    if (rc != MOSQ_ERR_SUCCESS)
+        note_library_trouble(wire, rc);
+}
+
+static void on_poll(uv_poll_t *handle, int status, int events)
+{
+    tmb_wire *wire = ((wire_poll *)handle->data)->wire;
+    if (!wire)
+        return;
+    wire->depth++;
+    if (status < 0)
+        note_trouble(wire, uv_strerror(status), "");
+    if (wire->trouble[0] == 0 && wire->state == WIRE_CONNECTING)
+        finish_connect(wire);
+    SSL *ssl = mosquitto_ssl_get(wire->mosq);
+    if (wire->trouble[0] == 0 && ((events & UV_READABLE) || !ssl || !SSL_is_init_finished(ssl)))
+        read_some(wire);
+    if (wire->trouble[0] == 0 && !wire->is_closed && mosquitto_want_write(wire->mosq)) {
+        errno = 0;
+        int rc = mosquitto_loop_write(wire->mosq, 1);
+        if (rc != MOSQ_ERR_SUCCESS)
+            note_library_trouble(wire, rc);
+    }
+    wire->depth--;
+    settle(wire);
+}
+
+/* is_moving says whether a full line is being emptied by a peer that is there. */
+static bool is_moving(tmb_wire *wire)
+{
+    int unsent = 0;
+    count_bytes(wire);
+    if (ioctl(wire->poll->fd, SIOCOUTQ, &unsent) != 0 || unsent < 0)
+        return false;
+    uint64_t acked = wire->bytes_out - (uint64_t)unsent;
+    bool has_moved = acked > wire->acked_bytes && unsent > 0;
+    wire->acked_bytes = acked;
+    return has_moved;
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+    tmb_wire *wire = timer->data;
+    if (wire->trouble[0] == 0 && wire->state == WIRE_UP) {
+        uint64_t now_ms = uv_now(wire->options.loop);
+        if (is_moving(wire)) {
+            wire->moved_ms = now_ms;
+        } else if (now_ms - wire->moved_ms >= wire->keepalive_s * 1000u) {
+            wire->depth++;
+            int rc = mosquitto_loop_misc(wire->mosq);
+            wire->depth--;
+            if (rc != MOSQ_ERR_SUCCESS)
+                note_library_trouble(wire, rc);
+        }
+    }
+    settle(wire);
+}
+
+static void on_connect(struct mosquitto *mosq, void *arg, int reason, int flags,
+                       const mosquitto_property *properties)
+{
+    tmb_wire *wire = arg;
+    (void)flags;
+    (void)properties;
+    if (wire->is_closed)
+        return;
+    if (reason != 0) {
+        note_trouble(wire, "the broker refused the connection", mosquitto_reason_string(reason));
+        return;
+    }
+    int rc = MOSQ_ERR_SUCCESS;
+    if (wire->options.subscribe_count > 0)
+        rc = mosquitto_subscribe_multiple(mosq, NULL, (int)wire->options.subscribe_count,
+                                          (char *const *)(uintptr_t)wire->options.subscribe, 0, 0,
+                                          NULL);
+    if (rc != MOSQ_ERR_SUCCESS) {
+        note_trouble(wire, "cannot subscribe", mosquitto_strerror(rc));
+    } else if (wire->options.subscribe_count == 0) {
+        wire->state = WIRE_UP;
+        wire->options.up(wire->options.arg);
+    }
+}
+
+static void on_subscribe(struct mosquitto *mosq, void *arg, int id, int count, const int *granted,
+                         const mosquitto_property *properties)
+{
+    tmb_wire *wire = arg;
+    (void)mosq;
+    (void)id;
+    (void)properties;
+    if (wire->is_closed || wire->trouble[0] || wire->state == WIRE_UP)
+        return;
+    for (int i = 0; i < count; i++) {
+        if (granted[i] >= 0x80) {
+            note_trouble(
+                wire, "the broker refused the subscription to",
+                wire->options.subscribe[(unsigned)i < wire->options.subscribe_count ? i : 0]);
+            return;
+        }
+    }
+    wire->state = WIRE_UP;
+    wire->moved_ms = uv_now(wire->options.loop);
+    wire->options.up(wire->options.arg);
+}
+
+static void on_disconnect(struct mosquitto *mosq, void *arg, int reason,
+                          const mosquitto_property *properties)
+{
+    tmb_wire *wire = arg;
+    (void)mosq;
+    (void)properties;
+    if (wire->is_closed)
+        return;
+    if (reason >= 0x80)
+        note_trouble(wire, "the broker closed the connection", mosquitto_reason_string(reason));
+    else if (reason == MOSQ_ERR_KEEPALIVE)
+        note_trouble(wire, "nothing heard from the broker for too long", "");
+    else
+        note_library_trouble(wire, reason);
+}
+
+static void on_message(struct mosquitto *mosq, void *arg, const struct mosquitto_message *message,
+                       const mosquitto_property *properties)
+{
+    tmb_wire *wire = arg;
+    (void)mosq;
+    (void)properties;
+    if (!wire->is_closed && wire->trouble[0] == 0)
+        wire->options.message(wire->options.arg, message->topic,
+                              tmb_bytes_of(message->payload, (size_t)message->payloadlen));
+}
+
+/* Outside of reading this is a QoS 0 message that was written; a PUBACK can only be read. */
+static void on_publish(struct mosquitto *mosq, void *arg, int id, int reason,
+                       const mosquitto_property *properties)
+{
+    tmb_wire *wire = arg;
+    (void)mosq;
+    (void)properties;
+    if (!wire->is_reading || wire->is_closed || wire->trouble[0] || !has_qos1(wire, id))
+        return;
+    set_qos1(wire, id, false);
+    wire->options.published(wire->options.arg, id, (unsigned)reason);
+}
+
+/* "OpenSSL Error[0]: error:0A000086:SSL routines::certificate verify failed": the last part is for people. */
+static void on_log(struct mosquitto *mosq, void *arg, int level, const char *text)
+{
+    tmb_wire *wire = arg;
+    (void)mosq;
+    if (level != MOSQ_LOG_ERR || strncmp(text, "OpenSSL Error", 13) != 0)
+        return;
+    const char *reason = strrchr(text, ':');
+    (void)snprintf(wire->last_log, sizeof wire->last_log, "%s", reason ? reason + 1 : text);
+}
+
+static void init_library(void)
+{
+    (void)mosquitto_lib_init();
+}
+
+static tmb_err make_client(tmb_wire *wire)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    (void)pthread_once(&once, init_library);
+    wire->mosq = mosquitto_new(wire->options.client_id, true, wire);
+    if (!wire->mosq)
+        return TMB_ENOMEM;
+    if (mosquitto_int_option(wire->mosq, MOSQ_OPT_PROTOCOL_VERSION, MQTT_PROTOCOL_V5) ||
+        mosquitto_int_option(wire->mosq, MOSQ_OPT_TCP_NODELAY, 1) ||
+        mosquitto_int_option(wire->mosq, MOSQ_OPT_SEND_MAXIMUM, 65535) ||
+        mosquitto_int_option(wire->mosq, MOSQ_OPT_SSL_CTX_WITH_DEFAULTS, 0) ||
+        mosquitto_void_option(wire->mosq, MOSQ_OPT_SSL_CTX, wire->options.tls))
+        return TMB_ENOMEM;
+    mosquitto_connect_v5_callback_set(wire->mosq, on_connect);
+    mosquitto_disconnect_v5_callback_set(wire->mosq, on_disconnect);
+    mosquitto_subscribe_v5_callback_set(wire->mosq, on_subscribe);
+    mosquitto_message_v5_callback_set(wire->mosq, on_message);
+    mosquitto_publish_v5_callback_set(wire->mosq, on_publish);
+    mosquitto_log_callback_set(wire->mosq, on_log);
+    return TMB_OK;
+}
+
+static tmb_err start_watching(tmb_wire *wire)
+{
+    wire->poll = calloc(1, sizeof *wire->poll);
+    wire->timer = calloc(1, sizeof *wire->timer);
+    int fd = fcntl(mosquitto_socket(wire->mosq), F_DUPFD_CLOEXEC, 0);
+    if (!wire->poll || !wire->timer || fd < 0 ||
+        uv_poll_init(wire->options.loop, &wire->poll->handle, fd) != 0) {
+        if (fd >= 0)
+            (void)close(fd);
+        free(wire->poll);
+        free(wire->timer);
+        wire->poll = NULL;
+        wire->timer = NULL;
+        return TMB_ENOMEM;
+    }
+    wire->poll->fd = fd;
+    wire->poll->wire = wire;
+    wire->poll->handle.data = wire->poll;
+    (void)uv_timer_init(wire->options.loop, wire->timer);
+    wire->timer->data = wire;
+    (void)uv_timer_start(wire->timer, on_tick, TICK_MS, TICK_MS);
+    watch(wire);
+    return TMB_OK;
+}
+
+tmb_err tmb_wire_open(const tmb_wire_options *options, tmb_wire **ret_wire, char *text,
+                      size_t text_cap)
+{
+    tmb_wire *wire = calloc(1, sizeof *wire);
+    if (!wire)
+        return TMB_ENOMEM;
+    wire->options = *options;
+    wire->keepalive_s =
+        options->keepalive_s / 2 > KEEPALIVE_S_MIN ? options->keepalive_s / 2 : KEEPALIVE_S_MIN;
+    tmb_err err = make_client(wire);
+    if (err == TMB_OK) {
+        errno = 0;
+        int rc = mosquitto_connect_async(wire->mosq, options->address, (int)options->port,
+                                         (int)wire->keepalive_s);
+        if (rc != MOSQ_ERR_SUCCESS) {
+            note_library_trouble(wire, rc);
+            (void)snprintf(text, text_cap, "%s", wire->trouble);
+            err = TMB_ECLOSED;
+        }
+    }
+    if (err == TMB_OK)
+        err = start_watching(wire);
+    if (err != TMB_OK) {
+        if (wire->mosq)
+            mosquitto_destroy(wire->mosq);
+        free(wire);
+        return err;
+    }
+    *ret_wire = wire;
+    return TMB_OK;
+}
+
+void tmb_wire_close(tmb_wire *wire)
+{
+    if (!wire || wire->is_closed)
+        return;
+    wire->is_closed = true;
+    if (wire->depth == 0)
+        destroy(wire);
+}
+
+tmb_err tmb_wire_publish(tmb_wire *wire, const char *topic, tmb_bytes payload, int qos, bool retain,
+                         int *ret_id)
+{
+    if (wire->is_closed || wire->trouble[0] || wire->state != WIRE_UP)
+        return TMB_ECLOSED;
+    if (payload.len > MQTT_MAX_PAYLOAD)
+        return TMB_ELIMIT;
+    int id = 0;
+    errno = 0;
+    wire->depth++;
+    int rc = mosquitto_publish_v5(wire->mosq, &id, topic, (int)payload.len, payload.ptr, qos,
+                                  retain, NULL);
+    wire->depth--;
+    if (rc == MOSQ_ERR_NOMEM)
+        return TMB_ENOMEM;
+    if (rc == MOSQ_ERR_PAYLOAD_SIZE || rc == MOSQ_ERR_OVERSIZE_PACKET || rc == MOSQ_ERR_INVAL ||
+        rc == MOSQ_ERR_MALFORMED_UTF8)
+        return TMB_ELIMIT;
+    /* Ids come around after 65,535 messages: one that is still waited for would be taken for its PUBACK. */
+    if (rc == MOSQ_ERR_SUCCESS && has_qos1(wire, id))
+        note_trouble(wire, "a message id came around before its acknowledgement", "");
+    if (rc != MOSQ_ERR_SUCCESS)
+        note_library_trouble(wire, rc);
+    if (wire->trouble[0]) {
+        if (wire->timer)
+            (void)uv_timer_start(wire->timer, on_tick, 0, TICK_MS);
+        return TMB_ECLOSED;
+    }
+    if (qos > 0) {
+        set_qos1(wire, id, true);
+        *ret_id = id;
+    }
+    if (wire->depth == 0)
+        watch(wire);
+    return TMB_OK;
+}
+
+void tmb_wire_bytes(const tmb_wire *wire, uint64_t *ret_out, uint64_t *ret_in)
+{
+    *ret_out = wire->bytes_out;
+    *ret_in = wire->bytes_in;
+}

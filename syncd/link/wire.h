@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+/* syncd/link/wire.h - one attempt at one address: a libmosquitto handle and its socket in a libuv loop.
+ *
+ * Inner header: link.c resolves the name and tries address after address, each with a wire of its own.
+ *
+ *   CONNECTING --TCP--> GREETING (TLS, CONNECT, SUBSCRIBE) --SUBACK--> UP
+ *        '------------------------+---------------------------------'--> failed (once)
+ *
+ * Callbacks come from inside the loop. A wire may be closed from inside its callbacks.
+ * Threads: the loop's.
+ */
+#ifndef TMB_SYNCD_LINK_WIRE_H
+#define TMB_SYNCD_LINK_WIRE_H
+
+#include <openssl/ssl.h>
+#include <stdbool.h>
+#include <uv.h>
+
+#include "base/bytes.h"
+#include "base/err.h"
+
+typedef struct tmb_wire tmb_wire;
+
+typedef struct tmb_wire_options {
+    uv_loop_t *loop;
+    SSL_CTX *tls;        /* borrowed during open */
+    const char *address; /* numeric; borrowed during open */
+    unsigned port;
+    const char *client_id;
+    unsigned keepalive_s;
+    const char *const *subscribe; /* borrowed for the wire's life */
+    unsigned subscribe_count;
+    void *arg;
+    void (*connected)(void *arg); /* TCP is there: this address is the right one */
+    void (*up)(void *arg);
+    void (*failed)(void *arg, const char *why); /* close the wire then or later */
+    void (*message)(void *arg, const char *topic, tmb_bytes payload);
+    void (*published)(void *arg, int id, unsigned reason_code);
+} tmb_wire_options;
+
+/* gives ret_wire. Errors: TMB_ENOMEM, TMB_ECLOSED (refused at once: text says why). */
+TMB_MUST_USE tmb_err tmb_wire_open(const tmb_wire_options *options, tmb_wire **ret_wire, char *text,
+                                   size_t text_cap);
+
+/* tmb_wire_close says DISCONNECT when up, calls nothing any more, frees itself later. NULL is fine. */
+void tmb_wire_close(tmb_wire *wire);
+
+/* Errors: TMB_ECLOSED (`failed` follows, from the loop), TMB_ENOMEM, TMB_ELIMIT. */
+TMB_MUST_USE tmb_err tmb_wire_publish(tmb_wire *wire, const char *topic, tmb_bytes payload, int qos,
+                                      bool retain, int *ret_id);
+
+/* Bytes of TLS on the socket so far. */
+void tmb_wire_bytes(const tmb_wire *wire, uint64_t *ret_out, uint64_t *ret_in);
+
+#endif

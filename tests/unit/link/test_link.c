@@ -1,0 +1,536 @@
+// SPDX-License-Identifier: Apache-2.0
+/* tests/unit/link/test_link.c - the link against a real Mosquitto over TLS, and against peers that are not
+ * what they should be: another certificate, another CA, TLS 1.2, nobody, one that accepts and says nothing,
+ * one that is stopped.
+ *
+ * argv[1]: the broker. It listens on a free port of loopback, in a folder of its own.
+ */
+#define _DEFAULT_SOURCE
+#include "syncd/link/link.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define BURST 200
+
+extern char **environ;
+static const char *mosquitto_path;
+static char folder[64];
+static unsigned port;
+static pid_t broker;
+static uv_loop_t loop;
+
+typedef struct seen {
+    tmb_link *link;
+    bool is_up, is_down, stop_at_up;
+    char why[768];
+    unsigned messages, published, wanted_messages, wanted_published;
+    size_t last_len;
+    uint32_t last_sum;
+    unsigned worst_reason;
+    uint64_t longest_turn_ms, turn_began_ms;
+} seen;
+
+static pid_t start(char *const argv[])
+{
+    pid_t pid = -1;
+    posix_spawn_file_actions_t actions;
+    (void)posix_spawn_file_actions_init(&actions);
+    (void)posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
+    (void)posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
+    assert_int_equal(posix_spawnp(&pid, argv[0], &actions, NULL, argv, environ), 0);
+    (void)posix_spawn_file_actions_destroy(&actions);
+    return pid;
+}
+
+static void end(pid_t pid)
+{
+    (void)kill(pid, SIGCONT);
+    (void)kill(pid, SIGKILL);
+    (void)waitpid(pid, NULL, 0);
+}
+
+/* A bound socket on a free port; listening if asked. */
+static int bind_free_port(unsigned *ret_port, bool is_listening)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t len = sizeof at;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof at), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &len), 0);
+    if (is_listening)
+        assert_int_equal(listen(fd, 5), 0);
+    *ret_port = ntohs(at.sin_port);
+    return fd;
+}
+
+static bool is_answering(unsigned at_port)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    at.sin_port = htons((uint16_t)at_port);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    bool answers = connect(fd, (struct sockaddr *)&at, sizeof at) == 0;
+    (void)close(fd);
+    return answers;
+}
+
+static void wait_for_port(unsigned at_port)
+{
+    struct timespec pause = {0, 10 * 1000 * 1000};
+    for (int i = 0; i < 500 && !is_answering(at_port); i++)
+        (void)nanosleep(&pause, NULL);
+    assert_true(is_answering(at_port));
+}
+
+static void make_certificates(void)
+{
+    char command[2600];
+    (void)snprintf(
+        command, sizeof command,
+        "cd '%s' && exec >/dev/null 2>&1\n"
+        "new() { openssl ecparam -name prime256v1 -genkey -noout -out $1.key; }\n"
+        "ca() { new $1; openssl req -x509 -new -key $1.key -subj /CN=$1 -days 2 -out $1.crt; }\n"
+        "leaf() { new $2; printf 'subjectAltName=%%s\\n' \"$3\" >$2.ext\n"
+        "  openssl req -new -key $2.key -subj /CN=$2 | openssl x509 -req -CA $1.crt -CAkey $1.key "
+        "-CAcreateserial -days 2 -extfile $2.ext -out $2.crt; }\n"
+        "ca ca && ca other && leaf ca server IP:127.0.0.1,DNS:localhost &&\n"
+        "leaf ca wrong DNS:elsewhere.example && leaf ca client URI:spiffe://t/site/s1 &&\n"
+        "leaf other stranger URI:spiffe://t/site/s1 && chmod 0644 *.key\n",
+        folder);
+    assert_int_equal(system(command), 0);
+}
+
+static pid_t start_broker(const char *certificate, unsigned *ret_port)
+{
+    char conf[128], text[1024];
+    int fd = bind_free_port(ret_port, false);
+    (void)close(fd);
+    (void)snprintf(conf, sizeof conf, "%s/%s.conf", folder, certificate);
+    (void)snprintf(text, sizeof text,
+                   "listener %u 127.0.0.1\nallow_anonymous true\nmax_queued_messages 100000\n"
+                   "cafile %s/ca.crt\ncertfile %s/%s.crt\nkeyfile %s/%s.key\n"
+                   "require_certificate true\nset_tcp_nodelay true\n%s",
+                   *ret_port, folder, folder, certificate, folder, certificate,
+                   getuid() == 0 ? "user root\n" : "");
+    FILE *out = fopen(conf, "w");
+    assert_non_null(out);
+    assert_true(fputs(text, out) >= 0);
+    assert_int_equal(fclose(out), 0);
+    char *argv[] = {(char *)(uintptr_t)mosquitto_path, "-c", conf, NULL};
+    pid_t pid = start(argv);
+    wait_for_port(*ret_port);
+    return pid;
+}
+
+static uint32_t sum_of(tmb_bytes b)
+{
+    uint32_t sum = 1;
+    for (size_t i = 0; i < b.len; i++)
+        sum = sum * 31 + b.ptr[i];
+    return sum;
+}
+
+static void stop_if_done(seen *s)
+{
+    if (s->is_down || (s->stop_at_up && s->is_up) ||
+        (s->is_up && !s->stop_at_up && s->messages >= s->wanted_messages &&
+         s->published >= s->wanted_published && s->wanted_messages + s->wanted_published > 0))
+        uv_stop(&loop);
+}
+
+static void on_up(void *arg)
+{
+    seen *s = arg;
+    s->is_up = true;
+    stop_if_done(s);
+}
+
+static void on_down(void *arg, const char *why)
+{
+    seen *s = arg;
+    assert_false(s->is_down);
+    s->is_down = true;
+    (void)snprintf(s->why, sizeof s->why, "%s", why);
+    stop_if_done(s);
+}
+
+static void on_message(void *arg, const char *topic, tmb_bytes payload)
+{
+    seen *s = arg;
+    assert_non_null(strstr(topic, "t/"));
+    s->messages++;
+    s->last_len = payload.len;
+    s->last_sum = sum_of(payload);
+    stop_if_done(s);
+}
+
+static void on_published(void *arg, int id, unsigned reason_code)
+{
+    seen *s = arg;
+    assert_true(id > 0);
+    s->published++;
+    if (reason_code > s->worst_reason)
+        s->worst_reason = reason_code;
+    stop_if_done(s);
+}
+
+static char file_names[3][128];
+
+static tmb_link_options options_for(seen *s, const char *host, unsigned to_port, const char *who)
+{
+    static const char *const filters[] = {"t/up/+", "t/down/s1"};
+    const char *ca = strcmp(who, "distrustful") == 0 ? "other" : "ca";
+    who = strcmp(who, "distrustful") == 0 ? "client" : who;
+    (void)snprintf(file_names[0], sizeof file_names[0], "%s/%s.crt", folder, ca);
+    (void)snprintf(file_names[1], sizeof file_names[1], "%s/%s.crt", folder, who);
+    (void)snprintf(file_names[2], sizeof file_names[2], "%s/%s.key", folder, who);
+    tmb_link_options options = {
+        .loop = &loop,
+        .host = host,
+        .port = to_port,
+        .client_id = "tombolo-s1",
+        .ca_file = file_names[0],
+        .cert_file = file_names[1],
+        .key_file = file_names[2],
+        .keepalive_s = 10,
+        .subscribe = filters,
+        .subscribe_count = 2,
+        .connect_timeout_ms = 5000,
+        .arg = s,
+        .up = on_up,
+        .down = on_down,
+        .message = on_message,
+        .published = on_published,
+    };
+    return options;
+}
+
+static void open_link(seen *s, const tmb_link_options *options)
+{
+    char text[400] = "";
+    tmb_err err = tmb_link_open(options, &s->link, text, sizeof text);
+    if (err != TMB_OK)
+        print_error("%s\n", text);
+    assert_int_equal(err, TMB_OK);
+}
+
+static void close_link(seen *s)
+{
+    tmb_link_close(s->link);
+    (void)uv_run(&loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_alive(&loop), 0);
+}
+
+static void connect_up(seen *s, const char *host)
+{
+    tmb_link_options options = options_for(s, host, port, "client");
+    s->stop_at_up = true;
+    open_link(s, &options);
+    (void)uv_run(&loop, UV_RUN_DEFAULT);
+    s->stop_at_up = false;
+    if (!s->is_up)
+        print_error("down: %s\n", s->why);
+    assert_true(s->is_up);
+}
+
+static void test_messages_both_ways(void **state)
+{
+    (void)state;
+    seen s = {.wanted_messages = 2 * BURST, .wanted_published = BURST};
+    connect_up(&s, "127.0.0.1");
+    bool ids[65536] = {false};
+    for (int i = 0; i < BURST; i++) {
+        int id = 0;
+        assert_int_equal(tmb_link_publish(s.link, "t/up/s1", tmb_bytes_str("x"), &id), TMB_OK);
+        assert_true(id > 0 && !ids[id]);
+        ids[id] = true;
+        assert_int_equal(tmb_link_send(s.link, "t/down/s1", tmb_bytes_str("y")), TMB_OK);
+    }
+    (void)uv_run(&loop, UV_RUN_DEFAULT);
+    assert_false(s.is_down);
+    assert_int_equal(s.messages, 2 * BURST);
+    assert_int_equal(s.published, BURST);
+    assert_int_equal(s.worst_reason, 0);
+    uint64_t out = 0, in = 0;
+    tmb_link_bytes(s.link, &out, &in);
+    assert_true(out > BURST * 2 && in > BURST * 2);
+    close_link(&s);
+}
+
+static void test_name_is_resolved_and_checked(void **state)
+{
+    (void)state;
+    seen s = {.is_up = false};
+    connect_up(&s, "localhost"); /* may resolve to ::1 first, where nobody listens */
+    close_link(&s);
+}
+
+static void test_nobody_subscribed_is_said(void **state)
+{
+    (void)state;
+    seen s = {.wanted_published = 1};
+    connect_up(&s, "127.0.0.1");
+    int id = 0;
+    assert_int_equal(tmb_link_publish(s.link, "nobody/here", tmb_bytes_str("x"), &id), TMB_OK);
+    (void)uv_run(&loop, UV_RUN_DEFAULT);
+    assert_int_equal(s.worst_reason, 0x10);
+    close_link(&s);
+}
+
+static void test_large_and_empty_payloads(void **state)
+{
+    (void)state;
+    size_t len = 8u * 1024 * 1024;
+    uint8_t *large = malloc(len);
+    assert_non_null(large);
+    for (size_t i = 0; i < len; i++)
+        large[i] = (uint8_t)(i * 7 + i / 251);
+    seen s = {.wanted_messages = 1};
+    connect_up(&s, "127.0.0.1");
+    assert_int_equal(tmb_link_send(s.link, "t/up/s1", tmb_bytes_of(large, len)), TMB_OK);
+    (void)uv_run(&loop, UV_RUN_DEFAULT);
+    assert_false(s.is_down);
+    assert_int_equal(s.last_len, len);
+    assert_int_equal(s.last_sum, sum_of(tmb_bytes_of(large, len)));
+    s.wanted_messages = 2;
+    assert_int_equal(tmb_link_send(s.link, "t/up/s1", tmb_bytes_of(NULL, 0)), TMB_OK);
+    (void)uv_run(&loop, UV_RUN_DEFAULT);
+    assert_int_equal(s.last_len, 0);
+    close_link(&s);
+    free(large);
+}
+
+static void expect_down(const char *host, unsigned to_port, const char *who, const char *words)
+{
+    seen s = {.is_up = false};
+    tmb_link_options options = options_for(&s, host, to_port, who);
+    open_link(&s, &options);
+    (void)uv_run(&loop, UV_RUN_DEFAULT);
+    assert_true(s.is_down);
+    assert_false(s.is_up);
+    if (!strstr(s.why, words))
+        print_error("said \"%s\", wanted \"%s\"\n", s.why, words);
+    assert_non_null(strstr(s.why, words));
+    assert_int_equal(tmb_link_send(s.link, "t/up/s1", tmb_bytes_str("x")), TMB_ECLOSED);
+    close_link(&s);
+}
+
+static void test_wrong_name_is_refused(void **state)
+{
+    (void)state;
+    unsigned wrong_port = 0;
+    pid_t wrong = start_broker("wrong", &wrong_port);
+    expect_down("127.0.0.1", wrong_port, "client", "IP address mismatch");
+    expect_down("localhost", wrong_port, "client", "hostname mismatch");
+    end(wrong);
+}
+
+static void test_other_ca_is_refused_both_ways(void **state)
+{
+    (void)state;
+    expect_down("127.0.0.1", port, "distrustful", "certificate is refused");
+    expect_down("127.0.0.1", port, "stranger", "unknown ca");
+}
+
+static void test_tls_1_2_is_refused(void **state)
+{
+    (void)state;
+    unsigned old_port = 0;
+    char at[32], cert[128], key[128];
+    (void)close(bind_free_port(&old_port, false));
+    (void)snprintf(at, sizeof at, "127.0.0.1:%u", old_port);
+    (void)snprintf(cert, sizeof cert, "%s/server.crt", folder);
+    (void)snprintf(key, sizeof key, "%s/server.key", folder);
+    char *argv[] = {"openssl", "s_server", "-accept", at,     "-tls1_2", "-cert",
+                    cert,      "-key",     key,       "-www", NULL};
+    pid_t old = start(argv);
+    wait_for_port(old_port);
+    expect_down("127.0.0.1", old_port, "client", "protocol version");
+    end(old);
+}
+
+static void test_nobody_there(void **state)
+{
+    (void)state;
+    unsigned closed_port = 0;
+    int fd = bind_free_port(&closed_port, false);
+    expect_down("127.0.0.1", closed_port, "client", "refused");
+    (void)close(fd);
+    expect_down("no-such-host.invalid", port, "client", "resolve");
+}
+
+static uint64_t turns;
+
+static void count_turn(uv_timer_t *timer)
+{
+    (void)timer;
+    turns++;
+}
+
+/* A peer that accepts and says nothing: the time-out is kept, and the loop goes on turning meanwhile. */
+static void test_silent_peer_times_out_without_blocking(void **state)
+{
+    (void)state;
+    unsigned silent_port = 0;
+    int fd = bind_free_port(&silent_port, true);
+    seen s = {.is_up = false};
+    tmb_link_options options = options_for(&s, "127.0.0.1", silent_port, "client");
+    options.connect_timeout_ms = 700;
+    uv_timer_t timer;
+    (void)uv_timer_init(&loop, &timer);
+    turns = 0;
+    (void)uv_timer_start(&timer, count_turn, 10, 10);
+    uint64_t began_ms = uv_now(&loop);
+    open_link(&s, &options);
+    (void)uv_run(&loop, UV_RUN_DEFAULT);
+    uint64_t took_ms = uv_now(&loop) - began_ms;
+    assert_true(s.is_down);
+    assert_non_null(strstr(s.why, "time-out"));
+    assert_true(took_ms >= 650 && took_ms < 3000);
+    assert_true(turns > 20);
+    uv_close((uv_handle_t *)&timer, NULL);
+    close_link(&s);
+    (void)close(fd);
+}
+
+/* A stopped broker is a half-open line: the kernel answers, nobody else does. */
+static void test_stopped_broker_is_noticed(void **state)
+{
+    (void)state;
+    seen s = {.is_up = false};
+    connect_up(&s, "127.0.0.1");
+    assert_int_equal(kill(broker, SIGSTOP), 0);
+    uint64_t began_ms = uv_now(&loop);
+    (void)uv_run(&loop, UV_RUN_DEFAULT);
+    uint64_t took_ms = uv_now(&loop) - began_ms;
+    assert_int_equal(kill(broker, SIGCONT), 0);
+    assert_true(s.is_down);
+    print_message("noticed after %llu ms: %s\n", (unsigned long long)took_ms, s.why);
+    assert_true(took_ms > 4000 && took_ms < 15000);
+    close_link(&s);
+}
+
+static void test_killed_broker_is_noticed_at_once(void **state)
+{
+    (void)state;
+    unsigned own_port = 0;
+    pid_t own = start_broker("server", &own_port);
+    seen s = {.stop_at_up = true};
+    tmb_link_options options = options_for(&s, "127.0.0.1", own_port, "client");
+    open_link(&s, &options);
+    (void)uv_run(&loop, UV_RUN_DEFAULT);
+    assert_true(s.is_up);
+    s.stop_at_up = false;
+    uint64_t began_ms = uv_now(&loop);
+    end(own);
+    (void)uv_run(&loop, UV_RUN_DEFAULT);
+    assert_true(s.is_down);
+    assert_true(uv_now(&loop) - began_ms < 2000);
+    close_link(&s);
+}
+
+static void test_wrong_files_are_named(void **state)
+{
+    (void)state;
+    seen s = {.is_up = false};
+    char text[400] = "";
+    tmb_link_options options = options_for(&s, "127.0.0.1", port, "client");
+    options.key_file = "/nonexistent/client.key";
+    assert_int_equal(tmb_link_open(&options, &s.link, text, sizeof text), TMB_ECONFIG);
+    assert_non_null(strstr(text, "/nonexistent/client.key"));
+    options = options_for(&s, "127.0.0.1", port, "client");
+    char other_key[128];
+    (void)snprintf(other_key, sizeof other_key, "%s/stranger.key", folder);
+    options.key_file = other_key;
+    assert_int_equal(tmb_link_open(&options, &s.link, text, sizeof text), TMB_ECONFIG);
+    assert_non_null(strstr(text, "does not fit"));
+    assert_int_equal(uv_loop_alive(&loop), 0);
+}
+
+static void close_in_callback(void *arg)
+{
+    seen *s = arg;
+    s->is_up = true;
+    tmb_link_close(s->link);
+}
+
+static void test_close_at_any_moment(void **state)
+{
+    (void)state;
+    seen s = {.is_up = false};
+    tmb_link_options options = options_for(&s, "127.0.0.1", port, "client");
+    options.up = close_in_callback;
+    open_link(&s, &options);
+    (void)uv_run(&loop, UV_RUN_DEFAULT);
+    assert_true(s.is_up);
+    assert_false(s.is_down);
+    for (int turns_before = 0; turns_before < 12; turns_before++) {
+        seen one = {.is_up = false};
+        options = options_for(&one, "localhost", port, "client");
+        open_link(&one, &options);
+        for (int i = 0; i < turns_before; i++)
+            (void)uv_run(&loop, UV_RUN_ONCE);
+        close_link(&one);
+        assert_false(one.is_down);
+    }
+    tmb_link_close(NULL);
+}
+
+static int begin(void **state)
+{
+    (void)state;
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)snprintf(folder, sizeof folder, "/tmp/tmb-link-XXXXXX");
+    assert_non_null(mkdtemp(folder));
+    make_certificates();
+    assert_int_equal(uv_loop_init(&loop), 0);
+    broker = start_broker("server", &port);
+    return 0;
+}
+
+static int finish(void **state)
+{
+    (void)state;
+    char command[128];
+    end(broker);
+    (void)snprintf(command, sizeof command, "rm -rf '%s'", folder);
+    assert_int_equal(uv_loop_close(&loop), 0);
+    return system(command);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 2)
+        return 2;
+    mosquitto_path = argv[1];
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_messages_both_ways),
+        cmocka_unit_test(test_name_is_resolved_and_checked),
+        cmocka_unit_test(test_nobody_subscribed_is_said),
+        cmocka_unit_test(test_large_and_empty_payloads),
+        cmocka_unit_test(test_wrong_name_is_refused),
+        cmocka_unit_test(test_other_ca_is_refused_both_ways),
+        cmocka_unit_test(test_tls_1_2_is_refused),
+        cmocka_unit_test(test_nobody_there),
+        cmocka_unit_test(test_silent_peer_times_out_without_blocking),
+        cmocka_unit_test(test_wrong_files_are_named),
+        cmocka_unit_test(test_close_at_any_moment),
+        cmocka_unit_test(test_killed_broker_is_noticed_at_once),
+        cmocka_unit_test(test_stopped_broker_is_noticed),
+    };
+    return cmocka_run_group_tests_name("link", tests, begin, finish);
+}
