@@ -22,12 +22,12 @@ class PahoClient(mqtt.Client):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        self.refused_mids = set()
+        self.refused_mids = {}  # mid -> reason code
 
     def _note_reason(self):
         packet = self._in_packet["packet"]
         if self._protocol == mqtt.MQTTv5 and len(packet) > 2 and packet[2] >= _REFUSED:
-            self.refused_mids.add(packet[0] << 8 | packet[1])
+            self.refused_mids[packet[0] << 8 | packet[1]] = packet[2]
 
     def _handle_pubackcomp(self, cmd):
         if cmd == "PUBACK":

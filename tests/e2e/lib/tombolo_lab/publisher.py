@@ -72,7 +72,7 @@ class Publisher(ClientThread):
     def _on_publish(self, client, _userdata, mid) -> None:
         number = self._flight.pop(mid, 0)
         if mid in client.refused_mids:
-            client.refused_mids.discard(mid)
+            del client.refused_mids[mid]
             self._ledger.refused(self.account, number)
         elif number:
             self._ledger.acked(self.account, number)

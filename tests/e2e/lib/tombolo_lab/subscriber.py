@@ -18,10 +18,11 @@ class Subscriber(ClientThread):
     """ledger: told of every numbered payload. heard: a function(message), called for each message."""
 
     def __init__(self, name: str, port: int, topic: str = "#", qos: int = 1, ledger: Ledger = None,
-                 heard=None, certificate=None):
+                 heard=None, certificate=None, wants_retained: bool = False):
         super().__init__(name, port, certificate=certificate)
         self._topic, self._qos = topic, qos
         self._ledger, self._heard = ledger, heard
+        self._wants_retained = wants_retained
         self._ready = threading.Event()
         self.sessions_lost = 0   # reconnects at which the broker did not know the session any more
         self.unreadable = 0      # payloads that are no numbered JSON
@@ -35,9 +36,11 @@ class Subscriber(ClientThread):
             return
         if self.connects > 1:
             self.sessions_lost += 1
-        # Retained messages are not wanted again with a subscription: each would look like a repeat.
+        # When repeats are counted, retained messages are not wanted again with a subscription.
+        handling = SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE if self._wants_retained else \
+            SubscribeOptions.RETAIN_DO_NOT_SEND
         self.client.subscribe(self._topic, options=SubscribeOptions(
-            qos=self._qos, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND))
+            qos=self._qos, retainAsPublished=True, retainHandling=handling))
 
     def _on_subscribe(self, _client, _userdata, _mid, reasons, _properties=None) -> None:
         assert all(reason.value < 0x80 for reason in reasons), f"subscription refused: {reasons}"
