@@ -44,13 +44,14 @@ def table(result: dict) -> str:
             f'{result["machine"]["file_system"]}, fdatasync {result["machine"]["fdatasync_us"]["p50"]} us; '
             f'median of {result["rounds"]} rounds of {result["seconds"]:g} s', "",
             f'{"payload":>8} {"publishers":>10}  {"variant":<8} {"acked/s":>9} {"ratio":>6} '
-            f'{"least..most":>13} {"p50 us":>7} {"p99 us":>7} {"written/byte":>12}']
+            f'{"least..most":>13} {"p50 us":>7} {"p99 us":>7} {"cpu us":>7} {"written/byte":>12}']
     for cell in result["rates"]:
         for variant, v in cell["variants"].items():
             rows.append(f'{cell["bytes"]:>6} B {cell["publishers"]:>10}  {variant:<8} '
                         f'{v["rate"]["median"]:>9,.0f} {v["ratio"]["median"]:>6.3f} '
                         f'{v["ratio"]["min"]:>6.3f}..{v["ratio"]["max"]:<5.3f} {v["p50_us"]:>7.0f} '
-                        f'{v["p99_us"]:>7.0f} {v["written_per_byte"]["median"]:>12.2f}')
+                        f'{v["p99_us"]:>7.0f} {v["cpu_us_per_message"]["median"]:>7.1f} '
+                        f'{v["written_per_byte"]["median"]:>12.2f}')
     rows += ["", "resident memory, idle (KiB: resident, of that private)"]
     for name, m in result["memory_idle"].items():
         rows.append(f'  {name:<24} {m["rss_kib"]:>8,} {m["private_kib"]:>8,}')

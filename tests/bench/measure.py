@@ -38,7 +38,7 @@ def say(text: str) -> None:
 
 
 def process_figures(pid: int) -> dict:
-    """Memory in KiB (resident; private and shared parts) and bytes written to disk so far."""
+    """Memory in KiB (resident; private and shared parts); bytes written to disk and time on a core so far."""
     figures = {}
     for path in (f"/proc/{pid}/status", f"/proc/{pid}/smaps_rollup", f"/proc/{pid}/io"):
         try:
@@ -51,7 +51,13 @@ def process_figures(pid: int) -> dict:
                 figures[name] = int(value.split()[0])
     return {"rss_kib": figures.get("VmRSS", 0), "pss_kib": figures.get("Pss", 0),
             "private_kib": figures.get("Private_Clean", 0) + figures.get("Private_Dirty", 0),
-            "written_bytes": figures.get("write_bytes", 0)}
+            "written_bytes": figures.get("write_bytes", 0), "cpu_us": cpu_us(pid)}
+
+
+def cpu_us(pid: int) -> float:
+    """In user and kernel mode; fields 14 and 15 of /proc/<pid>/stat, counted behind the name in brackets."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) * 1e6 / os.sysconf("SC_CLK_TCK")
 
 
 def memory(pid: int) -> dict:
@@ -112,10 +118,12 @@ def rates(brokers: Brokers, program: Path, rounds: int, seconds: int, cells: lis
             draw.shuffle(order)
             for variant in order:
                 broker = brokers.by_variant[variant]
-                before = process_figures(broker.daemon.pid)["written_bytes"]
+                before = process_figures(broker.daemon.pid)
                 run = load(program, broker.port, publishers, size, seconds)
-                wrote = process_figures(broker.daemon.pid)["written_bytes"] - before
+                after = process_figures(broker.daemon.pid)
+                wrote = after["written_bytes"] - before["written_bytes"]
                 run["written_per_byte"] = wrote / max(1, run["payload_bytes"])
+                run["cpu_us"] = (after["cpu_us"] - before["cpu_us"]) / max(1, run["total"])
                 runs[((size, publishers), variant)].append(run)
             last = {v: round(runs[((size, publishers), v)][-1]["rate"]) for v in VARIANTS}
             say(f"round {number}/{rounds}, {size} B x {publishers}: " +
@@ -134,6 +142,7 @@ def cell_figures(cell: tuple, runs: dict) -> dict:
             "ratio": spread(ratios, 4),
             "p50_us": statistics.median(run["p50_us"] for run in mine),
             "p99_us": statistics.median(run["p99_us"] for run in mine),
+            "cpu_us_per_message": spread([run["cpu_us"] for run in mine], 1),
             "written_per_byte": spread([run["written_per_byte"] for run in mine], 3),
         }
     return figures
