@@ -69,7 +69,8 @@ function(tmb_test name)
 endfunction()
 
 # A fuzz target: LLVMFuzzerTestOneInput in SOURCES, seeds in corpus/<name>. The test fuzz.<name> runs every
-# file of the corpus through it: by libFuzzer under TMB_FUZZ, else by replay_main.c, with any compiler.
+# file of the corpus and some thousand mutations through it: by libFuzzer under TMB_FUZZ (what it finds goes
+# into the build tree), else by replay_main.c, with any compiler.
 function(tmb_fuzz name)
   cmake_parse_arguments(arg "" "" "SOURCES;DEPS" ${ARGN})
   set(target fuzz_${name})
@@ -77,7 +78,9 @@ function(tmb_fuzz name)
   if(TMB_FUZZ)
     add_executable(${target} ${arg_SOURCES})
     target_link_options(${target} PRIVATE -fsanitize=fuzzer)
-    add_test(NAME fuzz.${name} COMMAND ${target} -runs=0 ${corpus})
+    set(found ${CMAKE_CURRENT_BINARY_DIR}/found/${name})
+    file(MAKE_DIRECTORY ${found})
+    add_test(NAME fuzz.${name} COMMAND ${target} -runs=20000 -max_total_time=60 ${found} ${corpus})
   else()
     add_executable(${target} ${arg_SOURCES} replay_main.c)
     add_test(NAME fuzz.${name} COMMAND ${target} ${corpus})
