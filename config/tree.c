@@ -49,14 +49,12 @@ static void tell_syntax(builder *b)
     if (parser->error == YAML_READER_ERROR)
         place = tmb_text_place(b->text, parser->problem_offset);
     const char *problem = parser->problem != NULL ? parser->problem : "unreadable";
+    static const char cure[] = "indent with spaces, and put values with { } [ ] # : in quotes";
     if (parser->context != NULL && parser->context_mark.line != parser->problem_mark.line)
-        tmb_report_add(b->report, place,
-                       "not YAML: %s, %s that began at line %u; look at the indentation, and put "
-                       "values with { } [ ] # : in quotes",
-                       problem, parser->context, place_of(parser->context_mark).line);
+        tmb_report_add(b->report, place, "not YAML: %s, %s that began in line %u; %s", problem,
+                       parser->context, place_of(parser->context_mark).line, cure);
     else
-        tmb_report_add(b->report, place, "not YAML: %s; put values with { } [ ] # : in quotes",
-                       problem);
+        tmb_report_add(b->report, place, "not YAML: %s; %s", problem, cure);
     stop(b, TMB_ECONFIG);
 }
 
