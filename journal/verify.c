@@ -97,3 +97,9 @@ tmb_err tmb_verify_stream(const char *root, const char *stream, const tmb_file_p
     tmb_tail_close(v.tail);
     return err;
 }
+
+tmb_err tmb_verify_identity(const char *root, const tmb_file_port *files,
+                            tmb_identity *ret_identity)
+{
+    return tmb_identity_read(files ? files : tmb_file_port_posix(), root, ret_identity);
+}

@@ -6,6 +6,7 @@
 #ifndef TMB_JOURNAL_VERIFY_H
 #define TMB_JOURNAL_VERIFY_H
 
+#include "journal/identity.h"
 #include "journal/tail.h"
 
 #ifdef __cplusplus
@@ -26,6 +27,11 @@ TMB_MUST_USE tmb_err tmb_verify_stream(const char *root, const char *stream,
                                        const tmb_file_port *files,
                                        void (*found)(void *arg, const tmb_tail_gap *gap), void *arg,
                                        tmb_verify_report *ret_report);
+
+/* tmb_verify_identity reads <root>/identity. Errors: TMB_ENOENT, TMB_ECORRUPT (a bit of it is wrong: opening
+ * for writing mends it from a segment), TMB_EVERSION, TMB_EIO. */
+TMB_MUST_USE tmb_err tmb_verify_identity(const char *root, const tmb_file_port *files,
+                                         tmb_identity *ret_identity);
 
 #ifdef __cplusplus
 }

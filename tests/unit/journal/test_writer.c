@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The writer: numbers, stamps, rotation, opening again, one writer only. */
+#include "fixture.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/limits.h"
+
+static char root[TEST_PATH_BYTES];
+
+static int setup(void **state)
+{
+    (void)state;
+    fixture_make(root);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    fixture_remove(root);
+    return 0;
+}
+
+static void appends_and_reads_back(void **state)
+{
+    (void)state;
+    static fixture_log log;
+    fixture_fill(root, 100, 0);
+    fixture_read_log(root, "data", &log);
+    assert_int_equal(log.err, TMB_EAGAIN);
+    assert_int_equal(log.gaps_count, 0);
+    assert_int_equal(log.count, 100);
+    for (size_t i = 0; i < log.count; i++)
+        assert_int_equal(log.indexes[i], i + 1);
+}
+
+static void nothing_is_in_the_file_before_flush(void **state)
+{
+    (void)state;
+    static fixture_log log;
+    tmb_journal *journal = fixture_open(root, NULL, 0);
+    tmb_journal_stream *stream = fixture_stream(journal, "data");
+    fixture_append(stream, 1, 3);
+    fixture_read_log(root, "data", &log);
+    assert_int_equal(log.count, 0);
+    assert_int_equal(tmb_journal_flush(stream), TMB_OK);
+    fixture_read_log(root, "data", &log);
+    assert_int_equal(log.count, 3);
+    assert_int_equal(tmb_journal_last_seq(stream), 3);
+    assert_int_equal(tmb_journal_synced_seq(stream), 0);
+    assert_int_equal(tmb_journal_sync(stream), TMB_OK);
+    assert_int_equal(tmb_journal_synced_seq(stream), 3);
+    tmb_journal_close(journal);
+}
+
+static void one_write_a_flush_and_one_sync_a_sync(void **state)
+{
+    (void)state;
+    static test_port port;
+    test_port_init(&port);
+    tmb_journal *journal = fixture_open(root, &port.port, 0);
+    tmb_journal_stream *stream = fixture_stream(journal, "data");
+    fixture_append(stream, 1, 1);
+    assert_int_equal(tmb_journal_sync(stream), TMB_OK);
+    memset(port.calls, 0, sizeof port.calls);
+    fixture_append(stream, 2, 500);
+    assert_int_equal(tmb_journal_flush(stream), TMB_OK);
+    assert_int_equal(port.calls[TEST_OP_WRITE], 1);
+    assert_int_equal(port.calls[TEST_OP_SYNC], 0);
+    assert_int_equal(tmb_journal_sync(stream), TMB_OK);
+    assert_int_equal(port.calls[TEST_OP_WRITE], 1);
+    assert_int_equal(port.calls[TEST_OP_SYNC], 1);
+    assert_int_equal(tmb_journal_sync(stream), TMB_OK);
+    assert_int_equal(port.calls[TEST_OP_SYNC], 1);
+    tmb_journal_close(journal);
+}
+
+static void rotates_and_goes_on(void **state)
+{
+    (void)state;
+    static fixture_log log;
+    for (uint64_t round = 0; round < 4; round++) {
+        tmb_journal *journal = fixture_open(root, NULL, 2000);
+        tmb_journal_stream *stream = fixture_stream(journal, "data");
+        assert_int_equal(tmb_journal_last_seq(stream), round * 50);
+        fixture_append(stream, round * 50 + 1, round * 50 + 50);
+        tmb_journal_close(journal);
+    }
+    assert_true(fixture_segments(root, "data") >= 8);
+    fixture_read_log(root, "data", &log);
+    assert_int_equal(log.count, 200);
+    assert_int_equal(log.gaps_count, 0);
+    for (size_t i = 0; i < log.count; i++)
+        assert_int_equal(log.indexes[i], i + 1);
+}
+
+static void stamps_rise_when_the_clock_steps_back(void **state)
+{
+    (void)state;
+    tmb_tail *tail;
+    tmb_record record = fixture_record(1);
+    tmb_tail_gap gap;
+    uint64_t seq, last = 0;
+    const int64_t clock[] = {2000000, 1000, 5, 1999999, 2000001};
+    for (size_t i = 0; i < 5; i++) {
+        tmb_journal *journal = fixture_open(root, NULL, i % 2 ? 1 : 0);
+        tmb_journal_stream *a = fixture_stream(journal, "a"), *b = fixture_stream(journal, "b");
+        record = fixture_record(i);
+        assert_int_equal(tmb_journal_append(a, &record, (tmb_wall){clock[i]}, &seq), TMB_OK);
+        assert_int_equal(tmb_journal_append(b, &record, (tmb_wall){clock[i]}, &seq), TMB_OK);
+        tmb_journal_close(journal);
+    }
+    assert_int_equal(tmb_tail_open(root, "a", NULL, &tail), TMB_OK);
+    for (size_t i = 0; i < 5; i++) {
+        assert_int_equal(tmb_tail_next(tail, &record, &gap), TMB_OK);
+        assert_true(record.stamp.u64 > last);
+        last = record.stamp.u64;
+    }
+    tmb_tail_close(tail);
+}
+
+static void large_records_up_to_the_limit(void **state)
+{
+    (void)state;
+    size_t len = TMB_RECORD_BYTES_MAX;
+    uint8_t *payload = test_malloc(len);
+    memset(payload, 0x5a, len);
+    tmb_journal *journal = fixture_open(root, NULL, 0);
+    tmb_journal_stream *stream = fixture_stream(journal, "data");
+    tmb_record record = {.topic = tmb_bytes_str("big"), .payload = tmb_bytes_of(payload, len)};
+    uint64_t seq = 0;
+    assert_int_equal(tmb_journal_append(stream, &record, (tmb_wall){1}, &seq), TMB_ELIMIT);
+    record.payload.len = 0;
+    record.payload.len = len - tmb_record_size(&record);
+    assert_int_equal(tmb_journal_append(stream, &record, (tmb_wall){1}, &seq), TMB_OK);
+    record.payload.len = 0;
+    assert_int_equal(tmb_journal_append(stream, &record, (tmb_wall){1}, &seq), TMB_OK);
+    assert_int_equal(seq, 2);
+    tmb_journal_close(journal);
+
+    tmb_tail *tail;
+    tmb_tail_gap gap;
+    assert_int_equal(tmb_tail_open(root, "data", NULL, &tail), TMB_OK);
+    assert_int_equal(tmb_tail_next(tail, &record, &gap), TMB_OK);
+    assert_int_equal(record.payload.len, len - tmb_record_size(&(tmb_record){
+                                                   .topic = tmb_bytes_str("big")}));
+    assert_memory_equal(record.payload.ptr, payload, record.payload.len);
+    assert_int_equal(tmb_tail_next(tail, &record, &gap), TMB_OK);
+    assert_int_equal(record.payload.len, 0);
+    tmb_tail_close(tail);
+    test_free(payload);
+}
+
+static void a_second_writer_is_refused(void **state)
+{
+    (void)state;
+    char text[256] = "";
+    tmb_journal *journal = fixture_open(root, NULL, 0), *other = NULL;
+    tmb_journal_options options = {.root = root, .node = "s1"};
+    assert_int_equal(tmb_journal_open(&options, &other, text, sizeof text), TMB_EBUSY);
+    assert_null(other);
+    assert_non_null(strstr(text, "another process"));
+    tmb_journal_close(journal);
+    assert_int_equal(tmb_journal_open(&options, &other, text, sizeof text), TMB_OK);
+    tmb_journal_close(other);
+}
+
+static void the_journal_of_another_node_is_refused(void **state)
+{
+    (void)state;
+    char text[256] = "";
+    tmb_journal *journal = NULL;
+    fixture_fill(root, 3, 0);
+    tmb_journal_options options = {.root = root, .node = "s2"};
+    assert_int_equal(tmb_journal_open(&options, &journal, text, sizeof text), TMB_ECORRUPT);
+    assert_non_null(strstr(text, "\"s1\""));
+    assert_non_null(strstr(text, "\"s2\""));
+}
+
+static void makes_the_folders_above(void **state)
+{
+    (void)state;
+    char deep[TEST_PATH_BYTES + 16], text[512] = "";
+    tmb_journal *journal = NULL;
+    snprintf(deep, sizeof deep, "%s/a/b/c/", root);
+    tmb_journal_options options = {.root = deep, .node = "s1", .fresh_incarnation = {{9}}};
+    assert_int_equal(tmb_journal_open(&options, &journal, text, sizeof text), TMB_OK);
+    assert_int_equal(tmb_journal_incarnation(journal)->bytes[0], 9);
+    tmb_journal_close(journal);
+    /* The first incarnation stays. */
+    options.fresh_incarnation.bytes[0] = 8;
+    assert_int_equal(tmb_journal_open(&options, &journal, text, sizeof text), TMB_OK);
+    assert_int_equal(tmb_journal_incarnation(journal)->bytes[0], 9);
+    tmb_journal_close(journal);
+}
+
+int main(void)
+{
+#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        CASE(appends_and_reads_back),
+        CASE(nothing_is_in_the_file_before_flush),
+        CASE(one_write_a_flush_and_one_sync_a_sync),
+        CASE(rotates_and_goes_on),
+        CASE(stamps_rise_when_the_clock_steps_back),
+        CASE(large_records_up_to_the_limit),
+        CASE(a_second_writer_is_refused),
+        CASE(the_journal_of_another_node_is_refused),
+        CASE(makes_the_folders_above),
+    };
+    return cmocka_run_group_tests_name("journal.writer", tests, NULL, NULL);
+}
