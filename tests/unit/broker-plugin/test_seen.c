@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The seen table: highest numbers kept, keys that cannot be confused, the oldest forgotten at the limit. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "broker-plugin/seen.h"
+
+static tmb_bytes key_of(const tmb_seen_key *key)
+{
+    return tmb_bytes_of(key->bytes, key->len);
+}
+
+static uint64_t max_of(tmb_seen *seen, const char *key)
+{
+    uint64_t number = 999;
+    assert_int_equal(tmb_seen_max(seen, tmb_bytes_str(key), &number), TMB_OK);
+    return number;
+}
+
+static void raise_to(tmb_seen *seen, const char *key, uint64_t number)
+{
+    assert_int_equal(tmb_seen_raise(seen, tmb_bytes_str(key), number), TMB_OK);
+}
+
+static void keeps_the_highest(void **state)
+{
+    (void)state;
+    tmb_seen *seen = NULL;
+    assert_int_equal(tmb_seen_new(8, &seen), TMB_OK);
+    assert_int_equal(max_of(seen, "a"), 0);
+    raise_to(seen, "a", 7);
+    raise_to(seen, "a", 5);
+    raise_to(seen, "b", UINT64_MAX);
+    assert_int_equal(max_of(seen, "a"), 7);
+    assert_true(max_of(seen, "b") == UINT64_MAX);
+    assert_int_equal(tmb_seen_count(seen), 2);
+    tmb_seen_free(seen);
+    tmb_seen_free(NULL);
+}
+
+static void forgets_the_one_not_heard_of_for_longest(void **state)
+{
+    (void)state;
+    tmb_seen *seen = NULL;
+    assert_int_equal(tmb_seen_new(3, &seen), TMB_OK);
+    raise_to(seen, "a", 1);
+    raise_to(seen, "b", 2);
+    raise_to(seen, "c", 3);
+    assert_int_equal(max_of(seen, "a"), 1); /* a is heard of again, b is the oldest now */
+    raise_to(seen, "d", 4);
+    assert_int_equal(tmb_seen_count(seen), 3);
+    assert_int_equal(tmb_seen_forgotten(seen), 1);
+    assert_int_equal(max_of(seen, "a"), 1);
+    assert_int_equal(max_of(seen, "c"), 3);
+    assert_int_equal(max_of(seen, "d"), 4);
+    assert_int_equal(max_of(seen, "b"), 0);
+    assert_int_equal(tmb_seen_forgotten(seen), 2);
+    tmb_seen_free(seen);
+}
+
+typedef struct walked {
+    char keys[16];
+    unsigned count;
+} walked;
+
+static void note(void *arg, tmb_bytes key, uint64_t number)
+{
+    walked *w = arg;
+    assert_int_equal(key.len, 1);
+    assert_true(number > 0);
+    w->keys[w->count++] = (char)key.ptr[0];
+}
+
+static void is_walked_in_order_of_use(void **state)
+{
+    (void)state;
+    tmb_seen *seen = NULL;
+    assert_int_equal(tmb_seen_new(8, &seen), TMB_OK);
+    raise_to(seen, "a", 1);
+    raise_to(seen, "b", 1);
+    raise_to(seen, "c", 1);
+    raise_to(seen, "a", 2);
+    walked w = {{0}, 0};
+    tmb_seen_each(seen, note, &w);
+    assert_string_equal(w.keys, "bca");
+    tmb_seen_free(seen);
+}
+
+static void keys_of_different_sources_differ(void **state)
+{
+    (void)state;
+    tmb_bytes none = tmb_bytes_of(NULL, 0), s = tmb_bytes_str("default");
+    tmb_seen_key keys[] = {
+        tmb_seen_key_publisher(tmb_bytes_str("ab"), none, s),
+        tmb_seen_key_publisher(tmb_bytes_str("a"), tmb_bytes_str("b"), s),
+        tmb_seen_key_publisher(tmb_bytes_str("a"), tmb_bytes_str("bd"), tmb_bytes_str("efault")),
+        tmb_seen_key_publisher(tmb_bytes_str("a"), none, s),
+    };
+    for (size_t i = 0; i < 4; i++)
+        for (size_t k = i + 1; k < 4; k++)
+            assert_false(tmb_bytes_eq(key_of(&keys[i]), key_of(&keys[k])));
+    tmb_origin one = {.node = tmb_bytes_str("s1"), .stream = s, .seq = 5};
+    tmb_origin other = one, other_life = one;
+    other.stream = tmb_bytes_str("alarms");
+    other_life.incarnation.bytes[15] = 1;
+    tmb_seen_key a = tmb_seen_key_child(&one), b = tmb_seen_key_child(&other);
+    tmb_seen_key c = tmb_seen_key_child(&other_life);
+    assert_false(tmb_bytes_eq(key_of(&a), key_of(&b)));
+    assert_false(tmb_bytes_eq(key_of(&a), key_of(&c)));
+    other.seq = 6;
+    other.stream = s;
+    b = tmb_seen_key_child(&other); /* the number is not part of the key */
+    assert_true(tmb_bytes_eq(key_of(&a), key_of(&b)));
+}
+
+static void long_parts_are_cut(void **state)
+{
+    (void)state;
+    static const char letters[300] = {'x'};
+    tmb_bytes all = tmb_bytes_of(letters, 300),
+              kept = tmb_bytes_of(letters, TMB_PUBLISHER_BYTES_MAX);
+    tmb_bytes none = tmb_bytes_of(NULL, 0), s = tmb_bytes_str("s");
+    tmb_seen_key a = tmb_seen_key_publisher(all, none, s),
+                 b = tmb_seen_key_publisher(kept, none, s);
+    assert_true(tmb_bytes_eq(key_of(&a), key_of(&b)));
+    a = tmb_seen_key_publisher(all, all, all);
+    assert_int_equal(a.len, TMB_SEEN_KEY_BYTES_MAX);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(keeps_the_highest),
+        cmocka_unit_test(forgets_the_one_not_heard_of_for_longest),
+        cmocka_unit_test(is_walked_in_order_of_use),
+        cmocka_unit_test(keys_of_different_sources_differ),
+        cmocka_unit_test(long_parts_are_cut),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
