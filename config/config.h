@@ -65,7 +65,8 @@ TMB_MUST_USE tmb_err tmb_config_load_text(const char *name, const char *text, si
 void tmb_config_free(tmb_config *config);
 
 /* tmb_config_print writes the effective configuration, defaults included, as YAML that loads to the same
- * struct; tmb_config_print_json as JSON with bytes and milliseconds as numbers. Errors: TMB_EIO, TMB_ENOMEM. */
+ * struct; tmb_config_print_json as JSON with bytes and milliseconds as numbers.
+ * Errors: TMB_EIO, TMB_ENOMEM. */
 TMB_MUST_USE tmb_err tmb_config_print(const tmb_config *config, FILE *out);
 TMB_MUST_USE tmb_err tmb_config_print_json(const tmb_config *config, FILE *out);
 

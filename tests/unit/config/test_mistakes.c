@@ -73,21 +73,31 @@ static void tells_every_mistake_of_the_list(void **state)
     assert_true(files > 90);
 }
 
-#define TELLS(text, told) assert_told(text, sizeof(text) - 1, told)
-
 static void names_the_byte_that_is_no_text(void **state)
 {
     (void)state;
-    TELLS("node: a\nd\aomain: d\n",
-          "/etc/t/f:2:2: control character 0x07 in the file; remove it\n");
-    TELLS("node: a\0\n", "/etc/t/f:1:8: control character 0x00 in the file; remove it\n");
-    TELLS("node: \xc3\xa9\xff\n", "/etc/t/f:1:8: byte 0xff is not UTF-8; save the file as UTF-8\n");
-    TELLS("node: \xed\xa0\x80\n", "/etc/t/f:1:7: byte 0xed is not UTF-8; save the file as UTF-8\n");
-    TELLS("\xff\xfen\0o\0", "/etc/t/f:1:1: byte 0xff is not UTF-8; save the file as UTF-8\n");
-    TELLS("node: a \xe2\x82", "/etc/t/f:1:9: byte 0xe2 is not UTF-8; save the file as UTF-8\n");
-    TELLS("a: \xc2\x80\n",
-          "/etc/t/f:1:4: not YAML: control characters are not allowed; indent with "
-          "spaces, and put values with { } [ ] # : in quotes\n");
+#define FILE_OF(text) text, sizeof text - 1
+    static const struct {
+        const char *text;
+        size_t len;
+        const char *told;
+    } rows[] = {
+        {FILE_OF("node: a\nd\aomain: d\n"), "2:2: control character 0x07 in the file; remove it"},
+        {FILE_OF("node: a\0\n"), "1:8: control character 0x00 in the file; remove it"},
+        {FILE_OF("node: \xc3\xa9\xff\n"), "1:8: byte 0xff is not UTF-8; save the file as UTF-8"},
+        {FILE_OF("node: \xed\xa0\x80\n"), "1:7: byte 0xed is not UTF-8; save the file as UTF-8"},
+        {FILE_OF("\xff\xfen\0o\0"), "1:1: byte 0xff is not UTF-8; save the file as UTF-8"},
+        {FILE_OF("node: a \xe2\x82"), "1:9: byte 0xe2 is not UTF-8; save the file as UTF-8"},
+        {FILE_OF("a: \xc2\x80\n"),
+         "1:4: not YAML: control characters are not allowed; indent with spaces, "
+         "and put values with { } [ ] # : in quotes"},
+    };
+#undef FILE_OF
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char want[256];
+        snprintf(want, sizeof want, "/etc/t/f:%s\n", rows[i].told);
+        assert_told(rows[i].text, rows[i].len, want);
+    }
 }
 
 static void shows_long_values_cut_at_a_character(void **state)
