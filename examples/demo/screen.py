@@ -75,8 +75,8 @@ class Screen:
                 oldest = seconds(row.oldest_s) if row.waiting else "-"
                 lines.append(f"         {row.site:9}{row.published:>10,}{row.acked:>10,}{row.delivered:>10,}"
                              f"{row.waiting:>9,}  {oldest:8} {row.state}")
-            self._erase()
-            self._write("".join(line[:width - 1] + "\n" for line in lines))
+            up = f"\033[{self._drawn}A\033[J" if self._drawn else ""
+            self._write(up + "".join(line[:width - 1] + "\n" for line in lines))
             self._drawn = len(lines)
         elif now - self._last_line >= 2:
             self._last_line = now

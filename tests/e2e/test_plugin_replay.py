@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the plugin promises through kill -9: acked is delivered, numbered is delivered once, and a broker that
+was stopped in good order repeats nothing."""
+
+import unittest
+
+from plugin_lab import PluginTest
+from plugin_raw import PUBREC, number_property
+from tombolo_lab import Broker
+
+COUNT = 10000
+
+
+def publish_many(client, topic: str, first: int, last: int, window: int = 500, **options) -> None:
+    """Publishes the numbers first..last as payloads, QoS 1, each acked when this returns."""
+    waiting = 0
+    for number in range(first, last + 1):
+        client.send(topic, b"%d" % number, **options)
+        waiting += 1
+        if waiting == window:
+            for _ in range(waiting):
+                assert client.ack() < 0x80
+            waiting = 0
+    for _ in range(waiting):
+        assert client.ack() < 0x80
+
+
+class ReplayTest(PluginTest):
+    def numbers(self, messages) -> list:
+        return [int(payload) for _, payload, _, _, _ in messages]
+
+    def test_10000_acked_messages_survive_kill9_of_the_broker(self):
+        self.broker.start()
+        self.session("sub", "t/#")
+        before = self.db_state()
+        publish_many(self.client("pub"), "t/a", 1, COUNT)
+        self.broker.kill9()
+        self.assertEqual(self.db_state(), before, "a snapshot had them: the kill proves nothing")
+        self.broker.start()
+        self.assertEqual(self.numbers(self.come_back("sub")), list(range(1, COUNT + 1)))
+        self.assertEqual(self.stats()["replayed"], COUNT)
+
+    def test_without_the_plugin_they_are_lost(self):
+        """The control: it is the plugin that keeps them."""
+        self.broker = Broker("plain", self.folder)
+        self.broker.start()
+        client = self.client("sub", clean=False)
+        client.subscribe("t/#")
+        client.close()
+        publish_many(self.client("pub"), "t/a", 1, 100)
+        self.broker.kill9()
+        self.broker.start()
+        client = self.client("sub", clean=False)
+        self.assertFalse(client.session_present)
+        self.assertEqual(client.receive_all(0.3), [])
+
+    def test_a_snapshot_midway_and_a_session_made_after_it(self):
+        self.broker.start()
+        self.session("early", "t/#")
+        publisher = self.client("pub")
+        publish_many(publisher, "t/a", 1, 1000)
+        self.snapshot()
+        publish_many(publisher, "t/a", 1001, 2000)
+        self.session("late", "t/#")
+        before = self.db_state()
+        publish_many(publisher, "t/a", 2001, 3000)
+        self.broker.kill9()
+        self.assertEqual(self.db_state(), before)
+        self.broker.start()
+        self.assertEqual(self.numbers(self.come_back("early")), list(range(1, 3001)))
+        self.assertEqual(self.numbers(self.come_back("late")), list(range(2001, 3001)))
+
+    def test_killed_again_and_again_nothing_is_missing(self):
+        self.broker.start()
+        self.session("sub", "t/#")
+        for life in range(5):
+            publish_many(self.client("pub"), "t/a", life * 200 + 1, life * 200 + 200)
+            self.broker.kill9()
+            self.broker.start()
+        self.assertEqual(self.numbers(self.come_back("sub")), list(range(1, 1001)))
+
+    def test_a_clean_stop_and_start_replays_nothing(self):
+        self.broker.start()
+        self.session("sub", "t/#")
+        publish_many(self.client("pub"), "t/a", 1, 500)
+        self.assertEqual(self.broker.stop(), 0)
+        self.broker.start()
+        self.assertEqual(self.stats()["replayed"], 0)
+        self.assertEqual(self.numbers(self.come_back("sub")), list(range(1, 501)))
+
+    def test_a_clean_stop_then_a_kill_replays_the_second_life_only(self):
+        self.broker.start()
+        self.session("sub", "t/#")
+        publish_many(self.client("pub"), "t/a", 1, 300)
+        self.assertEqual(self.broker.stop(), 0)
+        self.broker.start()
+        publish_many(self.client("pub"), "t/a", 301, 400)
+        self.broker.kill9()
+        self.broker.start()
+        self.assertEqual(self.stats()["replayed"], 100)
+        self.assertEqual(self.numbers(self.come_back("sub")), list(range(1, 401)))
+
+    def test_a_damaged_checkpoint_costs_repeats_and_no_message(self):
+        self.broker.start()
+        self.session("sub", "t/#")
+        publish_many(self.client("pub"), "t/a", 1, 100)
+        self.snapshot()
+        publish_many(self.client("pub"), "t/a", 101, 150)
+        self.broker.kill9()
+        for name in ("checkpoint", "checkpoint.old"):
+            data = bytearray((self.data / name).read_bytes())
+            data[20] ^= 1
+            (self.data / name).write_bytes(data)
+        self.broker.start()
+        self.assertEqual(self.broker.daemon.log().count("cannot be used"), 2)
+        self.assertEqual(self.numbers(self.come_back("sub")), list(range(1, 101)) + list(range(1, 151)))
+
+
+class SmallCheckpointTest(PluginTest):
+    records = 100
+
+    def test_the_plugin_asks_for_snapshots_by_itself(self):
+        self.broker.start()
+        self.session("sub", "t/#")
+        publish_many(self.client("pub"), "t/a", 1, 500)
+        asked = self.wait_stat("snapshots_asked", 2)["snapshots_asked"]  # one for the subscription
+        publish_many(self.client("pub"), "t/a", 501, 1000)
+        self.wait_stat("snapshots_asked", asked + 1)
+        self.wait_stat("checkpoints", 3)
+        self.broker.kill9()
+        self.broker.start()
+        self.assertLess(self.stats()["replayed"], 1000)
+
+
+class NumberedTest(PluginTest):
+    durability = "strict"
+
+    def publish(self, client, numbers, qos=1, run="", **options):
+        for number in numbers:
+            reason = client.publish("t/n", b"%d" % number, qos,
+                                    props=number_property(f"{run}{number}"), **options)
+            self.assertLess(reason, 0x80, f"number {number}")
+
+    def journal_numbers(self):
+        return [int(record["payload"]) for record in self.journal()]
+
+    def test_repeats_are_dropped_across_kill9(self):
+        self.broker.start()
+        self.session("sub", "t/#")
+        self.publish(self.client("pub", 5), range(1, 31))
+        self.broker.kill9()
+        self.broker.start()
+        self.publish(self.client("pub", 5), range(21, 41))  # 21 to 30 again: from the replayed journal
+        self.snapshot()
+        self.broker.kill9()
+        self.broker.start()
+        self.publish(self.client("pub", 5), range(31, 51))  # 31 to 40 again: from the checkpoint
+        self.assertEqual(self.journal_numbers(), list(range(1, 51)))
+        self.assertEqual([int(m[1]) for m in self.come_back("sub")], list(range(1, 51)))
+        self.assertEqual(self.wait_stat("repeats", 10)["repeats"], 10)
+
+    def test_runs_clients_and_bad_numbers(self):
+        self.broker.start()
+        pub = self.client("pub", 5)
+        self.publish(pub, [1, 2], run="a:")
+        self.publish(pub, [1, 2], run="b:")
+        self.publish(pub, [1])
+        self.publish(self.client("other", 5), [1], run="a:")
+        for bad in ("x", "0", "-1", "", "a:", "9223372036854775808"):
+            self.assertLess(pub.publish("t/n", b"7", props=number_property(bad)), 0x80)
+            self.assertLess(pub.publish("t/n", b"7", props=number_property(bad)), 0x80)
+        self.assertEqual(self.journal_numbers(), [1, 2, 1, 2, 1, 1] + [7] * 12)
+        self.assertEqual(self.wait_stat("bad_numbers", 12)["repeats"], 0)
+
+    def test_a_retained_repeat_does_not_bring_the_old_value_back(self):
+        self.broker.start()
+        pub = self.client("pub", 5)
+        self.publish(pub, [1, 2, 1], retain=True)
+        sub = self.client("sub", 5)
+        sub.subscribe("t/n")
+        self.assertEqual([m[1] for m in sub.receive_all()], [b"2"])
+
+    def test_qos_2_repeats(self):
+        self.broker.start()
+        self.session("sub", "t/#", 2)
+        clean = self.client("clean", 5)
+        self.publish(clean, [1, 2, 2, 1, 3], qos=2)
+        lasting = self.client("lasting", 5, clean=False)
+        mid = lasting.send("t/n", b"4", 2, props=number_property(4))
+        self.assertEqual(lasting.ack(PUBREC), 0)
+        lasting.drop()
+        lasting = self.client("lasting", 5, clean=False)
+        self.assertTrue(lasting.session_present)
+        lasting.send("t/n", b"4", 2, props=number_property(4), mid=mid, dup=True)
+        self.assertEqual(lasting.ack(PUBREC), 0)
+        lasting._send(0x62, mid.to_bytes(2, "big"))
+        lasting.ack(7)
+        self.assertEqual(self.journal_numbers(), [1, 2, 3, 4])
+        self.assertEqual([int(m[1]) for m in self.come_back("sub")], [1, 2, 3, 4])
+
+
+if __name__ == "__main__":
+    unittest.main()
