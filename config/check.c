@@ -135,10 +135,11 @@ static void check_times(const tmb_config *config, const tmb_node *root, tmb_repo
     const tmb_node *cap = tmb_node_find(root, "parent.backoff.cap");
     const tmb_node *keepalive = tmb_node_find(root, "parent.keepalive");
     char text[TMB_VALUE_TEXT_MAX];
+    const tmb_node *either = base != NULL ? base : cap;
     bool is_known = (base == NULL || is_good(base)) && (cap == NULL || is_good(cap));
-    if (is_known && config->backoff_base_ms > config->backoff_cap_ms) {
+    if (either != NULL && is_known && config->backoff_base_ms > config->backoff_cap_ms) {
         tmb_duration_format((uint64_t)config->backoff_cap_ms, text);
-        tmb_report_add(report, base != NULL ? base->place : cap->place,
+        tmb_report_add(report, either->place,
                        "parent.backoff: base is above cap (%s); make base the smaller", text);
     }
     if (is_good(keepalive) && config->keepalive_ms % 1000 != 0)

@@ -41,6 +41,7 @@ const char *tmb_config_text(const tmb_config_key *key, const void *base)
 
 uint64_t tmb_config_number(const tmb_config_key *key, const void *base)
 {
+    TMB_ASSERT(base != NULL);
     const void *field = (const char *)base + key->offset;
     if (key->type == TMB_CONFIG_PORT)
         return *(const unsigned *)field;

@@ -18,7 +18,7 @@
 
 #define AT(field)         .offset = offsetof(tmb_config, field)
 #define IN_STREAM(field)  .offset = offsetof(tmb_stream_policy, field)
-#define FROM(least, most) .min = least, .max = most
+#define FROM(least, most) .min = (least), .max = (most)
 
 /* clang-format off */
 const tmb_config_key tmb_config_keys[TMB_CONFIG_KEYS] = {
@@ -55,7 +55,8 @@ const tmb_config_key tmb_config_keys[TMB_CONFIG_KEYS] = {
     {"parent.backoff.base", TMB_CONFIG_DURATION, AT(backoff_base_ms), FROM(1, HOURS(1)),
      .default_text = "500ms"},
     {"parent.backoff.cap", TMB_CONFIG_DURATION, AT(backoff_cap_ms), FROM(1, DAYS(1)), .default_text = "30s"},
-    {"parent.ack_timeout", TMB_CONFIG_DURATION, AT(ack_timeout_ms), FROM(100, HOURS(1)), .default_text = "5s"},
+    {"parent.ack_timeout", TMB_CONFIG_DURATION, AT(ack_timeout_ms), FROM(100, HOURS(1)),
+     .default_text = "5s"},
     {"parent.keepalive", TMB_CONFIG_DURATION, AT(keepalive_ms), FROM(SECONDS(5), HOURS(1)),
      .default_text = "10s"},
     {"parent.batch_bytes", TMB_CONFIG_SIZE, AT(batch_bytes), FROM(KIB(1), MIB(8)), .default_text = "256KiB"},

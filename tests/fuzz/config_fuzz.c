@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* tests/fuzz/config_fuzz.c - any bytes as a configuration: either it loads, and then prints to a text that loads
- * to the same, or every line that is told has a place inside the text and a sentence. */
+/* tests/fuzz/config_fuzz.c - any bytes as a configuration: either it loads, and then prints to a text that
+ * loads to the same, or every line that is told has a place inside the text and a sentence. */
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -90,7 +90,7 @@ static void manual_page_names_every_key(void **state)
         const char *at = strstr(text, head);
         if (at == NULL)
             fail_msg("man/tombolo.yaml.5 lacks%s", head);
-        if (key->default_text == NULL)
+        if (at == NULL || key->default_text == NULL)
             continue;
         snprintf(head, sizeof head, "Default: %s", key->default_text);
         const char *next = strstr(at + 1, "\n.TP\n");

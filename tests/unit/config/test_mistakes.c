@@ -38,10 +38,10 @@ static bool check_file(const char *yaml, const char *want)
     char expected[4096] = "";
     tmb_err err = load_bytes(yaml, strlen(yaml), &config, &told);
     tmb_config_free(config);
-    for (const char *line = want; *line != '\0'; line = strchr(line, '\n') + 1) {
-        strcat(expected, "/etc/t/");
-        strncat(expected, line, strcspn(line, "\n") + 1);
-    }
+    size_t len = 0;
+    for (const char *line = want; *line != '\0'; line = strchr(line, '\n') + 1)
+        len += (size_t)snprintf(expected + len, sizeof expected - len, "/etc/t/%.*s\n",
+                                (int)strcspn(line, "\n"), line);
     bool right = err == TMB_ECONFIG && strcmp(told, expected) == 0;
     if (!right)
         print_error("--- file\n%s--- told\n%s--- expected\n%s", yaml, told, expected);
@@ -76,7 +76,7 @@ static void tells_every_mistake_of_the_list(void **state)
 static void names_the_byte_that_is_no_text(void **state)
 {
     (void)state;
-#define FILE_OF(text) text, sizeof text - 1
+#define FILE_OF(text) (text), sizeof(text) - 1
     static const struct {
         const char *text;
         size_t len;

@@ -76,6 +76,13 @@ static bool oracle_is_filter(const char *text)
     return text[0] != '\0';
 }
 
+/* Appends word to text, behind a '/' unless it is the first. */
+static void add_level(char *text, size_t cap, unsigned index, const char *word)
+{
+    size_t len = strlen(text);
+    snprintf(text + len, cap - len, "%s%s", index > 0 ? "/" : "", word);
+}
+
 /* The number as a text in base strlen(alphabet), shorter texts first. */
 static void nth_text(uint64_t n, const char *alphabet, char *ret, size_t cap)
 {
@@ -138,9 +145,9 @@ static void test_oracle_random(void **state)
         for (unsigned i = 0; i < n; i++) {
             const char *word = words[tmb_rng_below(&rng, 4)];
             const char *other = words[tmb_rng_below(&rng, i == cut ? 6 : 5)];
-            strcat(strcat(topic, i > 0 ? "/" : ""), word);
+            add_level(topic, sizeof topic, i, word);
             if (i <= cut)
-                strcat(strcat(filter, i > 0 ? "/" : ""), tmb_rng_below(&rng, 3) > 0 ? word : other);
+                add_level(filter, sizeof filter, i, tmb_rng_below(&rng, 3) > 0 ? word : other);
         }
         check_pair(filter, topic);
         matched += oracle_matches(filter, topic);
@@ -162,7 +169,7 @@ static void test_covers(void **state)
         unsigned len = n < 4 ? 1 : n < 20 ? 2 : n < 84 ? 3 : 4;
         char *at = topics[topics_n];
         for (unsigned i = 0, k = n; i < len; i++, k /= 4)
-            strcat(strcat(at, i > 0 ? "/" : ""), words[k % 4]);
+            add_level(at, 16, i, words[k % 4]);
         if (tmb_topic_is_valid(tmb_bytes_str(at)))
             topics_n++;
     }
@@ -172,7 +179,7 @@ static void test_covers(void **state)
         char *at = filters[filters_n];
         at[0] = '\0';
         for (unsigned i = 0, k = n; i < len; i++, k /= 5)
-            strcat(strcat(at, i > 0 ? "/" : ""), words[k % 5]);
+            add_level(at, 16, i, words[k % 5]);
         if (tmb_topic_filter_is_valid(tmb_bytes_str(at)))
             filters_n++;
     }
