@@ -60,8 +60,9 @@ typedef struct tmb_plugin_stream {
     uint64_t kept_seq;    /* position in the checkpoint file */
     tmb_mono dirty_since; /* never: nothing to flush */
     tmb_mono unsynced_since;
-    bool is_failing;  /* the last write was refused, and that is in the log */
-    bool is_doubtful; /* after good_seq the log may hold what was refused */
+    uint64_t buffered; /* records with no promise since the last flush */
+    bool is_failing;   /* the last write was refused, and that is in the log */
+    bool is_doubtful;  /* after good_seq the log may hold what was refused */
 } tmb_plugin_stream;
 
 /* The last write that the rules let pass. Not followed by its own MESSAGE event, it was a will. */

@@ -44,10 +44,19 @@ static tmb_err note_result(tmb_plugin *p, tmb_plugin_stream *s, tmb_err err)
     return err;
 }
 
+/* note_written takes in the result of a flush or sync; what was only buffered is lost with a failure. */
+static tmb_err note_written(tmb_plugin *p, tmb_plugin_stream *s, tmb_err err)
+{
+    if (err != TMB_OK)
+        p->counts.unstored_qos0 += s->buffered;
+    s->buffered = 0;
+    return note_result(p, s, err);
+}
+
 static tmb_err refuse(tmb_plugin *p, tmb_plugin_stream *s, tmb_err err)
 {
     s->is_doubtful = true;
-    return note_result(p, s, err);
+    return note_written(p, s, err);
 }
 
 static void be_dirty(tmb_mono *since, tmb_mono now)
@@ -92,15 +101,16 @@ tmb_err tmb_plugin_store_end(tmb_plugin *p, unsigned stream, tmb_durability dura
     tmb_mono now = tmb_plugin_now();
     if (durability == TMB_DURABILITY_STRICT) {
         s->dirty_since = s->unsynced_since = tmb_mono_never();
-        return note_result(p, s, TMB_OK);
+        return note_written(p, s, TMB_OK);
     }
     be_dirty(&s->unsynced_since, now);
     if (durability == TMB_DURABILITY_NONE) {
         be_dirty(&s->dirty_since, now);
+        s->buffered++;
         return TMB_OK; /* whether writing works shows at the flush */
     }
     s->dirty_since = tmb_mono_never();
-    return note_result(p, s, TMB_OK);
+    return note_written(p, s, TMB_OK);
 }
 
 void tmb_plugin_flush_due(tmb_plugin *p, tmb_mono now)
@@ -110,12 +120,12 @@ void tmb_plugin_flush_due(tmb_plugin *p, tmb_mono now)
         if (tmb_mono_is_due(s->dirty_since, now) &&
             tmb_mono_is_due(tmb_mono_after(s->dirty_since, tmb_dur_ms(FLUSH_AFTER_MS)), now)) {
             s->dirty_since = tmb_mono_never();
-            (void)note_result(p, s, tmb_journal_flush(s->log));
+            (void)note_written(p, s, tmb_journal_flush(s->log));
         }
         if (tmb_mono_is_due(s->unsynced_since, now) &&
             tmb_mono_is_due(tmb_mono_after(s->unsynced_since, tmb_dur_ms(SYNC_AFTER_MS)), now)) {
             s->unsynced_since = tmb_mono_never();
-            (void)note_result(p, s, tmb_journal_sync(s->log));
+            (void)note_written(p, s, tmb_journal_sync(s->log));
         }
     }
 }
@@ -125,7 +135,7 @@ tmb_err tmb_plugin_sync_all(tmb_plugin *p)
     tmb_err err = TMB_OK;
     for (unsigned i = 0; i < p->streams_count; i++) {
         tmb_plugin_stream *s = &p->streams[i];
-        tmb_err one = note_result(p, s, tmb_journal_sync(s->log));
+        tmb_err one = note_written(p, s, tmb_journal_sync(s->log));
         if (one == TMB_OK)
             s->dirty_since = s->unsynced_since = tmb_mono_never();
         else

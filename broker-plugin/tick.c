@@ -16,9 +16,9 @@
 
 #include "broker-plugin/plugin.h"
 
-#define ASK_AGAIN_MS     5000
-#define SUBSCRIBE_GAP_MS 200
-#define RETAIN_EVERY_MS  10000
+#define ASK_AGAIN_MS    5000
+#define ASK_GAP_MS      200
+#define RETAIN_EVERY_MS 10000
 
 static bool has_snapshot_changed(tmb_plugin *p)
 {
@@ -113,7 +113,8 @@ static void ask_for_snapshot(tmb_plugin *p, tmb_mono now)
         (p->records_since > 0 &&
          tmb_mono_is_due(tmb_mono_after(p->snapshot_at, tmb_dur_ms(c->checkpoint_interval_ms)),
                          now));
-    int64_t gap_ms = p->is_snapshot_wanted ? SUBSCRIBE_GAP_MS : ASK_AGAIN_MS;
+    bool is_unanswered = p->asked_at.ns > p->snapshot_at.ns;
+    int64_t gap_ms = p->is_snapshot_wanted || !is_unanswered ? ASK_GAP_MS : ASK_AGAIN_MS;
     if ((!is_due && !p->is_snapshot_wanted) ||
         !tmb_mono_is_due(tmb_mono_after(p->asked_at, tmb_dur_ms(gap_ms)), now))
         return;
