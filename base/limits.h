@@ -14,7 +14,7 @@
 #define TMB_STREAM_NAME_BYTES_MAX 31
 /* Streams of one node. More: refused by the configuration. */
 #define TMB_STREAMS_MAX 32
-/* A sequence number, 2^63 - 1, so that adding one never wraps. A frame that names a larger one is malformed. */
+/* A sequence number, 2^63 - 1, so that adding one never wraps. Larger ones in a frame: malformed. */
 #define TMB_SEQ_MAX UINT64_C(0x7fffffffffffffff)
 /* Topic filters of one stream. More: refused by the configuration. */
 #define TMB_STREAM_TOPICS_MAX 64

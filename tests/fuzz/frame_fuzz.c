@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* tests/fuzz/frame_fuzz.c - any bytes as a frame: refused, or a frame that keeps the rules and whose encoding is
- * stable; with a full arena and with one that is too small. */
+/* tests/fuzz/frame_fuzz.c - any bytes as a frame: refused, or a frame that keeps the rules and whose encoding
+ * is stable; with a full arena and with one that is too small. */
 #include <stdlib.h>
 
 #include "proto/frame.h"

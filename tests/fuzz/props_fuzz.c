@@ -18,6 +18,8 @@ static void check_number(tmb_bytes value)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    if (!data)
+        return 0;
     tmb_bytes props = tmb_bytes_of(data, size);
     tmb_bytes value;
     bool is_found = tmb_props_find_user(props, TMB_PROP_SEQ_NAME, &value) == TMB_OK;

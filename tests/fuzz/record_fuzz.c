@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/* tests/fuzz/record_fuzz.c - any bytes as a record: what decodes, encodes to the very same bytes. A checksum would
- * keep mutations from the fields behind it, so the bytes are tried again with marker, length and checksum
- * mended. */
+/* tests/fuzz/record_fuzz.c - any bytes as a record: what decodes, encodes to the very same bytes. A checksum
+ * would keep mutations from the fields behind it, so the bytes are tried again with marker, length and
+ * checksum mended. */
 #include <stdlib.h>
 
 #include "base/limits.h"

@@ -3,8 +3,8 @@
  *
  * First every file of the folders, as it is; then TMB_FUZZ_RUNS mutations (default 20,000) of randomly chosen
  * ones, the same for the same TMB_SEED. A child process does the work and keeps the input at hand in memory
- * that it shares with its parent, so whatever kills it (assertion, sanitizer, signal, ten seconds on one input),
- * the parent can say which input it was, and keeps it as a file. Exit status 0: nothing died.
+ * that it shares with its parent, so whatever kills it (assertion, sanitizer, signal, ten seconds on one
+ * input), the parent can say which input it was, and keeps it as a file. Exit status 0: nothing died.
  */
 #define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
 #include <dirent.h>

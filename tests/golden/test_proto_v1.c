@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* tests/golden/test_proto_v1.c - the stored bytes of version 1 give the fields they always gave, and the fields
- * give the bytes. */
+/* tests/golden/test_proto_v1.c - the stored bytes of version 1 give the fields they always gave, and the
+ * fields give the bytes. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* tests/unit/proto/test_batch.c - packing and unpacking: exactly the records from first to last, or nothing. */
+/* tests/unit/proto/test_batch.c - packing and unpacking: exactly the records from first to last, or
+ * nothing. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
