@@ -201,7 +201,7 @@ tmb_err tmb_journal_stream_open(tmb_journal *journal, const char *name,
     stream->journal = journal;
     memcpy(stream->name, name, strlen(name) + 1);
     stream->folder = tmb_path_join(journal->root.text, name);
-    stream->fd = stream->failed.fd = stream->torn.fd = -1;
+    stream->fd = stream->loose.fd = stream->failed.fd = stream->torn.fd = -1;
     stream->next_seq = 1;
     tmb_err err = tmb_files_make_folder(journal->files, stream->folder.text, false);
     if (!err)

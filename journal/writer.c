@@ -1,59 +1,103 @@
 // SPDX-License-Identifier: Apache-2.0
 /* journal/writer.c - append, flush, sync, and what happens when one of them fails.
  *
- * After a failure the file is cut back to the last record for which success was claimed, and left for good:
- * a sync that failed once cannot be trusted when it succeeds later (the kernel may have dropped the pages),
- * and a file that took half a write may take another half. The numbers that went with it are never used
- * again; the header of the next segment names them. While the cut itself fails, nothing is appended at all:
- * else records would be read that their publishers were told are not stored.
+ * After a failure the file is left for good: a sync that failed once cannot be trusted when it succeeds
+ * later (the kernel may have dropped the pages), and a file that took half a write may take another half.
+ * First a new segment is begun, whose header names the numbers that went with the failure, so that they are
+ * never used again; then the old file is cut back to the last record for which success was claimed. Until
+ * both are done nothing is appended: else records would be read that their publishers were told are not
+ * stored.
  */
 #include "journal/writer.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
 
-static void let_go(tmb_journal_stream *stream, tmb_cut *cut)
+static void let_go(tmb_journal_stream *stream, int *fd)
 {
-    if (cut->fd >= 0)
-        stream->journal->files->close(stream->journal->files->context, cut->fd);
-    cut->fd = -1;
+    if (*fd >= 0)
+        stream->journal->files->close(stream->journal->files->context, *fd);
+    *fd = -1;
 }
 
-/* Synced as far as the disk lets us: a cut that is lost with the power shows records that were never
+/* Cut, as safe on the disk as that lets us: a cut that is lost with the power shows records that were never
  * acknowledged, in numbers that are not used again. */
-static tmb_err cut_file(tmb_journal_stream *stream, tmb_cut *cut)
+static tmb_err undo(tmb_journal_stream *stream, tmb_undo *what)
 {
     const tmb_file_port *files = stream->journal->files;
-    if (cut->fd < 0)
-        return TMB_OK;
-    tmb_err err = tmb_files_err(files->truncate(files->context, cut->fd, (off_t)cut->bytes));
-    if (err) {
-        stream->journal->counts.failures++;
-        return err;
+    tmb_err err = TMB_OK;
+    if (what->fd >= 0) {
+        err = tmb_files_err(files->truncate(files->context, what->fd, (off_t)what->bytes));
+        if (!err && files->sync(files->context, what->fd) < 0)
+            stream->journal->counts.failures++;
+        if (!err)
+            let_go(stream, &what->fd);
     }
-    if (files->sync(files->context, cut->fd) < 0)
+    /* From the newest on: what is left is then still the head of what there was. */
+    while (!err && what->count > 0) {
+        char name[TMB_SEGMENT_NAME_BYTES];
+        tmb_segment_name(what->bases[what->count - 1], name);
+        tmb_path path = tmb_path_join(stream->folder.text, name);
+        err = tmb_files_err(files->unlink(files->context, path.text));
+        if (err == TMB_ENOENT)
+            err = TMB_OK;
+        if (!err)
+            what->count--;
+    }
+    if (err)
         stream->journal->counts.failures++;
-    let_go(stream, cut);
-    return TMB_OK;
+    return err;
 }
 
-/* Leaves the open segment after a failed write or sync. */
-static void leave(tmb_journal_stream *stream)
+/* Success is claimed for all that was given a number. */
+static void claim(tmb_journal_stream *stream)
 {
-    stream->journal->counts.failures++;
+    let_go(stream, &stream->loose.fd);
+    stream->loose.count = 0;
+    stream->safe_bytes = stream->file_bytes;
+    stream->safe_seq = stream->next_seq - 1;
+}
+
+/* What is to be undone when a write or a sync has failed: from safe_bytes on. */
+static void plan_undo(tmb_journal_stream *stream)
+{
+    tmb_undo *plan = &stream->failed;
+    let_go(stream, &plan->fd);
+    if (stream->loose.fd >= 0) {
+        *plan = stream->loose;
+        if (stream->fd >= 0)
+            plan->bases[plan->count++] = stream->segments[stream->segments_count - 1].base;
+        let_go(stream, &stream->fd);
+    } else {
+        plan->fd = stream->fd;
+        plan->bytes = stream->safe_bytes;
+        plan->count = 0;
+    }
+    stream->loose.fd = stream->fd = -1;
+    stream->loose.count = 0;
+    stream->segments_count -= plan->count;
+    stream->segments[stream->segments_count - 1].bytes = plan->bytes;
+}
+
+/* Leaves the open segment after a failed write or sync. Gives whether records went with it. */
+static bool leave(tmb_journal_stream *stream)
+{
+    tmb_journal *journal = stream->journal;
+    bool has_lost = stream->safe_seq + 1 < stream->next_seq;
+    journal->counts.failures++;
     stream->buffer_len = 0;
     stream->is_dirty = false;
     stream->has_lost = false;
-    if (stream->safe_seq + 1 < stream->next_seq && stream->gap_first == 0) {
+    plan_undo(stream);
+    if (has_lost) {
         stream->gap_first = stream->safe_seq + 1;
         stream->gap_reason = TMB_GAP_TORN;
+        stream->safe_seq = stream->next_seq - 1;
     }
-    stream->segments[stream->segments_count - 1].bytes = stream->safe_bytes;
-    stream->failed.fd = stream->fd;
-    stream->failed.bytes = stream->safe_bytes;
-    stream->fd = -1;
-    if (cut_file(stream, &stream->failed))
-        return; /* tried again before anything else is written */
+    journal->stamp = tmb_hlc_next(journal->stamp, (tmb_wall){0});
+    if (tmb_writer_begin(stream, journal->stamp))
+        return has_lost; /* the next append tries again */
+    return has_lost;
 }
 
 tmb_err tmb_writer_reserve_segment(tmb_journal_stream *stream)
@@ -92,14 +136,11 @@ tmb_err tmb_writer_begin(tmb_journal_stream *stream, tmb_hlc stamp)
                              .created_ms = tmb_hlc_wall(stamp).ms};
     uint8_t bytes[TMB_SEGMENT_HEADER_BYTES];
     char name[TMB_SEGMENT_NAME_BYTES];
-    tmb_err err = cut_file(stream, &stream->failed);
-    if (err)
-        return err;
     memcpy(header.stream, stream->name, sizeof header.stream);
     memcpy(header.node, journal->identity.node, sizeof header.node);
     tmb_segment_header_encode(&header, bytes);
     tmb_segment_name(header.base, name);
-    err = tmb_writer_reserve_segment(stream);
+    tmb_err err = tmb_writer_reserve_segment(stream);
     if (err)
         return err;
     err = tmb_files_create(journal->files, stream->folder.text, name,
@@ -111,12 +152,17 @@ tmb_err tmb_writer_begin(tmb_journal_stream *stream, tmb_hlc stamp)
     tmb_writer_add_segment(stream, &info);
     journal->counts.written_bytes += sizeof bytes;
     journal->counts.syncs++;
-    stream->file_bytes = stream->safe_bytes = sizeof bytes;
-    stream->safe_seq = stream->synced_seq = stream->next_seq - 1;
+    stream->file_bytes = sizeof bytes;
+    if (stream->loose.fd < 0) {
+        stream->safe_bytes = sizeof bytes;
+        stream->safe_seq = stream->synced_seq = stream->next_seq - 1;
+    }
     stream->gap_first = 0;
     stream->gap_reason = TMB_GAP_NONE;
-    if (cut_file(stream, &stream->torn))
-        let_go(stream, &stream->torn); /* stays as it is: the new segment says what it is */
+    if (undo(stream, &stream->torn))
+        let_go(stream, &stream->torn.fd); /* stays as it is: the new segment says what it is */
+    if (undo(stream, &stream->failed))
+        return TMB_OK; /* the next append tries again, before anything else */
     return TMB_OK;
 }
 
@@ -143,6 +189,12 @@ static tmb_err write_buffer(tmb_journal_stream *stream)
     return TMB_OK;
 }
 
+/* The three that the header promises. */
+static tmb_err narrow(tmb_err err)
+{
+    return err == TMB_ENOSPC || err == TMB_ENOMEM ? err : TMB_EIO;
+}
+
 static tmb_err write_and_sync(tmb_journal_stream *stream)
 {
     tmb_journal *journal = stream->journal;
@@ -152,46 +204,31 @@ static tmb_err write_and_sync(tmb_journal_stream *stream)
         if (!err)
             journal->counts.syncs++;
     }
-    if (err) {
-        leave(stream);
-        return err == TMB_ENOSPC ? err : TMB_EIO;
-    }
-    stream->is_dirty = false;
-    stream->safe_bytes = stream->file_bytes;
-    stream->safe_seq = stream->synced_seq = stream->next_seq - 1;
-    return TMB_OK;
+    if (!err)
+        stream->is_dirty = false;
+    return err;
 }
 
 /* An append that failed took records with it for which no success was claimed yet: the next flush or sync
  * must say so, and what came after them goes the same way. */
 static tmb_err confess(tmb_journal_stream *stream)
 {
-    if (stream->fd >= 0)
-        leave(stream);
     stream->has_lost = false;
+    if (stream->safe_seq + 1 < stream->next_seq)
+        leave(stream);
     return TMB_EIO;
-}
-
-/* The error of an append in which the segment had to be left. */
-static tmb_err lose(tmb_journal_stream *stream, tmb_err err)
-{
-    stream->has_lost = stream->fd < 0 && stream->gap_first > 0;
-    return err == TMB_ENOSPC || err == TMB_ENOMEM ? err : TMB_EIO;
 }
 
 tmb_err tmb_journal_flush(tmb_journal_stream *stream)
 {
     if (stream->has_lost)
         return confess(stream);
-    if (stream->fd < 0)
-        return TMB_OK; /* nothing is buffered without a segment */
-    tmb_err err = write_buffer(stream);
+    tmb_err err = stream->fd < 0 ? TMB_OK : write_buffer(stream);
     if (err) {
         leave(stream);
-        return err == TMB_ENOSPC ? err : TMB_EIO;
+        return narrow(err);
     }
-    stream->safe_bytes = stream->file_bytes;
-    stream->safe_seq = stream->next_seq - 1;
+    claim(stream);
     return TMB_OK;
 }
 
@@ -199,18 +236,34 @@ tmb_err tmb_journal_sync(tmb_journal_stream *stream)
 {
     if (stream->has_lost)
         return confess(stream);
-    return stream->fd < 0 ? TMB_OK : write_and_sync(stream);
+    tmb_err err = stream->fd < 0 ? TMB_OK : write_and_sync(stream);
+    if (err) {
+        leave(stream);
+        return narrow(err);
+    }
+    claim(stream);
+    stream->synced_seq = stream->safe_seq;
+    return TMB_OK;
 }
 
+/* Closes the full segment. While it holds records for which nothing was claimed, it can still be cut. */
 static tmb_err rotate(tmb_journal_stream *stream)
 {
-    tmb_journal *journal = stream->journal;
+    tmb_undo *loose = &stream->loose;
     tmb_err err = write_and_sync(stream);
-    if (err)
+    if (err) {
+        stream->has_lost = leave(stream);
         return err;
-    journal->files->close(journal->files->context, stream->fd);
-    stream->fd = -1;
-    journal->counts.rotations++;
+    }
+    if (loose->fd >= 0) {
+        loose->bases[loose->count++] = stream->segments[stream->segments_count - 1].base;
+    } else if (stream->safe_seq + 1 < stream->next_seq) {
+        loose->fd = stream->fd;
+        loose->bytes = stream->safe_bytes;
+        stream->fd = -1;
+    }
+    let_go(stream, &stream->fd);
+    stream->journal->counts.rotations++;
     return TMB_OK;
 }
 
@@ -220,7 +273,7 @@ static tmb_err make_room(tmb_journal_stream *stream, size_t size)
     if (stream->buffer_len > 0 && size > stream->buffer_cap - stream->buffer_len) {
         tmb_err err = write_buffer(stream);
         if (err) {
-            leave(stream);
+            stream->has_lost = leave(stream);
             return err;
         }
     }
@@ -235,31 +288,39 @@ static tmb_err make_room(tmb_journal_stream *stream, size_t size)
     return TMB_OK;
 }
 
+/* An open segment with room for a record of size bytes, and nothing left from a failure. */
+static tmb_err make_ready(tmb_journal_stream *stream, size_t size, tmb_wall now)
+{
+    tmb_journal *journal = stream->journal;
+    uint64_t used = stream->file_bytes + stream->buffer_len;
+    tmb_err err;
+    if (stream->fd >= 0 && used + size > journal->segment_bytes &&
+        used > TMB_SEGMENT_HEADER_BYTES && stream->loose.count < TMB_LOOSE_MAX) {
+        err = rotate(stream);
+        if (err)
+            return err;
+    }
+    if (stream->fd < 0) {
+        journal->stamp = tmb_hlc_next(journal->stamp, now);
+        err = tmb_writer_begin(stream, journal->stamp);
+        if (err)
+            return err;
+    }
+    err = undo(stream, &stream->failed);
+    return err ? err : make_room(stream, size);
+}
+
 tmb_err tmb_journal_append(tmb_journal_stream *stream, const tmb_record *record, tmb_wall now,
                            uint64_t *ret_seq)
 {
     tmb_journal *journal = stream->journal;
     tmb_record numbered = *record;
     size_t size = tmb_record_size(record), len = 0;
-    tmb_err err;
     if (size > TMB_RECORD_BYTES_MAX)
         return TMB_ELIMIT;
-    bool is_full = stream->file_bytes + stream->buffer_len + size > journal->segment_bytes;
-    bool is_used = stream->file_bytes + stream->buffer_len > TMB_SEGMENT_HEADER_BYTES;
-    if (stream->fd >= 0 && is_full && is_used) {
-        err = rotate(stream);
-        if (err)
-            return lose(stream, err);
-    }
-    if (stream->fd < 0) {
-        journal->stamp = tmb_hlc_next(journal->stamp, now);
-        err = tmb_writer_begin(stream, journal->stamp);
-        if (err)
-            return err == TMB_ENOSPC || err == TMB_ENOMEM ? err : TMB_EIO;
-    }
-    err = make_room(stream, size);
+    tmb_err err = make_ready(stream, size, now);
     if (err)
-        return lose(stream, err);
+        return narrow(err);
     numbered.seq = stream->next_seq;
     numbered.stamp = tmb_hlc_next(journal->stamp, now);
     err = tmb_record_encode(&numbered, stream->buffer + stream->buffer_len, size, &len);
@@ -286,11 +347,13 @@ uint64_t tmb_journal_synced_seq(const tmb_journal_stream *stream)
 
 void tmb_writer_close(tmb_journal_stream *stream)
 {
-    tmb_cut open = {stream->fd, 0};
-    let_go(stream, &open);
-    if (cut_file(stream, &stream->failed))
-        let_go(stream, &stream->failed);
-    let_go(stream, &stream->torn);
+    /* Without a new segment that names their numbers, records are rather kept than their numbers reused. */
+    if (stream->fd >= 0 && undo(stream, &stream->failed))
+        stream->journal->counts.failures++;
+    let_go(stream, &stream->fd);
+    let_go(stream, &stream->loose.fd);
+    let_go(stream, &stream->failed.fd);
+    let_go(stream, &stream->torn.fd);
     free(stream->buffer);
     free(stream->segments);
     free(stream);

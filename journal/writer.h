@@ -6,7 +6,7 @@
  * sync has failed, or in which opening has found anything but good records.
  *
  *   given by append       next_seq - 1
- *   success was claimed   safe_seq    at file offset safe_bytes   (flush, sync, or a rotation's sync)
+ *   success was claimed   safe_seq    at file offset safe_bytes   (a flush or sync that the caller made)
  *   on the disk           synced_seq
  */
 #ifndef TMB_JOURNAL_WRITER_H
@@ -27,11 +27,17 @@ typedef struct tmb_segment_info {
     int64_t created_ms; /* -1: not known (damaged header) */
 } tmb_segment_info;
 
-/* A file that is to be cut before it is left for good. */
-typedef struct tmb_cut {
-    int fd; /* -1: none */
+/* Segments of one stretch of records for which no success was claimed that one segment cannot hold. More:
+ * the last one grows instead. */
+#define TMB_LOOSE_MAX 8
+
+/* How to take records back out of the log: cut one file, and remove those that were begun after it. */
+typedef struct tmb_undo {
+    int fd; /* -1: nothing to cut */
     uint64_t bytes;
-} tmb_cut;
+    uint64_t bases[TMB_LOOSE_MAX + 1];
+    size_t count;
+} tmb_undo;
 
 struct tmb_journal_stream {
     tmb_journal *journal;
@@ -40,7 +46,7 @@ struct tmb_journal_stream {
 
     int fd;              /* -1: the next append begins a segment */
     uint64_t file_bytes; /* written to fd */
-    uint64_t safe_bytes;
+    uint64_t safe_bytes; /* of fd, or of loose.fd when there is one */
     uint64_t next_seq, safe_seq, synced_seq;
     bool is_dirty; /* written since the last sync */
     bool has_lost; /* an append failed and took others with it: the next flush or sync says so */
@@ -50,8 +56,9 @@ struct tmb_journal_stream {
 
     uint64_t gap_first; /* for the header of the next segment; 0: none */
     tmb_gap_reason gap_reason;
-    tmb_cut failed; /* holds records that the caller was told are not in the log: must be cut first */
-    tmb_cut torn;   /* the half record that opening found: cut once the next segment says so */
+    tmb_undo loose;  /* closed segments with records behind safe_seq */
+    tmb_undo failed; /* records that the caller was told are not in the log: undone before the next append */
+    tmb_undo torn;   /* the half record that opening found: cut once the next segment says so */
 
     tmb_segment_info *segments; /* rising; the last is the open one when fd >= 0 */
     size_t segments_count, segments_cap;

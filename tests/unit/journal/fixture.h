@@ -96,6 +96,7 @@ typedef struct test_port {
     int error;
     bool is_short; /* a write that fails first writes half */
     bool failed;   /* it has come to it */
+    bool is_dead;  /* nothing changes on disk any more */
     /* power loss */
     test_file files[TEST_FILES_MAX];
     size_t files_count;

@@ -22,7 +22,10 @@ static bool fails(test_port *p, int op)
                (p->calls[op] == p->fail_at || (p->fails_on && p->calls[op] > p->fail_at));
     if (now)
         p->failed = true;
-    return now;
+    bool changes = op == TEST_OP_WRITE || op == TEST_OP_SYNC || op == TEST_OP_TRUNCATE ||
+                   op == TEST_OP_RENAME || op == TEST_OP_UNLINK || op == TEST_OP_MKDIR ||
+                   op == TEST_OP_OPEN;
+    return now || (p->is_dead && changes);
 }
 
 static test_file *find_file(test_port *p, const char *path)

@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Every call of the file port fails once, or from then on: no claim is broken, no number comes twice. And the
+ * power goes at seeded moments.
+ */
+#include "fixture.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define SEGMENT_BYTES 700
+#define STEPS         36
+
+static char root[TEST_PATH_BYTES];
+static test_port port;
+
+static int setup(void **state)
+{
+    (void)state;
+    fixture_make(root);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    fixture_remove(root);
+    return 0;
+}
+
+/* What the writer has said of each record, by index. */
+typedef enum fate { FATE_NONE, FATE_PENDING, FATE_FLUSHED, FATE_SYNCED, FATE_LOST, FATE_FAILED } fate;
+
+typedef struct oracle {
+    fate fates[TEST_RECORDS_MAX];
+    uint64_t seqs[TEST_RECORDS_MAX];
+    uint64_t next_index;
+    uint64_t seen[4 * TEST_RECORDS_MAX]; /* by number: the index that some reader has seen under it */
+    tmb_tail *tail;
+} oracle;
+
+/* A reader in another process sees what is flushed before it is known to be good. It may see what is then
+ * taken back, but never two records with one number. */
+static void watch(oracle *o)
+{
+    tmb_record record;
+    tmb_tail_gap gap;
+    if (!o->tail)
+        assert_int_equal(tmb_tail_open(root, "data", NULL, &o->tail), TMB_OK);
+    for (;;) {
+        tmb_err err = tmb_tail_next(o->tail, &record, &gap);
+        if (err == TMB_EGAP)
+            continue;
+        if (err)
+            break;
+        assert_true(record.seq < 4 * TEST_RECORDS_MAX);
+        assert_int_equal(o->seen[record.seq], 0);
+        o->seen[record.seq] = fixture_index(&record);
+    }
+    assert_int_equal(tmb_tail_sync(o->tail), TMB_OK);
+}
+
+static void settle(oracle *o, fate from_max, fate to)
+{
+    for (size_t i = 0; i < TEST_RECORDS_MAX; i++) {
+        if (o->fates[i] >= FATE_PENDING && o->fates[i] <= from_max)
+            o->fates[i] = to;
+    }
+}
+
+/* Claims rise from pending to flushed to synced; a failure takes those for which nothing was claimed. */
+static void append(oracle *o, tmb_journal_stream *stream)
+{
+    uint64_t index = o->next_index++, seq = 0;
+    tmb_record record = fixture_record(index);
+    tmb_wall now = {INT64_C(1700000000000) + (int64_t)index};
+    tmb_err err = tmb_journal_append(stream, &record, now, &seq);
+    o->fates[index] = err ? FATE_FAILED : FATE_PENDING;
+    o->seqs[index] = seq;
+    if (!err)
+        assert_int_equal(o->seen[seq], 0);
+    for (uint64_t i = 1; !err && i < index; i++)
+        assert_true(o->fates[i] >= FATE_LOST || o->seqs[i] < seq);
+}
+
+static void flush(oracle *o, tmb_journal_stream *stream)
+{
+    settle(o, FATE_PENDING, tmb_journal_flush(stream) ? FATE_FAILED : FATE_FLUSHED);
+}
+
+static void sync_all(oracle *o, tmb_journal_stream *stream)
+{
+    if (tmb_journal_sync(stream))
+        settle(o, FATE_PENDING, FATE_FAILED);
+    else
+        settle(o, FATE_FLUSHED, FATE_SYNCED);
+}
+
+static void work(oracle *o, tmb_journal_stream *stream)
+{
+    for (unsigned i = 0; i < STEPS; i++) {
+        append(o, stream);
+        if (i % 3 == 2)
+            flush(o, stream);
+        if (i % 5 == 4)
+            sync_all(o, stream);
+        watch(o);
+    }
+    sync_all(o, stream);
+    watch(o);
+}
+
+/* Two lives of a writer. Closing syncs: what is pending then may or may not be there. */
+static void live_twice(oracle *o)
+{
+    for (unsigned life = 0; life < 2; life++) {
+        tmb_journal *journal = NULL;
+        tmb_journal_stream *stream = NULL;
+        tmb_journal_options options = {.root = root,
+                                       .node = "s1",
+                                       .files = &port.port,
+                                       .segment_bytes = SEGMENT_BYTES,
+                                       .fresh_incarnation = {{7}}};
+        if (tmb_journal_open(&options, &journal, NULL, 0))
+            continue;
+        if (!tmb_journal_stream_open(journal, "data", &stream, NULL, 0)) {
+            work(o, stream);
+            tmb_retention rule = {.bytes_max = 1000000};
+            assert_int_equal(tmb_journal_retain(stream, &rule, UINT64_MAX, (tmb_wall){1}), TMB_OK);
+        }
+        tmb_journal_close(journal);
+    }
+}
+
+/* minimum: what must be there. has_failed_out: whether a failed record must not be there. Gives the last
+ * number of the log. */
+static uint64_t check(const oracle *o, fate minimum, bool has_failed_out)
+{
+    static fixture_log log;
+    bool there[TEST_RECORDS_MAX] = {false};
+    uint64_t last_seq = 0;
+    fixture_read_log(root, "data", &log);
+    assert_int_equal(log.err, TMB_EAGAIN);
+    for (size_t i = 0; i < log.count; i++) {
+        uint64_t index = log.indexes[i];
+        assert_true(index < o->next_index);
+        assert_false(there[index]);
+        there[index] = true;
+        assert_int_equal(o->seqs[index], log.seqs[i]);
+        last_seq = log.seqs[i];
+        assert_true(o->seen[last_seq] == 0 || o->seen[last_seq] == index);
+        if (has_failed_out)
+            assert_int_not_equal(o->fates[index], FATE_FAILED);
+    }
+    for (size_t i = 1; i < o->next_index; i++) {
+        if (o->fates[i] < FATE_LOST && o->fates[i] >= minimum)
+            assert_true(there[i]);
+    }
+    return last_seq;
+}
+
+/* And the next life goes on above every number that is in the log. */
+static void check_next(uint64_t last_seq)
+{
+    tmb_journal *journal = fixture_open(root, NULL, SEGMENT_BYTES);
+    assert_true(fixture_append(fixture_stream(journal, "data"), 1, 1) > last_seq);
+    tmb_journal_close(journal);
+}
+
+static void fail_each(int op, int error, bool fails_on, bool is_short)
+{
+    for (unsigned n = 1;; n++) {
+        oracle o = {.next_index = 1};
+        fixture_remove(root);
+        fixture_make(root);
+        test_port_init(&port);
+        port.fail_op = op;
+        port.fail_at = n;
+        port.error = error;
+        port.fails_on = fails_on;
+        port.is_short = is_short;
+        live_twice(&o);
+        if (!port.failed) {
+            tmb_tail_close(o.tail);
+            break;
+        }
+        /* A disk that stays broken to the end can keep what it should not: the cut needs it too. */
+        check_next(check(&o, FATE_FLUSHED, !fails_on));
+        tmb_tail_close(o.tail);
+    }
+}
+
+static void each_call_fails_once(void **state)
+{
+    (void)state;
+    for (int op = 0; op < TEST_OP_COUNT; op++) {
+        fail_each(op, EIO, false, false);
+        fail_each(op, ENOSPC, false, false);
+    }
+}
+
+static void each_call_fails_from_then_on(void **state)
+{
+    (void)state;
+    const int ops[] = {TEST_OP_WRITE, TEST_OP_SYNC, TEST_OP_RENAME, TEST_OP_OPEN, TEST_OP_TRUNCATE};
+    for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++) {
+        fail_each(ops[i], EIO, true, false);
+        fail_each(ops[i], ENOSPC, true, false);
+    }
+}
+
+static void short_writes(void **state)
+{
+    (void)state;
+    fail_each(TEST_OP_WRITE, ENOSPC, false, true);
+    fail_each(TEST_OP_WRITE, ENOSPC, true, true);
+    fail_each(TEST_OP_WRITE, EINTR, false, true);
+    fail_each(TEST_OP_WRITE, EINTR, false, false);
+}
+
+/* A sync that fails after a write that failed: the cut cannot be made either. */
+static void nothing_is_appended_while_the_cut_fails(void **state)
+{
+    (void)state;
+    uint64_t seq;
+    test_port_init(&port);
+    tmb_journal *journal = fixture_open(root, &port.port, 0);
+    tmb_journal_stream *stream = fixture_stream(journal, "data");
+    tmb_record record = fixture_record(1);
+    fixture_append(stream, 1, 1);
+    assert_int_equal(tmb_journal_sync(stream), TMB_OK);
+    fixture_append(stream, 2, 2);
+    port.fail_op = TEST_OP_SYNC;
+    port.fail_at = port.calls[TEST_OP_SYNC] + 1;
+    assert_int_equal(tmb_journal_sync(stream), TMB_EIO);
+    fixture_append(stream, 3, 3);
+    assert_int_equal(tmb_journal_sync(stream), TMB_OK);
+    fixture_append(stream, 4, 4);
+    port.fail_op = TEST_OP_WRITE;
+    port.fail_at = port.calls[TEST_OP_WRITE] + 1;
+    port.fails_on = true;
+    assert_int_equal(tmb_journal_sync(stream), TMB_EIO);
+    assert_int_equal(tmb_journal_append(stream, &record, (tmb_wall){1}, &seq), TMB_EIO);
+    assert_int_equal(tmb_journal_append(stream, &record, (tmb_wall){1}, &seq), TMB_EIO);
+    port.fail_op = -1;
+    fixture_append(stream, 5, 5);
+    assert_int_equal(tmb_journal_sync(stream), TMB_OK);
+    assert_true(tmb_journal_counts_get(journal)->failures >= 4);
+    tmb_journal_close(journal);
+    static fixture_log log;
+    fixture_read_log(root, "data", &log);
+    assert_int_equal(log.count, 3);
+    assert_int_equal(log.indexes[1], 3);
+    assert_int_equal(log.indexes[2], 5);
+    assert_int_equal(log.gaps_count, 2);
+    assert_int_equal(log.gaps[0].reason, TMB_GAP_TORN);
+}
+
+static void a_reader_comes_through_each_failure(void **state)
+{
+    (void)state;
+    fixture_fill(root, 40, SEGMENT_BYTES);
+    for (int op = 0; op < TEST_OP_COUNT; op++) {
+        for (unsigned n = 1;; n++) {
+            tmb_tail *tail = NULL;
+            uint64_t expect = 1;
+            unsigned errors = 0;
+            test_port_init(&port);
+            port.fail_op = op;
+            port.fail_at = n;
+            assert_int_equal(tmb_tail_open(root, "data", &port.port, &tail), TMB_OK);
+            for (unsigned turns = 0; turns < 200 && expect <= 40; turns++) {
+                tmb_record record;
+                tmb_tail_gap gap;
+                tmb_err err = tmb_tail_next(tail, &record, &gap);
+                assert_int_not_equal(err, TMB_EGAP);
+                if (err) {
+                    errors++;
+                    continue;
+                }
+                assert_int_equal(record.seq, expect);
+                assert_true(fixture_is(&record, expect));
+                expect++;
+            }
+            assert_int_equal(expect, 41);
+            assert_true(errors <= 1);
+            tmb_tail_close(tail);
+            if (!port.failed)
+                break;
+        }
+    }
+}
+
+/* The power goes after a random number of steps; what was synced must be there, in order. */
+static void the_power_goes(void **state)
+{
+    (void)state;
+    tmb_rng rng = {fixture_seed()};
+    for (unsigned round = 0; round < 150; round++) {
+        oracle o = {.next_index = 1};
+        fixture_remove(root);
+        fixture_make(root);
+        for (unsigned life = 0; life < 3; life++) {
+            test_port_init(&port);
+            tmb_journal *journal = fixture_open(root, &port.port, SEGMENT_BYTES);
+            tmb_journal_stream *stream = fixture_stream(journal, "data");
+            unsigned steps = (unsigned)tmb_rng_below(&rng, 40);
+            for (unsigned i = 0; i < steps; i++) {
+                append(&o, stream);
+                uint64_t dice = tmb_rng_below(&rng, 8);
+                if (dice < 2)
+                    flush(&o, stream);
+                if (dice == 2)
+                    sync_all(&o, stream);
+            }
+            test_port_lose_power(&port, &rng);
+            port.is_dead = true; /* what the process would do on its way out */
+            tmb_journal_close(journal);
+            settle(&o, FATE_FLUSHED, FATE_LOST);
+            check(&o, FATE_SYNCED, true);
+        }
+    }
+}
+
+int main(void)
+{
+#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        CASE(each_call_fails_once),
+        CASE(each_call_fails_from_then_on),
+        CASE(short_writes),
+        CASE(nothing_is_appended_while_the_cut_fails),
+        CASE(a_reader_comes_through_each_failure),
+        CASE(the_power_goes),
+    };
+    return cmocka_run_group_tests_name("journal.faults", tests, NULL, NULL);
+}
