@@ -7,16 +7,20 @@
 #include "broker-plugin/acl.h"
 #include "broker-plugin/plugin.h"
 
-#define LOG_EVERY_MS 1000
+/* At most so many lines in that time, for one client may be refused a thousand times a second. */
+#define LOG_EVERY_MS  1000
+#define LOG_LINES_MAX 10
 
 static int deny(tmb_plugin *p, const struct mosquitto_evt_acl_check *event, const char *who)
 {
     tmb_mono now = tmb_plugin_now();
     p->counts.denied++;
-    if (!tmb_mono_is_due(tmb_mono_after(p->denied_at, tmb_dur_ms(LOG_EVERY_MS)), now) &&
-        p->denied_at.ns)
+    if (tmb_mono_is_due(tmb_mono_after(p->denied_at, tmb_dur_ms(LOG_EVERY_MS)), now)) {
+        p->denied_at = now;
+        p->denied_logged = 0;
+    }
+    if (++p->denied_logged > LOG_LINES_MAX)
         return MOSQ_ERR_ACL_DENIED;
-    p->denied_at = now;
     const char *id = mosquitto_client_id(event->client);
     mosquitto_log_printf(MOSQ_LOG_WARNING, "tombolo: refused: client %s (%s%s) may not %s %s",
                          id ? id : "?", who ? "certificate of site " : "no site's certificate",

@@ -103,6 +103,7 @@ typedef struct tmb_plugin {
     bool is_snapshot_wanted, has_asked, has_published, has_published_before;
     uint64_t records_since, bytes_since; /* since a snapshot was asked for */
     tmb_mono snapshot_at, asked_at, stats_at, retained_at, denied_at;
+    unsigned denied_logged;
     bool is_checkpoint_failing, is_retain_failing;
 } tmb_plugin;
 

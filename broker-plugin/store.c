@@ -68,9 +68,8 @@ static void be_dirty(tmb_mono *since, tmb_mono now)
 tmb_err tmb_plugin_store_begin(tmb_plugin *p, unsigned stream)
 {
     tmb_plugin_stream *s = &p->streams[stream];
-    if (!s->is_doubtful)
-        return TMB_OK;
-    return note_result(p, s, tmb_plugin_heal(p, stream));
+    tmb_err err = s->is_doubtful ? tmb_plugin_heal(p, stream) : TMB_OK;
+    return err == TMB_OK ? TMB_OK : note_result(p, s, err); /* reading back proves no write */
 }
 
 tmb_err tmb_plugin_store_append(tmb_plugin *p, unsigned stream, const tmb_record *record)
@@ -135,11 +134,13 @@ tmb_err tmb_plugin_sync_all(tmb_plugin *p)
     tmb_err err = TMB_OK;
     for (unsigned i = 0; i < p->streams_count; i++) {
         tmb_plugin_stream *s = &p->streams[i];
-        tmb_err one = note_written(p, s, tmb_journal_sync(s->log));
+        tmb_err one = tmb_journal_sync(s->log);
+        if (one != TMB_OK)
+            err = note_written(p, s, one);
+        else if (s->buffered > 0)
+            (void)note_written(p, s, TMB_OK);
         if (one == TMB_OK)
             s->dirty_since = s->unsynced_since = tmb_mono_never();
-        else
-            err = one;
     }
     return err;
 }

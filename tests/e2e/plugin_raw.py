@@ -243,3 +243,21 @@ def read_journal(root, stream: str = "default", check: bool = True) -> list:
             records.append(_record(body))
             at += 12 + size
     return records
+
+
+def _put_origin(origin) -> bytes:
+    node, incarnation, stream, seq = origin
+    return (bytes([len(node)]) + node.encode() + incarnation + bytes([len(stream)]) + stream.encode() +
+            struct.pack("<QQ", seq, seq + 1))
+
+
+def encode_record(topic: str, payload: bytes, origin=None, via=None, qos: int = 1, retain: bool = False,
+                  props: bytes = b"") -> bytes:
+    """A record as a node's own syncd hands it to the plugin: number and stamp are the plugin's to give."""
+    flags = qos | retain << 2 | (32 if origin else 0) | (64 if via else 0)
+    name = topic.encode()
+    body = struct.pack("<QQBBHHI", 0, 0, flags, 0, len(name), 1, len(props))
+    body += (_put_origin(origin) if origin else b"") + (_put_origin(via) if via else b"")
+    body += name + b"p" + props + payload
+    size = struct.pack("<I", len(body))
+    return b"TMBR" + size + struct.pack("<I", _crc32c(size + body)) + body

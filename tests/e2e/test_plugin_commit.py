@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Commits: what a node's own syncd hands to the plugin is in the log once and published once, whatever is
+repeated, refused or killed in between."""
+
+import subprocess
+import unittest
+
+from plugin_lab import PluginTest
+from plugin_raw import encode_record, user_property
+from tombolo_lab.net import wait_until
+
+COMMIT = "$tombolo/v1/commit"
+LIFE, OTHER_LIFE = bytes(range(16)), bytes(range(1, 17))
+
+
+def batch(first: int, last: int, life: bytes = LIFE, size: int = 0, child: str = "s1", **options) -> bytes:
+    """Records first..last of child's stream `default`, as one commit."""
+    return b"\x01" + b"".join(
+        encode_record(f"{child}/t", b"%d" % number + b" " * size, origin=(child, life, "default", number), **options)
+        for number in range(first, last + 1))
+
+
+class CommitTest(PluginTest):
+    needs_certificates = True
+
+    def setUp(self):
+        super().setUp()
+        daemon = self.broker.daemon
+        daemon.command = ["env", "--ignore-signal=XFSZ", *daemon.command]
+        self.broker.start()
+        self.hub = self.tls_client("hub", "tombolo-syncd")
+
+    def restart(self):
+        self.broker.kill9()
+        self.broker.start()
+        self.hub = self.tls_client("hub", "tombolo-syncd")
+
+    def commit(self, payload: bytes) -> None:
+        self.assertLess(self.hub.publish(COMMIT, payload), 0x80)
+
+    def numbers(self, records) -> list:
+        return [int(record["payload"]) for record in records]
+
+    def heard(self, messages) -> list:
+        return [int(message[1]) for message in messages]
+
+    def test_is_kept_and_published_as_it_was(self):
+        listener = self.client("listener", 5)
+        listener.subscribe("#", 2)
+        props = b"\x01\x01" + user_property("k", "v")
+        origin = ("s9", LIFE, "alarms", 7)
+        payload = b"\x01" + b"".join((
+            encode_record("s1/ü", b"a", origin=("s1", LIFE, "alarms", 1), qos=0),
+            encode_record("s1/kept", b"", origin=("s1", LIFE, "alarms", 2), qos=1, retain=True, props=props),
+            encode_record("s9/t", b"far", origin=origin, via=("s1", LIFE, "alarms", 3), qos=2)))
+        self.commit(payload)
+        wanted = [("s1/ü", b"a", 0, b""), ("s1/kept", b"", 1, props), ("s9/t", b"far", 2, b"")]
+        self.assertEqual([(t, p, q, props) for t, p, q, _, props in listener.receive_all()], wanted)
+        records = self.journal(3)
+        self.assertEqual([(r["topic"], r["payload"], r["qos"], r["props"]) for r in records], wanted)
+        self.assertEqual([r["retain"] for r in records], [False, True, False])
+        self.assertEqual(records[2]["origin"], {"node": "s9", "incarnation": LIFE, "stream": "alarms", "seq": 7})
+        self.assertEqual(records[2]["via"]["seq"], 3)
+        self.assertEqual([r["seq"] for r in records], [1, 2, 3])
+        self.assertTrue(all(r["stamp"] for r in records))
+
+    def test_repeats_are_dropped_across_kills(self):
+        self.session("sub", "s1/#")
+        self.commit(batch(1, 10))
+        self.commit(batch(1, 10))
+        self.commit(batch(8, 12))
+        self.restart()  # known from the replayed journal
+        self.commit(batch(11, 15))
+        self.snapshot()
+        self.restart()  # known from the checkpoint
+        self.commit(batch(1, 16))
+        self.commit(batch(1, 2, OTHER_LIFE))
+        self.commit(batch(1, 2, child="s2"))
+        self.assertEqual(self.numbers(self.journal()), list(range(1, 17)) + [1, 2, 1, 2])
+        self.assertEqual(self.heard(self.come_back("sub")), list(range(1, 17)) + [1, 2])
+        self.assertEqual(self.wait_stat("commit_repeats", 15)["commit_repeats"], 15)
+
+    def test_a_clean_stop_right_after_a_commit(self):
+        for life in range(6):
+            self.session(f"sub{life}", "s1/#")
+            self.commit(batch(life * 10 + 1, life * 10 + 10))
+            own = self.client("own")
+            own.publish("s1/own", b"0")
+            self.commit(batch(1, 5, bytes([life] * 16)))
+            self.assertEqual(self.broker.stop(), 0)
+            self.broker.start()
+            self.hub = self.tls_client("hub", "tombolo-syncd")
+            got = self.heard(self.come_back(f"sub{life}"))
+            self.assertEqual(got, [*range(life * 10 + 1, life * 10 + 11), 0, 1, 2, 3, 4, 5])
+
+    def test_bad_commits_are_refused_whole(self):
+        good = encode_record("s1/t", b"1", origin=("s1", LIFE, "default", 1))
+        flipped = bytearray(good)
+        flipped[-1] ^= 1
+        bad = {
+            "empty": b"", "version": b"\x02" + good, "nothing in it": b"\x01", "rubbish": b"\x01rubbish",
+            "cut": b"\x01" + good[:-1], "flipped": b"\x01" + bytes(flipped), "tail": b"\x01" + good + b"x",
+            "no source": b"\x01" + encode_record("s1/t", b"1"),
+            "dollar": b"\x01" + encode_record("$x", b"1", origin=("s1", LIFE, "default", 1)),
+            "wildcard": b"\x01" + encode_record("s1/#", b"1", origin=("s1", LIFE, "default", 1)),
+            "number 0": b"\x01" + encode_record("s1/t", b"1", origin=("s1", LIFE, "default", 0)),
+            "properties": b"\x01" + encode_record("s1/t", b"1", origin=("s1", LIFE, "default", 1), props=b"\x63"),
+            "two children": b"\x01" + good + encode_record("s2/t", b"1", origin=("s2", LIFE, "default", 2)),
+            "two lives": b"\x01" + good + encode_record("s1/t", b"1", origin=("s1", OTHER_LIFE, "default", 2)),
+            "good, then bad": b"\x01" + good + bytes(flipped),
+        }
+        for name, payload in bad.items():
+            self.assertEqual(self.hub.publish(COMMIT, payload), 0x87, name)
+        self.assertEqual(self.journal(), [])
+        self.commit(batch(1, 1))
+        self.assertEqual(self.numbers(self.journal(1)), [1])
+        self.assertEqual(self.wait_stat("commits_refused", len(bad))["commits_refused"], len(bad))
+        self.assertIn("a commit of 1 bytes is refused", self.broker.daemon.log())
+
+    def test_a_commit_that_half_fits_on_the_disk(self):
+        """The disk fills in the middle of a batch; what got into the log counts once, the repeat adds the rest."""
+        listener = self.client("listener", 5)
+        listener.subscribe("s1/#", 1)
+        self.commit(batch(1, 2))
+        self.assertEqual(len(listener.receive_all()), 2)
+        big = batch(3, 62, size=49_000)  # some 3 MB, more than the journal's buffer
+        for size in ("400000", "0"):
+            self.allow(size)
+            self.assertEqual(self.hub.publish(COMMIT, big), 0x87)
+        self.assertGreater(self.wait_stat("journal_failures", 1)["journal_failures"], 0)
+        self.allow("unlimited")
+        self.commit(big)
+        self.commit(batch(60, 64))
+        wait_until(lambda: len(self.journal(check=False)) >= 64, 5, "64 records")
+        self.assertEqual(self.numbers(self.journal(check=False)), list(range(1, 65)))
+        self.assertEqual(self.heard(listener.receive_all(1)), list(range(3, 65)))
+
+    def allow(self, size: str) -> None:
+        done = subprocess.run(["prlimit", f"--pid={self.broker.daemon.pid}", f"--fsize={size}:"],
+                              capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the plugin refuses: to start on wrong settings, to ack what it cannot keep, and $tombolo/ to those
+whom it is not for."""
+
+import os
+import subprocess
+import unittest
+
+from plugin_lab import STATS, PluginTest, plugin_file
+from plugin_raw import number_property
+from tombolo_lab import Broker
+from tombolo_lab.net import wait_until
+
+
+class StartTest(PluginTest):
+    def refuses_to_start(self, *cures: str) -> str:
+        self.broker.start(wait=False)
+        wait_until(lambda: not self.broker.daemon.is_alive(), 10, "the broker to give up")
+        self.assertNotEqual(self.broker.stop(), 0)
+        log = self.broker.daemon.log()
+        for cure in cures:
+            self.assertIn(cure, log)
+        self.assertNotIn("running", log)
+        return log
+
+    def with_settings(self, **settings):
+        self.broker = Broker("hub", self.folder, None, plugin_file(), self.config_file, settings)
+
+    def test_each_wrong_setting_of_the_broker(self):
+        for settings, cure in (({"max_queued_messages": "1000"}, "set: max_queued_messages 1000000"),
+                               ({"max_queued_messages": "0"}, "set: max_queued_messages 1000000"),
+                               ({"persistence": "false"}, "add: persistence true"),
+                               ({"max_queued_bytes": "1000"}, "set: max_queued_bytes 0")):
+            self.with_settings(**settings)
+            self.refuses_to_start(cure)
+
+    def test_per_listener_settings(self):
+        self.with_settings()
+        text = self.broker.conf_file.read_text(encoding="utf-8")
+        text = text.replace("per_listener_settings false", "per_listener_settings true")
+        lines = text.splitlines()
+        lines.sort(key=lambda line: line.startswith(("plugin", "allow_anonymous")))  # below the listener
+        self.broker.conf_file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        self.refuses_to_start("set: per_listener_settings false")
+
+    def test_a_setting_left_out(self):
+        conf = self.broker.conf_file
+        lines = conf.read_text(encoding="utf-8").splitlines()
+        conf.write_text("\n".join(line for line in lines if "max_queued" not in line) + "\n", encoding="utf-8")
+        self.refuses_to_start("max_queued_messages is 1000 (the broker's default)",
+                              "set: max_queued_messages 1000000")
+
+    def test_all_mistakes_of_both_files_at_once(self):
+        self.with_settings(persistence="false", max_queued_messages="0")
+        text = self.config_file.read_text(encoding="utf-8")
+        self.config_file.write_text(text.replace("durability: process", "durability: proces\n    retension: 1"),
+                                    encoding="utf-8")
+        self.refuses_to_start("node.yaml:7:", "node.yaml:8:", "retention", "add: persistence true",
+                              "set: max_queued_messages 1000000")
+
+    def test_no_configuration_named(self):
+        conf = self.broker.conf_file
+        lines = conf.read_text(encoding="utf-8").splitlines()
+        conf.write_text("\n".join(line for line in lines if "plugin_opt" not in line) + "\n", encoding="utf-8")
+        self.refuses_to_start("below the plugin line: plugin_opt_config")
+
+    def test_another_plugin_in_front(self):
+        conf = self.broker.conf_file
+        text = conf.read_text(encoding="utf-8").replace("plugin /", "plugin /nowhere/other.so\nplugin /", 1)
+        conf.write_text(text, encoding="utf-8")
+        # The broker itself stops at a file that is not there; a copy of ours under another name is there.
+        other = self.folder / "other.so"
+        other.write_bytes(plugin_file().read_bytes())
+        conf.write_text(text.replace("/nowhere/other.so", f"{other}\nplugin_opt_config {self.config_file}"),
+                        encoding="utf-8")
+        self.refuses_to_start("another plugin comes first", "move above it: plugin")
+
+    def test_a_journal_in_use(self):
+        first = self.broker
+        first.start()
+        self.addCleanup(first.stop)
+        (self.folder / "two").mkdir()
+        self.broker = Broker("two", self.folder / "two", None, plugin_file(), self.config_file)
+        self.refuses_to_start("the journal cannot be opened", "used by one broker only")
+
+    def test_a_data_folder_that_cannot_be_made(self):
+        (self.folder / "data").write_text("a file", encoding="utf-8")
+        self.refuses_to_start("the journal cannot be opened", "a folder that the broker's user owns")
+
+
+class FullDiskTest(PluginTest):
+    """The disk is full for the broker's process alone: no file of it may grow (RLIMIT_FSIZE). The broker's
+    log goes to its $SYS topics then, since its log file could not grow either."""
+
+    durability = "strict"
+    settings = {"log_dest": "topic"}
+
+    def setUp(self):
+        super().setUp()
+        daemon = self.broker.daemon
+        daemon.command = ["env", "--ignore-signal=XFSZ", *daemon.command]
+        self.broker.start()
+        self.log = self.client("log", 5)
+        self.log.subscribe("$SYS/broker/log/E", 0)
+        self.log.subscribe("$SYS/broker/log/N", 0)
+
+    def allow(self, size: str) -> None:
+        done = subprocess.run(["prlimit", f"--pid={self.broker.daemon.pid}", f"--fsize={size}:"],
+                              capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def logged(self, text: str) -> int:
+        return sum(text in payload.decode() for _, payload, _, _, _ in self.log.receive_all(0.3))
+
+    def fails(self, client, topic="t/a", **options) -> None:
+        with self.assertRaises((ConnectionError, OSError)):
+            client.publish(topic, b"lost", **options)
+
+    def test_what_cannot_be_kept_is_not_acked(self):
+        listener = self.client("listener", 5)
+        listener.subscribe("t/#", 1)
+        v5, v4, numbered = self.client("v5", 5), self.client("v4", 4), self.client("numbered", 5)
+        self.assertEqual(v5.publish("t/a", b"before"), 0)
+        self.assertEqual(self.logged("cannot be written"), 0)
+
+        self.allow("0")
+        for _ in range(3):
+            self.assertEqual(v5.publish("t/a", b"lost"), 0x87)
+        self.assertEqual(v5.publish("t/a", b"lost", 2), 0x87)
+        self.fails(v4)
+        self.fails(self.client("v4-2", 4), qos=2)
+        self.fails(numbered, props=number_property(1))
+        v5.publish("t/a", b"qos 0", 0)
+        v5.ping()
+        stats = self.wait_stat("unstored_qos0", 1)
+        self.assertEqual(stats["store_failures"], 7)
+        self.assertGreater(stats["journal_failures"], 0, "no write was refused: the fault did not fire")
+        self.assertEqual(self.logged("cannot be written"), 1)
+        self.assertEqual([m[1] for m in listener.receive_all()], [b"before", b"qos 0"])
+
+        self.allow("unlimited")
+        self.assertEqual(v5.publish("t/a", b"after"), 0)
+        again = self.client("numbered", 5)
+        self.assertEqual(again.publish("t/a", b"one", props=number_property(1)), 0)
+        self.assertEqual(self.client("v4", 4).publish("t/a", b"v4"), 0)
+        self.assertEqual(self.logged("is written again"), 1)
+        kept = [b"before", b"after", b"one", b"v4"]
+        self.assertEqual([record["payload"] for record in self.journal(4)], kept)
+        self.assertEqual([m[1] for m in listener.receive_all()], kept[1:])
+        numbers = [record["seq"] for record in self.journal()]
+        self.assertEqual(numbers, sorted(set(numbers)))
+
+    def test_a_kill_while_the_disk_is_full_loses_nothing_acked(self):
+        self.session("sub", "t/#")
+        v5 = self.client("v5", 5)
+        self.assertEqual(v5.publish("t/a", b"1"), 0)
+        self.allow("0")
+        self.assertEqual(v5.publish("t/a", b"2"), 0x87)
+        os.kill(self.broker.daemon.pid, 10)  # SIGUSR1: a snapshot that cannot be written
+        v5.ping()
+        self.broker.kill9()
+        self.broker.start()
+        self.assertEqual([m[1] for m in self.come_back("sub")], [b"1"])
+
+
+class ClosedTopicsTest(PluginTest):
+    needs_certificates = True
+
+    def test_ordinary_clients_are_kept_out(self):
+        self.broker.start()
+        for version in (4, 5):
+            client = self.client(f"any{version}", version)
+            for topic in ("$tombolo/#", "$tombolo/v1/up/+", "$tombolo/v1/down/s1", "$share/g/$tombolo/v1/up/s1"):
+                self.assertGreaterEqual(client.subscribe(topic), 0x80, topic)
+            self.assertLess(client.subscribe(STATS), 0x80)
+            self.assertEqual(client.receive()[0], STATS)
+        for topic in ("$tombolo/v1/commit", "$tombolo/v1/up/s1", "$tombolo/v1/void", STATS, "$tombolo/x"):
+            self.assertEqual(client.publish(topic, b"x"), 0x87, topic)
+        self.assertEqual(self.journal(), [])
+        self.assertIn("client any5 (no site's certificate) may not write $tombolo/v1/commit",
+                      self.broker.daemon.log())
+
+    def test_a_site_is_only_itself(self):
+        self.broker.start()
+        hub, s1 = self.tls_client("hub"), self.tls_client("s1")
+        self.assertLess(hub.subscribe("$tombolo/v1/up/+"), 0x80)
+        self.assertLess(s1.subscribe("$tombolo/v1/down/s1"), 0x80)
+        s1.publish("$tombolo/v1/up/s1", b"hello", 0)
+        self.assertEqual(hub.receive()[:2], ("$tombolo/v1/up/s1", b"hello"))
+        hub.publish("$tombolo/v1/down/s1", b"welcome", 0)
+        self.assertEqual(s1.receive()[:2], ("$tombolo/v1/down/s1", b"welcome"))
+        for topic in ("$tombolo/v1/up/s2", "$tombolo/v1/commit", "s2/t/a", "t/a", "s1/t/a"):
+            self.assertEqual(s1.publish(topic, b"x"), 0x87, topic)
+        for topic in ("$tombolo/v1/down/s2", "$tombolo/v1/down/+", "#", "t/a"):
+            self.assertGreaterEqual(s1.subscribe(topic), 0x80, topic)
+        self.assertIn("refused: client tombolo-s1 (certificate of site s1) may not write $tombolo/v1/up/s2",
+                      self.broker.daemon.log())
+        self.assertEqual(self.wait_stat("denied", 9)["denied"], 9)
+        self.assertEqual(self.journal(), [])
+        self.assertEqual(hub.receive_all(0.2), [])
+
+    def test_a_site_cannot_speak_for_another_by_its_will(self):
+        self.broker.start()
+        listener = self.client("listener", 5)
+        listener.subscribe("s2/#")
+        dying = self.tls_client("s1", will=("s2/t/a", b"I am s2"))
+        dying.ping()
+        dying.drop()
+        self.wait_stat("denied", 1)
+        self.assertEqual(listener.receive_all(0.3), [])
+        self.assertEqual(self.journal(), [])
+        honest = self.client("honest", will=("s2/t/a", b"me"))
+        honest.ping()
+        honest.drop()
+        self.assertEqual(listener.receive()[1], b"me")
+
+    def test_another_domain_is_nobody(self):
+        self.broker.start()
+        self._certificates["hub2"] = self.authority.issue("hub2", "spiffe://other.example/site/hub")
+        stranger = self.tls_client("hub2")
+        self.assertEqual(stranger.publish("$tombolo/v1/commit", b"\x01"), 0x87)
+        self.assertLess(stranger.publish("t/a", b"an ordinary client"), 0x80)
+
+
+if __name__ == "__main__":
+    unittest.main()
