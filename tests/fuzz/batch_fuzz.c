@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/* tests/fuzz/batch_fuzz.c - any bytes as a BATCH frame, unpacked: refused, or exactly the records from first_seq
- * to last_seq. The checksums of plain records are mended once, so that mutations get behind them. */
+/* tests/fuzz/batch_fuzz.c - any bytes as a BATCH frame, unpacked: refused, or exactly the records from
+ * first_seq to last_seq. The checksums of plain records are mended once, so that mutations get behind
+ * them. */
 #include <stdlib.h>
 
 #include "proto/batch.h"
