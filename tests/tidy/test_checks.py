@@ -113,9 +113,10 @@ class Tests(Planted):
                    "    assert_true(1);\n}\nstatic void works(void **s)\n{\n    run();\n}\n" + self.REGISTER)
         self.assertEqual(checks.tests(self.root), [])
 
-    def test_c_file_without_test(self):
-        self.plant("tests/unit/base/test_one.c", CLEAN_C)
-        self.expect("tests", "runs no test")
+    def test_c_file_that_runs_none(self):
+        self.plant("tests/unit/base/test_one.c", f"// {SPDX}\nstatic void works(void **s)\n{{\n"
+                   "    assert_true(1);\n}\nint main(void)\n{\n    return 0;\n}\n")
+        self.expect("tests", "never run")
 
     def test_python_without_assertion(self):
         self.plant("tests/e2e/test_one.py", f"# {SPDX}\ndef test_nothing(self):\n    print(1)\n")
