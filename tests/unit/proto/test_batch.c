@@ -123,6 +123,13 @@ static void refuses_other_numbers_than_announced(void **state)
     batch.codec = (tmb_codec)2;
     assert_int_equal(unpack(&batch), TMB_ECORRUPT);
 
+    /* Good records, another size than announced; and numbers that begin at 0. */
+    batch = pack(records_from(3, 1, "x"), 3, 3);
+    batch.raw_bytes++;
+    assert_int_equal(unpack(&batch), TMB_ECORRUPT);
+    batch = pack(records_from(0, 1, "x"), 0, 0);
+    assert_int_equal(unpack(&batch), TMB_ECORRUPT);
+
     /* A hole between good records. */
     (void)records_from(10, 2, "x");
     size_t one = tmb_record_size(&(tmb_record){.topic = tmb_bytes_str("line/1/temperature"),

@@ -272,6 +272,48 @@ static void refuses_bytes_that_are_no_frame(void **state)
                      TMB_ECORRUPT); /* cut: incarnation of one byte */
     assert_int_equal(decode("\x22\x0c\x08\x01\x12\x08\x0a\x01m\x12\x01i\x18\x01", 14),
                      TMB_ECORRUPT); /* incarnation of one byte */
+    assert_int_equal(decode("\x22\x1c\x08\x01\x12\x18\x0a\x01m\x12\x11"
+                            "incarnation-of-17\x18\x01",
+                            30),
+                     TMB_ECORRUPT);
+    assert_int_equal(decode("\x22\x1b\x08\x01\x12\x17\x0a\x01m\x12\x10"
+                            "incarnation-of16\x18\x01",
+                            29),
+                     TMB_OK);
+}
+
+/* HELLO (field 1, streams) or WELCOME (field 2, marks) by hand, with count entries. */
+static tmb_err decode_with_entries(char field, unsigned count)
+{
+    static char bytes[4096];
+    char *at = bytes + 3;
+    memcpy(at, "\x08\x05\x12\x01h", 5); /* session, node */
+    at += 5;
+    for (unsigned i = 0; i < count; i++) {
+        char entry[] = "\x1a\x1a\x0a\x02xx\x12\x10incarnation-of16\x18\x01\x20\x00";
+        entry[4] = (char)('a' + i % 26);
+        entry[5] = (char)('a' + i / 26);
+        size_t len = field == 1 ? 28 : 26; /* a mark ends with its first number */
+        entry[1] = (char)(len - 2);
+        memcpy(at, entry, len);
+        at += len;
+    }
+    size_t body = (size_t)(at - bytes) - 3;
+    bytes[0] = (char)(field << 3 | 2);
+    bytes[1] = (char)(0x80 | (body & 0x7f));
+    bytes[2] = (char)(body >> 7);
+    return decode(bytes, body + 3);
+}
+
+static void takes_as_many_streams_as_there_may_be(void **state)
+{
+    (void)state;
+    for (char field = TMB_FRAME_HELLO; field <= TMB_FRAME_WELCOME; field++) {
+        assert_int_equal(decode_with_entries(field, 5), TMB_OK);
+        assert_int_equal(decode_with_entries(field, TMB_STREAMS_MAX), TMB_OK);
+        assert_int_equal(decode_with_entries(field, TMB_STREAMS_MAX + 1), TMB_ELIMIT);
+        assert_int_equal(decode_with_entries(field, 2 * TMB_STREAMS_MAX), TMB_ELIMIT);
+    }
 }
 
 /* A frame stuffed with fields of some later version: decoded up to a few hundred, refused beyond, and the
@@ -387,6 +429,7 @@ int main(void)
         cmocka_unit_test(bye_keeps_its_rules),
         cmocka_unit_test(frame_of_the_largest_size_fits_and_a_larger_does_not),
         cmocka_unit_test(refuses_bytes_that_are_no_frame),
+        cmocka_unit_test(takes_as_many_streams_as_there_may_be),
         cmocka_unit_test(arena_is_never_overrun),
         cmocka_unit_test(damage_is_refused_or_still_keeps_the_rules),
         cmocka_unit_test(encode_needs_its_room),

@@ -140,6 +140,41 @@ static void refuses_wrong_fields_under_a_good_checksum(void **state)
     assert_int_equal(decode_with(&born, at_stream_len + 1, '.'), TMB_ECORRUPT);
 }
 
+/* Lengths that the bytes behind them would allow, and base/limits.h does not. */
+static void refuses_lengths_above_the_limits(void **state)
+{
+    (void)state;
+    const size_t payload_len = TMB_PROPS_BYTES_MAX + 100;
+    uint8_t *payload = test_malloc(payload_len), *out = test_malloc(payload_len + 512);
+    memset(payload, 'a', payload_len);
+    const struct {
+        size_t at;
+        unsigned width;
+        uint32_t fine, above;
+    } fields[] = {
+        {32, 2, TMB_PUBLISHER_BYTES_MAX, TMB_PUBLISHER_BYTES_MAX + 1},
+        {34, 4, TMB_PROPS_BYTES_MAX, TMB_PROPS_BYTES_MAX + 1},
+        {46, 1, TMB_RUN_BYTES_MAX, TMB_RUN_BYTES_MAX + 1},
+    };
+    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+        /* All of it is the letter a: wherever it is cut, topic and run are valid. */
+        tmb_record in = {.seq = 1, .is_numbered = true, .number = 1}, back;
+        in.topic = tmb_bytes_str("a");
+        in.payload = tmb_bytes_of(payload, payload_len);
+        size_t len = 0, used;
+        assert_int_equal(tmb_record_encode(&in, out, payload_len + 512, &len), TMB_OK);
+        for (int is_above = 0; is_above <= 1; is_above++) {
+            tmb_writer w = tmb_writer_of(out + fields[i].at, fields[i].width);
+            tmb_put_uint(&w, is_above ? fields[i].above : fields[i].fine, fields[i].width);
+            tmb_record_restamp(out, len, 1, (tmb_hlc){1});
+            assert_int_equal(tmb_record_decode(tmb_bytes_of(out, len), &back, &used),
+                             is_above ? TMB_ECORRUPT : TMB_OK);
+        }
+    }
+    test_free(payload);
+    test_free(out);
+}
+
 static void encode_refuses_what_decode_would(void **state)
 {
     (void)state;
@@ -155,6 +190,9 @@ static void encode_refuses_what_decode_would(void **state)
     assert_int_equal(tmb_record_encode(&in, out, sizeof(out), &len), TMB_EINVAL);
     in = record_of_bits(0);
     in.is_numbered = true;
+    assert_int_equal(tmb_record_encode(&in, out, sizeof(out), &len), TMB_EINVAL);
+    in.number = 1;
+    in.run = tmb_bytes_str("\xff");
     assert_int_equal(tmb_record_encode(&in, out, sizeof(out), &len), TMB_EINVAL);
     in = record_of_bits(0);
     in.has_via = true;
@@ -209,7 +247,7 @@ static void keeps_every_limit(void **state)
     assert_int_equal(tmb_record_decode(tmb_bytes_of(out, len), &back, &used), TMB_OK);
     in.payload.len++;
     assert_int_equal(tmb_record_encode(&in, out, cap, &len), TMB_ELIMIT);
-    in.payload.len = SIZE_MAX / 2;
+    in.payload.len = SIZE_MAX - 10; /* a sum that wraps would look small */
     assert_int_equal(tmb_record_encode(&in, out, cap, &len), TMB_ELIMIT);
     test_free(big);
     test_free(out);
@@ -277,6 +315,7 @@ int main(void)
         cmocka_unit_test(waits_for_every_truncated_record),
         cmocka_unit_test(tells_wrong_bytes_from_missing_ones_early),
         cmocka_unit_test(refuses_wrong_fields_under_a_good_checksum),
+        cmocka_unit_test(refuses_lengths_above_the_limits),
         cmocka_unit_test(encode_refuses_what_decode_would),
         cmocka_unit_test(keeps_every_limit),
         cmocka_unit_test(restamp_changes_seq_and_stamp_alone),
