@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* tests/fuzz/intake_fuzz.c - any bytes as what a child sends and a shell answers, through decoding into the intake:
- * it never breaks, and a mark never moves but by STORED (or by MARKS, what the disk says).
+/* tests/fuzz/intake_fuzz.c - any bytes as what a child sends and a shell answers, through decoding into the
+ * intake: it never breaks, and a mark never moves but by STORED (or by MARKS, what the disk says).
  *
  * Input, one order behind the other: a byte (mod 8), then
  *   0  frame         u16 bytes, bytes

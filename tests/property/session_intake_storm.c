@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /* tests/property/session_intake_storm.c - the intake in a storm of events, seeded.
  *
- * The machine asserts its own invariants. Seen from outside, in addition: no ACK and no WELCOME is ahead of what
- * the shell has said is durable, a stream is stored in order without a hole that nobody declared, and every
- * batch comes back exactly once: by DROP, or by PERSIST. TMB_SEED=n plays one seed.
+ * The machine asserts its own invariants. Seen from outside, in addition: no ACK and no WELCOME is ahead of
+ * what the shell has said is durable, a stream is stored in order without a hole that nobody declared, and
+ * every batch comes back exactly once: by DROP, or by PERSIST. TMB_SEED=n plays one seed.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* tests/unit/hub/transcript.h - an intake, one line an event in, and what it ordered as one line of text:
  *
- *   "LOAD_MARKS"    "WELCOME a:0 b:0; open"    "PERSIST 1"    "ACK a 10"    "DROP 2; ACK a 0 resend 0; resend a"
+ *   "LOAD_MARKS"    "WELCOME a:0 b:0; open"    "PERSIST 1"    "DROP 2; ACK a 0 resend 0; resend a"
  *
  * The child is s1 with the streams a and b; session numbers are the test's.
  */

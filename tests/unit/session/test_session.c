@@ -65,6 +65,11 @@ static void window_is_of_all_streams_and_turns_are_fair(void **state)
     assert_string_equal(on_tail(&at, 0, 1, 200), "");
     assert_int_equal(deadline_ms(&at), 2000);
     assert_string_equal(on_ack(&at, 1, 1), "PERSIST b 1; LOAD 9 a from 5");
+    /* One place at a time comes free, whoever frees it: the streams take turns. */
+    on_loaded(&at, 9, 5, 5);
+    assert_string_equal(on_ack(&at, 0, 1), "PERSIST a 1; LOAD 10 b from 5");
+    on_loaded(&at, 10, 5, 5);
+    assert_string_equal(on_ack(&at, 1, 2), "PERSIST b 2; LOAD 11 a from 6");
 }
 
 static void a_gap_travels_with_the_record_behind_it(void **state)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Every event in every state: the machine keeps its invariants (it asserts them itself) and moves only where its
- * table allows; and an event that breaks the contract changes nothing, to the byte. */
+/* Every event in every state: the machine keeps its invariants (it asserts them itself) and moves only where
+ * its table allows; and an event that breaks the contract changes nothing, to the byte. */
 #include "tests/unit/session/transcript.h"
 
 static void bring_to(scene *at, tmb_session_state state)

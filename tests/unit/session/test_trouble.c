@@ -129,6 +129,21 @@ static void resend_goes_back_and_waits(void **state)
     assert_string_equal(on_loaded(&at, 4, 6, 10), "SEND_BATCH 4");
 }
 
+/* The parent says WELCOME while it is still storing a batch of the session before. */
+static void an_ack_may_be_above_what_this_session_sent(void **state)
+{
+    scene at;
+    (void)state;
+    scene_stream(&at, 10);
+    on_loaded(&at, 1, 1, 5);
+    on_bye(&at, TMB_BYE_UNKNOWN);
+    assert_string_equal(on_loaded(&at, 2, 6, 10), "DROP_BATCH 2");
+    assert_string_equal(on_welcome(&at, 0, 0),
+                        "state streaming; PERSIST a 0; PERSIST b 0; LOAD 3 a from 1");
+    assert_string_equal(on_ack(&at, 0, 5), "PERSIST a 5");
+    assert_string_equal(on_loaded(&at, 3, 1, 5), "DROP_BATCH 3; LOAD 4 a from 6");
+}
+
 static void resends_without_progress_are_not_at_the_speed_of_the_link(void **state)
 {
     scene at;
@@ -299,6 +314,7 @@ int main(void)
         cmocka_unit_test(an_ack_that_is_late_makes_a_new_hello),
         cmocka_unit_test(each_lane_has_its_own_ack_deadline),
         cmocka_unit_test(resend_goes_back_and_waits),
+        cmocka_unit_test(an_ack_may_be_above_what_this_session_sent),
         cmocka_unit_test(resends_without_progress_are_not_at_the_speed_of_the_link),
         cmocka_unit_test(a_log_that_cannot_be_read_is_read_again_later),
         cmocka_unit_test(unknown_session_greets_again_once),
