@@ -6,18 +6,20 @@
  *   $tombolo/v1/commit         a node's own syncd to its plugin, QoS 1: records to append, sync, publish
  *   $tombolo/v1/void           where a repeat of a numbered message ends; nobody may read it
  *   $tombolo/v1/stats/plugin   retained JSON of the plugin's counters; any local client may read it
+ *   $tombolo/v1/stats/syncd    the same of tombolo-syncd, of a node that has children
  *
  * A subscriber of "#" sees none of them (MQTT 5, 4.7.2). docs/protocol.md says what is in them.
  */
 #ifndef TMB_PROTO_TOPICS_H
 #define TMB_PROTO_TOPICS_H
 
-#define TMB_TOPIC_ROOT   "$tombolo/"
-#define TMB_TOPIC_UP     "$tombolo/v1/up/"
-#define TMB_TOPIC_DOWN   "$tombolo/v1/down/"
-#define TMB_TOPIC_COMMIT "$tombolo/v1/commit"
-#define TMB_TOPIC_VOID   "$tombolo/v1/void"
-#define TMB_TOPIC_STATS  "$tombolo/v1/stats/plugin"
+#define TMB_TOPIC_ROOT        "$tombolo/"
+#define TMB_TOPIC_UP          "$tombolo/v1/up/"
+#define TMB_TOPIC_DOWN        "$tombolo/v1/down/"
+#define TMB_TOPIC_COMMIT      "$tombolo/v1/commit"
+#define TMB_TOPIC_VOID        "$tombolo/v1/void"
+#define TMB_TOPIC_STATS       "$tombolo/v1/stats/plugin"
+#define TMB_TOPIC_STATS_SYNCD "$tombolo/v1/stats/syncd"
 
 /* A commit's payload: this byte, then encoded records (proto/record.h), all of one child's one stream, in
  * order; seq and stamp in them are zero, source (via or origin) and the topic to publish under are set. */

@@ -44,6 +44,7 @@ struct tmb_link {
 };
 
 static void try_next(tmb_link *link);
+static void on_timer(uv_timer_t *timer);
 
 static void free_if_unused(tmb_link *link)
 {
@@ -97,7 +98,7 @@ static void on_wire_connected(void *arg)
     tmb_link *link = arg;
     uint64_t now_ms = uv_now(link->options.loop);
     link->has_tcp = true;
-    (void)uv_timer_start(&link->timer, link->timer.timer_cb,
+    (void)uv_timer_start(&link->timer, on_timer,
                          link->deadline_ms > now_ms ? link->deadline_ms - now_ms : 0, 0);
 }
 

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+/* syncd/daemon/child.h - one child at its parent: its machine, its batches, its counters.
+ *
+ * Inner header of hub.c, child.c and store_job.c.
+ *
+ *   frame --> intake --LOAD_MARKS--> (pool: store) --MARKS--> intake
+ *               |----PERSIST--> (pool: unpack, rewrite) --> publish --PUBACK--> (pool: mark) --STORED--> intake
+ *               '----SEND--> our broker, to the child
+ *
+ * A batch belongs to the pool while is_busy; when its child is reset meanwhile it is only marked dead, and
+ * freed when the pool gives it back.
+ * Threads: the loop's.
+ */
+#ifndef TMB_SYNCD_DAEMON_CHILD_H
+#define TMB_SYNCD_DAEMON_CHILD_H
+
+#include <stdatomic.h>
+#include <uthash.h>
+
+#include "base/rng.h"
+#include "syncd/daemon/commit.h"
+#include "syncd/daemon/daemon.h"
+#include "syncd/hub/intake.h"
+#include "syncd/link/link.h"
+
+typedef struct tmb_child tmb_child;
+typedef struct tmb_hub tmb_hub;
+
+typedef struct tmb_batch {
+    uint64_t ticket;
+    int publish_id; /* key in hub->published while its PUBACK is due */
+    bool is_published, is_busy, is_dead;
+    tmb_child *child;
+    struct tmb_batch *next; /* of child->batches */
+    void *arena;            /* holds what frame points to */
+    tmb_frame frame;
+    uv_work_t work;
+    tmb_commit commit;
+    tmb_err mark_err;
+    uint64_t generation; /* of hub->bind when it was published */
+    UT_hash_handle hh;
+} tmb_batch;
+
+struct tmb_child {
+    char name[TMB_NAME_BYTES_MAX + 1];
+    tmb_hub *hub;
+    tmb_intake intake;
+    tmb_batch *batches;
+    bool wants_marks; /* asked for before our broker's plugin was known to be there */
+    uint64_t open_session; /* as last reported open; told BYE(unknown) when our broker comes back */
+    uint64_t batch_count, records, known, resends, malformed, refused, refused_commits;
+    uint64_t changed_topics, dropped_props, left_out;
+    uint64_t gaps[TMB_GAP_MISSING + 1];
+    UT_hash_handle hh;
+};
+
+/* Which journal the marks in the store belong to. Looked up anew with every connection to our broker, for the
+ * journal may have been replaced while it was away. Used in the pool under lock. */
+typedef struct tmb_binding {
+    tmb_daemon *daemon;
+    _Atomic uint64_t generation; /* of our broker's connections; raised by the loop, never waiting */
+    uv_mutex_t lock;             /* for what follows, and while a mark is written */
+    uint64_t bound_generation;   /* the store was tied to the journal in this one */
+} tmb_binding;
+
+struct tmb_hub {
+    tmb_daemon *daemon;
+    tmb_child *children; /* uthash by name */
+    unsigned children_count;
+    tmb_batch *published; /* uthash by publish_id */
+    uint64_t next_ticket;
+    tmb_link *link;
+    bool is_up, is_open, is_stopping;
+    int probe_id;
+    uint64_t probe_ms;
+    uv_timer_t timer;
+    tmb_rng rng;
+    unsigned attempt;
+    tmb_binding bind;
+    char last_why[256];
+    uint64_t commits, refused_commits, children_refused, frames_ignored;
+    tmb_err last_mark_err;
+};
+
+/* gives ret_child. Errors: TMB_ENOMEM. */
+TMB_MUST_USE tmb_err tmb_child_new(tmb_hub *hub, tmb_bytes name, tmb_child **ret_child);
+void tmb_child_free(tmb_child *child); /* the loop has ended */
+
+/* A frame of this child, as it came. */
+void tmb_child_receive(tmb_child *child, tmb_bytes payload);
+
+/* The PUBACK of a batch. */
+void tmb_child_published(tmb_batch *batch, unsigned reason_code);
+
+/* Our broker is gone: everything under way is void. */
+void tmb_child_reset(tmb_child *child);
+
+/* tmb_child_bye sends a BYE outside of the machine. */
+void tmb_child_bye(tmb_hub *hub, const char *name, uint64_t session, tmb_bye_reason reason);
+
+/* Store jobs (store_job.c). tmb_binding_reset: with every connection to our broker. */
+void tmb_binding_reset(tmb_binding *binding);
+
+/* tmb_binding_put_mark is blocking. A batch that was committed in an earlier generation, and a journal without
+ * a segment, are passed over: TMB_OK. Errors: as tmb_store_mark_put. */
+TMB_MUST_USE tmb_err tmb_binding_put_mark(tmb_binding *binding, const tmb_batch *batch);
+
+/* tmb_marks_load looks the intake's marks up in the pool and tells it MARKS; only when the hub is open, else
+ * it is called again then. */
+void tmb_marks_load(tmb_child *child, uint64_t session);
+
+/* tmb_child_step tells the machine one event and does what it says. */
+void tmb_child_step(tmb_child *child, tmb_intake_event *event);
+
+#endif

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+/* syncd/daemon/lane.c - looks and loads in libuv's pool, one of each at a time.
+ *
+ *   watching --log changed--> looking --done--> (the uplink tells the session, and arms the watch again)
+ *
+ * The descriptor is not polled while a look is under way: it would fire for what the look is about to see.
+ */
+#include "syncd/daemon/lane.h"
+
+#include <stdlib.h>
+
+#include "syncd/daemon/log.h"
+
+tmb_err tmb_lane_open(tmb_lane *lane)
+{
+    tmb_err err = tmb_tail_open(lane->daemon->journal_root, lane->stream, NULL, &lane->watch);
+    if (err == TMB_OK)
+        err = tmb_loader_open(lane->daemon->journal_root, lane->stream, &lane->loader);
+    if (err != TMB_OK)
+        return err;
+    int fd = tmb_tail_watch_fd(lane->watch);
+    if (fd >= 0 && uv_poll_init(&lane->daemon->loop, &lane->poll, fd) == 0) {
+        lane->has_poll = true;
+        lane->poll.data = lane;
+    }
+    return TMB_OK;
+}
+
+void tmb_lane_stop(tmb_lane *lane)
+{
+    lane->is_stopping = true;
+    if (lane->has_poll) {
+        (void)uv_poll_stop(&lane->poll);
+        uv_close((uv_handle_t *)&lane->poll, NULL);
+        lane->has_poll = false;
+    }
+}
+
+void tmb_lane_close(tmb_lane *lane)
+{
+    tmb_tail_close(lane->watch);
+    tmb_loader_close(lane->loader);
+    tmb_load_free(lane->load);
+    lane->watch = NULL;
+    lane->loader = NULL;
+    lane->load = NULL;
+}
+
+/* Blocking. The cursor of the store is asked for once an incarnation. */
+static void do_look(uv_work_t *work)
+{
+    tmb_lane *lane = work->data;
+    tmb_look *look = &lane->look;
+    tmb_tail_watch_clear(lane->watch);
+    look->err = tmb_tail_range(lane->watch, &look->first_seq, &look->last_seq, &look->incarnation);
+    if (look->err != TMB_OK)
+        return;
+    bool is_new = !lane->is_known || memcmp(look->incarnation.bytes, lane->incarnation.bytes,
+                                            sizeof look->incarnation.bytes) != 0;
+    look->cursor = 0;
+    if (is_new && lane->daemon->store &&
+        tmb_store_cursor_get(lane->daemon->store, &look->incarnation, tmb_bytes_str(lane->stream),
+                             &look->cursor) != TMB_OK)
+        look->cursor = 0;
+    look->stamp.u64 = 0;
+    if (look->stamp_seq == 0)
+        return;
+    tmb_record record;
+    tmb_tail_gap gap;
+    tmb_err err = tmb_tail_seek(lane->watch, look->stamp_seq);
+    while (err == TMB_OK || err == TMB_EGAP) {
+        err = tmb_tail_next(lane->watch, &record, &gap);
+        if (err == TMB_OK) {
+            look->stamp = record.stamp;
+            return;
+        }
+    }
+}
+
+static void on_looked(uv_work_t *work, int status)
+{
+    tmb_lane *lane = work->data;
+    tmb_look *look = &lane->look;
+    (void)status;
+    lane->is_looking = false;
+    if (lane->is_stopping)
+        return;
+    if (look->err == TMB_OK) {
+        bool is_new = !lane->is_known || memcmp(look->incarnation.bytes, lane->incarnation.bytes,
+                                                sizeof look->incarnation.bytes) != 0;
+        if (is_new) {
+            lane->cursor = lane->cursor_put = look->cursor;
+            lane->cursor_due = 0;
+            lane->recent_count = 0;
+            lane->oldest_seq = 0;
+        }
+        lane->is_known = true;
+        lane->incarnation = look->incarnation;
+        lane->first_seq = look->first_seq;
+        lane->last_seq = look->last_seq;
+        if (look->stamp.u64 != 0) {
+            lane->oldest_seq = look->stamp_seq;
+            lane->oldest_stamp = look->stamp;
+        }
+    } else if (look->err != TMB_ENOENT) {
+        LOG(TMB_LOG_WARNING, "journal.range_failed", tmb_str("stream", lane->stream),
+            tmb_why(look->err));
+    }
+    lane->looked(lane);
+}
+
+void tmb_lane_look(tmb_lane *lane, uint64_t stamp_seq)
+{
+    if (lane->is_stopping)
+        return;
+    if (lane->is_looking) {
+        lane->has_news = true;
+        return;
+    }
+    if (lane->has_poll && lane->is_polling) {
+        (void)uv_poll_stop(&lane->poll);
+        lane->is_polling = false;
+    }
+    lane->is_looking = true;
+    lane->has_news = false;
+    lane->look.stamp_seq = stamp_seq;
+    lane->look.work.data = lane;
+    (void)uv_queue_work(&lane->daemon->loop, &lane->look.work, do_look, on_looked);
+}
+
+static void on_changed(uv_poll_t *poll, int status, int events)
+{
+    (void)status;
+    (void)events;
+    tmb_lane_look(poll->data, 0);
+}
+
+void tmb_lane_watch(tmb_lane *lane)
+{
+    if (lane->is_stopping || lane->is_looking || !lane->has_poll || lane->is_polling)
+        return;
+    lane->is_polling = uv_poll_start(&lane->poll, UV_READABLE, on_changed) == 0;
+}
+
+static void do_load(uv_work_t *work)
+{
+    tmb_lane *lane = work->data;
+    tmb_loader_read(lane->loader, lane->load);
+}
+
+static void note_recent(tmb_lane *lane, const tmb_load *load)
+{
+    if (load->err != TMB_OK || load->batch.first_seq > load->batch.last_seq)
+        return;
+    if (lane->recent_count == TMB_LANE_RECENT_MAX) {
+        lane->recent_count--;
+        memmove(lane->recent, lane->recent + 1, lane->recent_count * sizeof lane->recent[0]);
+    }
+    tmb_lane_recent *recent = &lane->recent[lane->recent_count++];
+    recent->first_seq = load->batch.first_seq;
+    recent->last_seq = load->batch.last_seq;
+    recent->stamp = load->first_stamp;
+}
+
+static void on_loaded(uv_work_t *work, int status)
+{
+    tmb_lane *lane = work->data;
+    tmb_load *load = lane->load;
+    (void)status;
+    lane->load = NULL;
+    lane->damaged_ranges += load->damaged_ranges;
+    lane->damaged_bytes += load->damaged_bytes;
+    note_recent(lane, load);
+    if (lane->is_stopping)
+        tmb_load_free(load);
+    else
+        lane->loaded(lane, load);
+}
+
+void tmb_lane_load(tmb_lane *lane, tmb_load *load)
+{
+    TMB_ASSERT(!lane->load); /* the session asks for one at a time */
+    lane->load = load;
+    lane->load_work.data = lane;
+    (void)uv_queue_work(&lane->daemon->loop, &lane->load_work, do_load, on_loaded);
+}
+
+static void do_put(uv_work_t *work)
+{
+    tmb_lane *lane = work->data;
+    lane->put_err = tmb_store_cursor_put(lane->daemon->store, &lane->put_incarnation,
+                                         tmb_bytes_str(lane->stream), lane->putting);
+}
+
+static void on_put(uv_work_t *work, int status)
+{
+    tmb_lane *lane = work->data;
+    (void)status;
+    lane->is_putting = false;
+    if (lane->put_err == TMB_OK && lane->cursor_put < lane->putting)
+        lane->cursor_put = lane->putting;
+}
+
+void tmb_lane_keep_cursor(tmb_lane *lane)
+{
+    if (!lane->daemon->store || lane->is_putting || lane->is_stopping || !lane->is_known ||
+        lane->cursor_due <= lane->cursor_put)
+        return;
+    lane->is_putting = true;
+    lane->putting = lane->cursor_due;
+    lane->put_incarnation = lane->incarnation;
+    lane->put_work.data = lane;
+    (void)uv_queue_work(&lane->daemon->loop, &lane->put_work, do_put, on_put);
+}
+
+tmb_hlc tmb_lane_oldest(const tmb_lane *lane, uint64_t seq)
+{
+    tmb_hlc stamp = {0};
+    for (unsigned i = 0; i < lane->recent_count; i++) {
+        if (lane->recent[i].first_seq <= seq && seq <= lane->recent[i].last_seq)
+            return lane->recent[i].stamp;
+    }
+    return lane->oldest_seq == seq ? lane->oldest_stamp : stamp;
+}

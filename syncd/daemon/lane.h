@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+/* syncd/daemon/lane.h - one stream on its way up: who watches its log, who reads it, what is waiting.
+ *
+ * Inner header of uplink.c and lane.c. A lane asks the pool for two kinds of work, one of each at a time:
+ * a look (what does the log hold now?) and a load (records into a batch). They use tails of their own.
+ * Threads: the loop's.
+ */
+#ifndef TMB_SYNCD_DAEMON_LANE_H
+#define TMB_SYNCD_DAEMON_LANE_H
+
+#include "journal/tail.h"
+#include "syncd/daemon/daemon.h"
+#include "syncd/daemon/loader.h"
+
+#define TMB_LANE_RECENT_MAX (2 * TMB_INFLIGHT_BATCHES_MAX)
+
+typedef struct tmb_lane tmb_lane;
+
+/* Where a batch that was loaded begins, so that the age of what waits is known without reading again. */
+typedef struct tmb_lane_recent {
+    uint64_t first_seq, last_seq;
+    tmb_hlc stamp;
+} tmb_lane_recent;
+
+typedef struct tmb_look {
+    uv_work_t work;
+    tmb_err err;
+    uint64_t first_seq, last_seq, cursor;
+    tmb_incarnation incarnation;
+    uint64_t stamp_seq; /* in: the number whose stamp is wanted, 0: none */
+    tmb_hlc stamp;      /* out, 0: not found */
+} tmb_look;
+
+struct tmb_lane {
+    tmb_daemon *daemon;
+    const char *stream;
+    unsigned index;
+    void *arg;
+    void (*looked)(tmb_lane *lane);
+    void (*loaded)(tmb_lane *lane, tmb_load *load); /* takes load */
+
+    tmb_tail *watch; /* used by looks alone, but for its descriptor */
+    uv_poll_t poll;
+    bool has_poll, is_polling, is_stopping;
+    bool is_looking, has_news; /* has_news: look again */
+    tmb_look look;
+
+    tmb_loader *loader;
+    uv_work_t load_work;
+    tmb_load *load; /* with the pool now */
+
+    bool is_known;
+    tmb_incarnation incarnation;
+    uint64_t first_seq, last_seq, cursor;
+
+    uint64_t cursor_due, cursor_put; /* parent's mark: to be kept on disk, kept */
+    uv_work_t put_work;
+    bool is_putting;
+    tmb_err put_err;
+    uint64_t putting;
+    tmb_incarnation put_incarnation;
+
+    unsigned recent_count;
+    tmb_lane_recent recent[TMB_LANE_RECENT_MAX];
+    uint64_t oldest_seq; /* whose stamp is oldest_stamp */
+    tmb_hlc oldest_stamp;
+    uint64_t damaged_ranges, damaged_bytes;
+};
+
+/* lane: zeroed, with its first six fields set. Errors: TMB_ENOMEM, TMB_EINVAL. */
+TMB_MUST_USE tmb_err tmb_lane_open(tmb_lane *lane);
+void tmb_lane_stop(tmb_lane *lane); /* no callback any more */
+void tmb_lane_close(tmb_lane *lane); /* the loop has ended */
+
+/* tmb_lane_look asks what the log holds, now or after the look that is under way; stamp_seq as above. */
+void tmb_lane_look(tmb_lane *lane, uint64_t stamp_seq);
+
+/* tmb_lane_watch waits for the log to change, and then looks. */
+void tmb_lane_watch(tmb_lane *lane);
+
+/* tmb_lane_load asks for a batch; one at a time. takes load. */
+void tmb_lane_load(tmb_lane *lane, tmb_load *load);
+
+/* tmb_lane_keep_cursor writes the parent's mark to the store, if it has moved. */
+void tmb_lane_keep_cursor(tmb_lane *lane);
+
+/* tmb_lane_oldest gives the stamp of record seq if it is known, else 0. */
+tmb_hlc tmb_lane_oldest(const tmb_lane *lane, uint64_t seq);
+
+#endif

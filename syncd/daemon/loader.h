@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+/* syncd/daemon/loader.h - one stream's records from the journal into a packed batch, ready to be sent.
+ *
+ * Threads: one at a time a loader; everything here is blocking.
+ */
+#ifndef TMB_SYNCD_DAEMON_LOADER_H
+#define TMB_SYNCD_DAEMON_LOADER_H
+
+#include "proto/frame.h"
+
+typedef struct tmb_loader tmb_loader;
+
+/* What is asked for, and what came of it. */
+typedef struct tmb_load {
+    uint64_t ticket, seq; /* seq: first number wanted */
+    tmb_incarnation incarnation;
+    uint32_t bytes_max; /* raw; a single record may be larger */
+
+    tmb_err err;           /* TMB_OK: the rest is set */
+    tmb_frame_batch batch; /* first > last: nothing, or only a gap. Its stream is not set; data is in packed */
+    tmb_hlc first_stamp;
+    uint8_t *packed; /* freed by tmb_load_free */
+    unsigned damaged_ranges;
+    uint64_t damaged_bytes;
+} tmb_load;
+
+/* gives ret_loader. Errors: TMB_ENOMEM, TMB_EINVAL (not a stream's name). */
+TMB_MUST_USE tmb_err tmb_loader_open(const char *journal_root, const char *stream,
+                                     tmb_loader **ret_loader);
+void tmb_loader_close(tmb_loader *loader);
+
+/* tmb_loader_read fills load: records from seq on without a hole, up to bytes_max and
+ * TMB_BATCH_RECORDS_MAX; synced, so that a number which leaves the node can never name another record. A gap
+ * can only be in front of the records. Damage is copied aside, logged once, counted.
+ * load->err: TMB_EIO, TMB_ENOMEM, TMB_EVERSION, TMB_EINVAL (the log is of another incarnation by now). */
+void tmb_loader_read(tmb_loader *loader, tmb_load *load);
+
+void tmb_load_free(tmb_load *load);
+
+#endif

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+/* syncd/daemon/store_job.c - marks of children, looked up in the pool.
+ *
+ * Marks are promises about this node's journal, so the store is tied to the journal's incarnation before any
+ * is read or written. While the journal has no segment yet there is nothing to tie it to: marks are 0, which
+ * is safe (the plugin drops what it has).
+ */
+#include <stdlib.h>
+
+#include "journal/tail.h"
+#include "syncd/daemon/child.h"
+#include "syncd/daemon/log.h"
+
+void tmb_binding_reset(tmb_binding *binding)
+{
+    atomic_fetch_add(&binding->generation, 1);
+}
+
+/* All streams of a journal are of one incarnation; the first that has a segment tells it. */
+static tmb_err find_incarnation(const tmb_daemon *d, tmb_incarnation *ret_incarnation)
+{
+    tmb_err found = TMB_ENOENT;
+    for (unsigned i = 0; i < d->config->policy.streams_count && found != TMB_OK; i++) {
+        tmb_tail *tail = NULL;
+        uint64_t first = 0, last = 0;
+        tmb_err err =
+            tmb_tail_open(d->journal_root, d->config->policy.streams[i].name, NULL, &tail);
+        if (err == TMB_OK)
+            err = tmb_tail_range(tail, &first, &last, ret_incarnation);
+        tmb_tail_close(tail);
+        found = err;
+    }
+    return found;
+}
+
+static bool tie(tmb_binding *binding)
+{
+    tmb_daemon *d = binding->daemon;
+    tmb_incarnation incarnation;
+    bool was_emptied = false;
+    if (find_incarnation(d, &incarnation) != TMB_OK)
+        return false;
+    tmb_err err = tmb_store_bind(d->store, &incarnation, &was_emptied);
+    if (err != TMB_OK) {
+        LOG(TMB_LOG_ERROR, "store.bind_failed", tmb_why(err));
+        return false;
+    }
+    if (was_emptied)
+        LOG(TMB_LOG_WARNING, "store.emptied",
+            tmb_str("why", "the marks in it belong to another journal than this one"));
+    return true;
+}
+
+/* Under the lock. false: not tied, marks must be taken for 0. */
+static bool ensure_bound(tmb_binding *binding)
+{
+    uint64_t generation = atomic_load(&binding->generation);
+    if (binding->bound_generation != generation && tie(binding))
+        binding->bound_generation = generation;
+    return binding->bound_generation == generation;
+}
+
+/* The lock is held while the mark is written: a journal that is replaced now is bound after it, and that
+ * empties the store of this mark too. */
+tmb_err tmb_binding_put_mark(tmb_binding *binding, const tmb_batch *batch)
+{
+    const tmb_frame_batch *b = &batch->frame.u.batch;
+    tmb_err err = TMB_OK;
+    if (!binding->daemon->store)
+        return TMB_OK;
+    uv_mutex_lock(&binding->lock);
+    if (batch->generation == atomic_load(&binding->generation) && ensure_bound(binding))
+        err = tmb_store_mark_put(binding->daemon->store, tmb_bytes_str(batch->child->name),
+                                 &b->incarnation, b->stream, b->last_seq);
+    uv_mutex_unlock(&binding->lock);
+    return err;
+}
+
+typedef struct marks_job {
+    uv_work_t work;
+    tmb_child *child;
+    uint64_t session;
+    unsigned count;
+    struct {
+        char stream[TMB_STREAM_NAME_BYTES_MAX + 1];
+        tmb_incarnation incarnation;
+    } lanes[TMB_STREAMS_MAX];
+    uint64_t seqs[TMB_STREAMS_MAX];
+} marks_job;
+
+static void do_marks(uv_work_t *work)
+{
+    marks_job *job = work->data;
+    tmb_binding *binding = &job->child->hub->bind;
+    if (!binding->daemon->store)
+        return;
+    uv_mutex_lock(&binding->lock);
+    bool is_bound = ensure_bound(binding);
+    for (unsigned i = 0; i < job->count && is_bound; i++) {
+        tmb_err err = tmb_store_mark_get(binding->daemon->store, tmb_bytes_str(job->child->name),
+                                         &job->lanes[i].incarnation,
+                                         tmb_bytes_str(job->lanes[i].stream), &job->seqs[i]);
+        if (err == TMB_OK)
+            continue;
+        job->seqs[i] = 0;
+        LOG(TMB_LOG_WARNING, "store.mark_unreadable", tmb_str("child", job->child->name),
+            tmb_str("stream", job->lanes[i].stream), tmb_why(err));
+    }
+    uv_mutex_unlock(&binding->lock);
+}
+
+static void on_marks(uv_work_t *work, int status)
+{
+    marks_job *job = work->data;
+    (void)status;
+    if (!job->child->hub->is_stopping) {
+        tmb_intake_event event = {.type = TMB_INTAKE_MARKS};
+        event.u.marks.session = job->session;
+        event.u.marks.seqs = job->seqs;
+        tmb_child_step(job->child, &event);
+    }
+    free(job);
+}
+
+void tmb_marks_load(tmb_child *child, uint64_t session)
+{
+    child->wants_marks = !child->hub->is_open;
+    if (child->wants_marks)
+        return;
+    marks_job *job = calloc(1, sizeof *job);
+    if (!job)
+        return; /* the child says HELLO again when no WELCOME comes */
+    job->child = child;
+    job->session = session;
+    job->count = child->intake.lanes_count;
+    for (unsigned i = 0; i < job->count; i++) {
+        memcpy(job->lanes[i].stream, child->intake.lanes[i].stream, sizeof job->lanes[i].stream);
+        job->lanes[i].incarnation = child->intake.lanes[i].incarnation;
+    }
+    job->work.data = job;
+    (void)uv_queue_work(&child->hub->daemon->loop, &job->work, do_marks, on_marks);
+}

@@ -1,0 +1,493 @@
+// SPDX-License-Identifier: Apache-2.0
+/* syncd/daemon/uplink.c - does what the session says, and tells it what happened.
+ *
+ *   lanes (looks, loads), link, timer --events--> session --actions--> link, loads, log, counters
+ *
+ * One event is told at a time, never from inside doing an action: what an action learns at once (a dial that
+ * cannot even begin) is told at the next turn of the loop.
+ */
+#include "syncd/daemon/uplink.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "proto/topics.h"
+#include "syncd/daemon/lane.h"
+#include "syncd/daemon/log.h"
+#include "syncd/link/link.h"
+#include "syncd/session/session.h"
+
+#define REWATCH_MS        5 /* while streaming: what comes within it travels together */
+#define DIAL_TIMEOUT_MS   10000
+#define HELLO_TIMEOUT_MS  5000
+#define LOOK_ANYWAY_TICKS 10
+
+struct tmb_uplink {
+    tmb_daemon *daemon;
+    tmb_session session;
+    tmb_lane lanes[TMB_STREAMS_MAX];
+    unsigned lanes_count;
+    tmb_link *link;
+    uint64_t link_epoch;
+    bool is_dial_failed; /* to be told at the next turn */
+    bool is_stopping, is_stepping;
+    uv_timer_t timer, rewatch;
+    tmb_load *loaded; /* the batch that LOADED is about, during its step */
+    unsigned ticks;
+    char up_topic[sizeof TMB_TOPIC_UP + TMB_NAME_BYTES_MAX];
+    char down_topic[sizeof TMB_TOPIC_DOWN + TMB_NAME_BYTES_MAX];
+    char client_id[16 + TMB_NAME_BYTES_MAX];
+    char last_why[256]; /* of the last `down`, so that a line is logged once a change */
+    uint64_t dials, batches, records, raw_bytes, packed_bytes, resends, timeouts;
+    uint64_t bytes_out, bytes_in; /* of links that are gone */
+    uint64_t gaps[TMB_GAP_MISSING + 1];
+};
+
+static void step(tmb_uplink *u, tmb_session_event *event);
+
+static void arm_timer(tmb_uplink *u);
+
+static void drop_link(tmb_uplink *u)
+{
+    if (!u->link)
+        return;
+    uint64_t out = 0, in = 0;
+    tmb_link_bytes(u->link, &out, &in);
+    u->bytes_out += out;
+    u->bytes_in += in;
+    tmb_link_close(u->link);
+    u->link = NULL;
+}
+
+static void on_up(void *arg)
+{
+    tmb_uplink *u = arg;
+    LOG(TMB_LOG_NOTICE, "parent.up", tmb_str("host", u->daemon->config->parent.host),
+        tmb_num("port", u->daemon->config->parent.port));
+    u->last_why[0] = 0;
+    tmb_session_event event = {.type = TMB_SESSION_LINK_UP, .epoch = u->link_epoch};
+    step(u, &event);
+}
+
+static void tell_down(tmb_uplink *u, const char *why)
+{
+    if (strncmp(why, u->last_why, sizeof u->last_why - 1) != 0)
+        LOG(TMB_LOG_WARNING, "parent.down", tmb_str("why", why));
+    (void)snprintf(u->last_why, sizeof u->last_why, "%s", why);
+}
+
+static void on_down(void *arg, const char *why)
+{
+    tmb_uplink *u = arg;
+    tell_down(u, why);
+    drop_link(u);
+    tmb_session_event event = {.type = TMB_SESSION_LINK_DOWN, .epoch = u->link_epoch};
+    step(u, &event);
+}
+
+static void on_message(void *arg, const char *topic, tmb_bytes payload)
+{
+    tmb_uplink *u = arg;
+    if (strcmp(topic, u->down_topic) != 0)
+        return;
+    tmb_frame frame;
+    size_t cap = tmb_frame_arena_size(payload.len);
+    void *arena = payload.len <= TMB_FRAME_BYTES_MAX ? malloc(cap) : NULL;
+    tmb_err err = arena ? tmb_frame_decode(payload, arena, cap, &frame) : TMB_ELIMIT;
+    tmb_session_event event = {.type = err == TMB_OK ? TMB_SESSION_FRAME : TMB_SESSION_FRAME_BAD,
+                               .epoch = u->link_epoch};
+    event.u.frame = err == TMB_OK ? &frame : NULL;
+    step(u, &event);
+    free(arena);
+}
+
+static void dial(tmb_uplink *u, uint64_t epoch)
+{
+    const tmb_config *c = u->daemon->config;
+    const char *filters[] = {u->down_topic};
+    tmb_link_options options = {
+        .loop = &u->daemon->loop,
+        .host = c->parent.host,
+        .port = c->parent.port,
+        .client_id = u->client_id,
+        .ca_file = c->tls_ca_file,
+        .cert_file = c->tls_cert_file,
+        .key_file = c->tls_key_file,
+        .keepalive_s = (unsigned)((c->keepalive_ms + 999) / 1000),
+        .subscribe = filters,
+        .subscribe_count = 1,
+        .connect_timeout_ms = DIAL_TIMEOUT_MS,
+        .arg = u,
+        .up = on_up,
+        .down = on_down,
+        .message = on_message,
+    };
+    char text[512] = "";
+    drop_link(u);
+    u->dials++;
+    u->link_epoch = epoch;
+    tmb_err err = tmb_link_open(&options, &u->link, text, sizeof text);
+    if (err != TMB_OK) {
+        tell_down(u, text[0] ? text : tmb_err_str(err));
+        u->is_dial_failed = true;
+    }
+}
+
+static void send_frame(tmb_uplink *u, const tmb_frame *frame)
+{
+    size_t cap = tmb_frame_size_max(frame), len = 0;
+    uint8_t *bytes = malloc(cap);
+    tmb_err err = bytes ? tmb_frame_encode(frame, bytes, cap, &len) : TMB_ENOMEM;
+    if (err == TMB_OK && u->link)
+        err = tmb_link_send(u->link, u->up_topic, tmb_bytes_of(bytes, len));
+    if (err != TMB_OK && err != TMB_ECLOSED)
+        LOG(TMB_LOG_ERROR, "frame.not_sent", tmb_num("type", (uint64_t)frame->type), tmb_why(err));
+    free(bytes);
+}
+
+/* The machine's batch is what LOADED has just told of. */
+static void send_batch(tmb_uplink *u, const tmb_session_action *action)
+{
+    tmb_load *load = u->loaded;
+    TMB_ASSERT(load && load->ticket == action->ticket);
+    tmb_frame frame = {.type = TMB_FRAME_BATCH};
+    frame.u.batch = load->batch;
+    frame.u.batch.session = action->session;
+    frame.u.batch.stream = tmb_bytes_str(u->lanes[action->stream].stream);
+    send_frame(u, &frame);
+    u->batches++;
+    u->records += load->batch.last_seq - load->batch.first_seq + 1;
+    u->raw_bytes += load->batch.raw_bytes;
+    u->packed_bytes += load->batch.data.len;
+    if (load->batch.gap_first != 0 && (unsigned)load->batch.gap_reason <= TMB_GAP_MISSING)
+        u->gaps[load->batch.gap_reason] += load->batch.first_seq - load->batch.gap_first;
+}
+
+static void load_batch(tmb_uplink *u, const tmb_session_action *action)
+{
+    tmb_load *load = calloc(1, sizeof *load);
+    TMB_ASSERT(load); /* a few hundred bytes: without them nothing goes on */
+    load->ticket = action->ticket;
+    load->seq = action->seq;
+    load->incarnation = action->incarnation;
+    load->bytes_max = action->bytes_max;
+    tmb_lane_load(&u->lanes[action->stream], load);
+}
+
+static const char *stream_name(const tmb_uplink *u, unsigned stream)
+{
+    return stream < u->lanes_count ? u->lanes[stream].stream : "";
+}
+
+static void report(tmb_uplink *u, const tmb_session_action *action)
+{
+    switch (action->report) {
+    case TMB_SESSION_REPORT_STATE:
+        if (action->number == TMB_SESSION_STREAMING || action->number == TMB_SESSION_FENCED)
+            LOG(action->number == TMB_SESSION_FENCED ? TMB_LOG_ERROR : TMB_LOG_NOTICE,
+                "session.state",
+                tmb_str("state", tmb_session_state_str((tmb_session_state)action->number)));
+        return;
+    case TMB_SESSION_REPORT_BYE:
+        LOG(TMB_LOG_NOTICE, "session.bye",
+            tmb_str("reason", tmb_bye_reason_str((tmb_bye_reason)action->number)));
+        return;
+    case TMB_SESSION_REPORT_MALFORMED:
+        LOG(TMB_LOG_ERROR, "session.malformed", tmb_str("from", u->daemon->config->parent.host));
+        return;
+    case TMB_SESSION_REPORT_AHEAD:
+        LOG(TMB_LOG_ERROR, "session.fenced",
+            tmb_str("why", "the parent has more of this journal than the journal itself: is it a "
+                           "restored backup?"),
+            tmb_str("stream", stream_name(u, action->stream)),
+            tmb_num("parent_has", action->number));
+        return;
+    case TMB_SESSION_REPORT_RESEND:
+        u->resends++;
+        LOG(TMB_LOG_INFO, "session.resend", tmb_str("stream", stream_name(u, action->stream)),
+            tmb_num("mark", action->number));
+        return;
+    case TMB_SESSION_REPORT_TIMEOUT:
+        u->timeouts++;
+        LOG(TMB_LOG_NOTICE, "session.timeout",
+            tmb_str("state", tmb_session_state_str(u->session.state)));
+        return;
+    }
+}
+
+static void act(tmb_uplink *u, const tmb_session_action *action)
+{
+    switch (action->type) {
+    case TMB_SESSION_DIAL:
+        dial(u, action->epoch);
+        return;
+    case TMB_SESSION_HANGUP:
+        if (action->epoch == u->link_epoch)
+            drop_link(u);
+        return;
+    case TMB_SESSION_SEND:
+        if (action->epoch == u->link_epoch)
+            send_frame(u, action->frame);
+        return;
+    case TMB_SESSION_SEND_BATCH:
+        if (action->epoch == u->link_epoch)
+            send_batch(u, action);
+        return;
+    case TMB_SESSION_DROP_BATCH:
+        return; /* freed behind the step */
+    case TMB_SESSION_LOAD:
+        load_batch(u, action);
+        return;
+    case TMB_SESSION_PERSIST:
+        u->lanes[action->stream].cursor_due = action->seq;
+        return;
+    case TMB_SESSION_REPORT:
+        report(u, action);
+        return;
+    }
+}
+
+static void step(tmb_uplink *u, tmb_session_event *event)
+{
+    tmb_session_actions actions = {.n = 0};
+    TMB_ASSERT(!u->is_stepping);
+    event->now = tmb_daemon_now();
+    u->is_stepping = true;
+    tmb_err err = tmb_session_step(&u->session, event, &actions);
+    if (err != TMB_OK)
+        LOG(TMB_LOG_ERROR, "session.refused_event", tmb_num("type", (uint64_t)event->type),
+            tmb_why(err));
+    for (unsigned i = 0; i < actions.n; i++)
+        act(u, &actions.v[i]);
+    u->is_stepping = false;
+    arm_timer(u);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    tmb_uplink *u = timer->data;
+    tmb_session_event event = {.type = TMB_SESSION_TIMEOUT};
+    if (u->is_dial_failed) {
+        u->is_dial_failed = false;
+        event.type = TMB_SESSION_LINK_DOWN;
+        event.epoch = u->link_epoch;
+    }
+    step(u, &event);
+}
+
+static void arm_timer(tmb_uplink *u)
+{
+    if (u->is_stopping)
+        return;
+    tmb_mono deadline = tmb_session_deadline(&u->session);
+    if (u->is_dial_failed) {
+        (void)uv_timer_start(&u->timer, on_timer, 0, 0);
+    } else if (deadline.ns == INT64_MAX) {
+        (void)uv_timer_stop(&u->timer);
+    } else {
+        uv_update_time(&u->daemon->loop);
+        (void)uv_timer_start(&u->timer, on_timer, tmb_ms_until(deadline, tmb_daemon_now()), 0);
+    }
+}
+
+/* The number whose record is the oldest that waits; 0: none. */
+static uint64_t first_waiting(const tmb_uplink *u, const tmb_lane *lane)
+{
+    uint64_t acked = u->session.lanes[lane->index].acked;
+    uint64_t have = acked > lane->cursor ? acked : lane->cursor;
+    if (!lane->is_known || have >= lane->last_seq)
+        return 0;
+    return have + 1 > lane->first_seq ? have + 1 : lane->first_seq;
+}
+
+static void on_rewatch(uv_timer_t *timer)
+{
+    tmb_uplink *u = timer->data;
+    for (unsigned i = 0; i < u->lanes_count; i++)
+        tmb_lane_watch(&u->lanes[i]);
+}
+
+static void on_looked(tmb_lane *lane)
+{
+    tmb_uplink *u = lane->arg;
+    if (lane->look.err == TMB_OK) {
+        tmb_session_event event = {.type = TMB_SESSION_TAIL};
+        event.u.tail.stream = lane->index;
+        event.u.tail.incarnation = lane->incarnation;
+        event.u.tail.first_seq = lane->first_seq;
+        event.u.tail.last_seq = lane->last_seq;
+        step(u, &event);
+    }
+    if (u->is_stopping)
+        return;
+    if (lane->has_news)
+        tmb_lane_look(lane, 0);
+    else if (u->session.state == TMB_SESSION_STREAMING && !uv_is_active((uv_handle_t *)&u->rewatch))
+        (void)uv_timer_start(&u->rewatch, on_rewatch, REWATCH_MS, 0);
+}
+
+static void on_loaded(tmb_lane *lane, tmb_load *load)
+{
+    tmb_uplink *u = lane->arg;
+    tmb_session_event event = {.type = TMB_SESSION_LOADED};
+    if (load->err == TMB_OK) {
+        event.u.loaded.ticket = load->ticket;
+        event.u.loaded.first_seq = load->batch.first_seq;
+        event.u.loaded.last_seq = load->batch.last_seq;
+        event.u.loaded.gap_first = load->batch.gap_first;
+        event.u.loaded.gap_reason = load->batch.gap_reason;
+    } else {
+        event.type = TMB_SESSION_LOAD_FAILED;
+        event.u.ticket = load->ticket;
+        LOG(TMB_LOG_WARNING, "journal.load_failed", tmb_str("stream", lane->stream),
+            tmb_num("seq", load->seq), tmb_why(load->err));
+    }
+    u->loaded = load;
+    step(u, &event);
+    u->loaded = NULL;
+    tmb_load_free(load);
+}
+
+void tmb_uplink_tick(tmb_uplink *u)
+{
+    if (!u || u->is_stopping)
+        return;
+    u->ticks++;
+    for (unsigned i = 0; i < u->lanes_count; i++) {
+        tmb_lane *lane = &u->lanes[i];
+        uint64_t waiting = first_waiting(u, lane);
+        bool wants_stamp = waiting != 0 && tmb_lane_oldest(lane, waiting).u64 == 0;
+        tmb_lane_keep_cursor(lane);
+        if (wants_stamp || !lane->has_poll || u->ticks % LOOK_ANYWAY_TICKS == 0)
+            tmb_lane_look(lane, wants_stamp ? waiting : 0);
+        else
+            tmb_lane_watch(lane);
+    }
+}
+
+static void set_session(tmb_uplink *u)
+{
+    const tmb_config *c = u->daemon->config;
+    tmb_session_options options = {
+        .node = c->node,
+        .streams_count = u->lanes_count,
+        .seed = tmb_daemon_seed(u->daemon, 1),
+        .dial_timeout =
+            tmb_dur_ms(DIAL_TIMEOUT_MS + 1000), /* the link's own comes first, with words */
+        .hello_timeout = tmb_dur_ms(HELLO_TIMEOUT_MS),
+        .ack_timeout = tmb_dur_ms(c->ack_timeout_ms),
+        .backoff_base = tmb_dur_ms(c->backoff_base_ms),
+        .backoff_cap = tmb_dur_ms(c->backoff_cap_ms),
+        .batch_bytes = (uint32_t)c->batch_bytes,
+    };
+    for (unsigned i = 0; i < u->lanes_count; i++)
+        options.streams[i] = c->policy.streams[i].name;
+    tmb_session_init(&u->session, &options, tmb_daemon_now());
+}
+
+tmb_err tmb_uplink_start(tmb_daemon *d, tmb_uplink **ret_uplink)
+{
+    tmb_uplink *u = calloc(1, sizeof *u);
+    if (!u)
+        return TMB_ENOMEM;
+    u->daemon = d;
+    (void)snprintf(u->up_topic, sizeof u->up_topic, "%s%s", TMB_TOPIC_UP, d->config->node);
+    (void)snprintf(u->down_topic, sizeof u->down_topic, "%s%s", TMB_TOPIC_DOWN, d->config->node);
+    (void)snprintf(u->client_id, sizeof u->client_id, "tombolo-%s", d->config->node);
+    tmb_err err = TMB_OK;
+    for (unsigned i = 0; i < d->config->policy.streams_count && err == TMB_OK; i++) {
+        tmb_lane *lane = &u->lanes[u->lanes_count++];
+        lane->daemon = d;
+        lane->stream = d->config->policy.streams[i].name;
+        lane->index = i;
+        lane->arg = u;
+        lane->looked = on_looked;
+        lane->loaded = on_loaded;
+        err = tmb_lane_open(lane);
+    }
+    if (err != TMB_OK) {
+        tmb_uplink_free(u);
+        return err;
+    }
+    set_session(u);
+    (void)uv_timer_init(&d->loop, &u->timer);
+    (void)uv_timer_init(&d->loop, &u->rewatch);
+    u->timer.data = u->rewatch.data = u;
+    for (unsigned i = 0; i < u->lanes_count; i++)
+        tmb_lane_look(&u->lanes[i], 0);
+    *ret_uplink = u;
+    tmb_session_event event = {.type = TMB_SESSION_START};
+    step(u, &event);
+    return TMB_OK;
+}
+
+void tmb_uplink_stop(tmb_uplink *u)
+{
+    if (!u || u->is_stopping)
+        return;
+    tmb_session_event event = {.type = TMB_SESSION_CLOSE};
+    step(u, &event);
+    u->is_stopping = true;
+    drop_link(u);
+    for (unsigned i = 0; i < u->lanes_count; i++)
+        tmb_lane_stop(&u->lanes[i]);
+    uv_close((uv_handle_t *)&u->timer, NULL);
+    uv_close((uv_handle_t *)&u->rewatch, NULL);
+}
+
+void tmb_uplink_free(tmb_uplink *u)
+{
+    if (!u)
+        return;
+    for (unsigned i = 0; i < u->lanes_count; i++)
+        tmb_lane_close(&u->lanes[i]);
+    free(u);
+}
+
+static json_t *lane_stats(const tmb_uplink *u, const tmb_lane *lane)
+{
+    uint64_t first = first_waiting(u, lane), acked = u->session.lanes[lane->index].acked;
+    uint64_t age_ms = 0;
+    tmb_hlc stamp = tmb_lane_oldest(lane, first);
+    if (first != 0 && stamp.u64 != 0) {
+        struct timespec now;
+        (void)clock_gettime(CLOCK_REALTIME, &now);
+        int64_t now_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+        int64_t age = now_ms - tmb_hlc_wall(stamp).ms;
+        age_ms = age > 0 ? (uint64_t)age : 0;
+    }
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "last_seq", (json_int_t)lane->last_seq,
+                     "acked", (json_int_t)(acked > lane->cursor ? acked : lane->cursor), "waiting",
+                     (json_int_t)(first != 0 ? lane->last_seq - first + 1 : 0),
+                     "oldest_waiting_age_ms", (json_int_t)age_ms, "damaged_ranges",
+                     (json_int_t)lane->damaged_ranges, "damaged_bytes",
+                     (json_int_t)lane->damaged_bytes);
+}
+
+void tmb_uplink_stats(const tmb_uplink *u, json_t *object)
+{
+    uint64_t out = 0, in = 0;
+    if (u->link)
+        tmb_link_bytes(u->link, &out, &in);
+    json_t *streams = json_object(), *gaps = json_object();
+    for (unsigned i = 0; i < u->lanes_count; i++)
+        (void)json_object_set_new(streams, u->lanes[i].stream, lane_stats(u, &u->lanes[i]));
+    for (unsigned i = TMB_GAP_TORN; i <= TMB_GAP_MISSING; i++)
+        (void)json_object_set_new(gaps, tmb_gap_reason_str((tmb_gap_reason)i),
+                                  json_integer((json_int_t)u->gaps[i]));
+    (void)json_object_set_new(object, "state",
+                              json_string(tmb_session_state_str(u->session.state)));
+    (void)json_object_set_new(object, "streams", streams);
+    (void)json_object_set_new(object, "gaps", gaps);
+    (void)json_object_set_new(object, "link",
+                              json_pack("{s:I, s:I, s:I, s:s}", "bytes_out",
+                                        (json_int_t)(u->bytes_out + out), "bytes_in",
+                                        (json_int_t)(u->bytes_in + in), "dials",
+                                        (json_int_t)u->dials, "down_why", u->last_why));
+    (void)json_object_set_new(object, "batches", json_integer((json_int_t)u->batches));
+    (void)json_object_set_new(object, "records", json_integer((json_int_t)u->records));
+    (void)json_object_set_new(object, "raw_bytes", json_integer((json_int_t)u->raw_bytes));
+    (void)json_object_set_new(object, "packed_bytes", json_integer((json_int_t)u->packed_bytes));
+    (void)json_object_set_new(object, "resends", json_integer((json_int_t)u->resends));
+    (void)json_object_set_new(object, "timeouts", json_integer((json_int_t)u->timeouts));
+}
