@@ -2,10 +2,10 @@
 /* tests/sim/world.h - one child and one parent in one process, on a simulated clock, disk and network.
  *
  * The machines are the ones that ship; only the shells around them (child.c, parent.c) are of this folder.
- * What the world may do to them, until it heals: lose, repeat, delay and reorder frames, cut the link or let
- * it swallow everything, end either process at any moment, cut the child's power (what was not synced is
- * gone, its numbers are used again), fail a store before or after it took effect, lose records to retention or
- * damage, replace the child's journal. What it may not do: lose what was synced.
+ * What the world may do to them, until it heals: lose, repeat, delay and reorder frames, cut the link or
+ * let it swallow everything, end either process at any moment, cut the child's power (what was not synced
+ * is gone, its numbers are used again), fail a store before or after it took effect, lose records to
+ * retention or damage, replace the child's journal. What it may not do: lose what was synced.
  *
  * Everything is drawn from the seed; the same seed gives the same run, hash and all.
  */
