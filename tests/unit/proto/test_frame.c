@@ -283,7 +283,7 @@ static void refuses_bytes_that_are_no_frame(void **state)
 }
 
 /* HELLO (field 1, streams) or WELCOME (field 2, marks) by hand, with count entries. */
-static tmb_err decode_with_entries(char field, unsigned count)
+static tmb_err decode_with_entries(int field, unsigned count)
 {
     static char bytes[4096];
     char *at = bytes + 3;
@@ -308,7 +308,7 @@ static tmb_err decode_with_entries(char field, unsigned count)
 static void takes_as_many_streams_as_there_may_be(void **state)
 {
     (void)state;
-    for (char field = TMB_FRAME_HELLO; field <= TMB_FRAME_WELCOME; field++) {
+    for (int field = TMB_FRAME_HELLO; field <= TMB_FRAME_WELCOME; field++) {
         assert_int_equal(decode_with_entries(field, 5), TMB_OK);
         assert_int_equal(decode_with_entries(field, TMB_STREAMS_MAX), TMB_OK);
         assert_int_equal(decode_with_entries(field, TMB_STREAMS_MAX + 1), TMB_ELIMIT);
