@@ -31,7 +31,7 @@ const char *on_event(scene *at, const tmb_session_event *event);
 const char *on_start(scene *at);
 const char *on_link(scene *at, bool is_up, uint64_t epoch);
 const char *on_tail(scene *at, unsigned stream, uint64_t first_seq, uint64_t last_seq);
-const char *on_tail_of(scene *at, unsigned stream, uint8_t life, uint64_t first_seq,
+const char *on_tail_of(scene *at, unsigned stream, uint8_t number, uint64_t first_seq,
                        uint64_t last_seq);
 const char *on_loaded(scene *at, uint64_t ticket, uint64_t first_seq, uint64_t last_seq);
 const char *on_loaded_gap(scene *at, uint64_t ticket, uint64_t gap_first, uint64_t first_seq,
