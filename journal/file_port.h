@@ -31,7 +31,8 @@ struct tmb_file_port {
     int (*mkdir)(void *context, const char *path, mode_t mode);
     int (*lock)(void *context, int fd); /* exclusive, at once or -EWOULDBLOCK */
     /* Calls visit with each entry's name, until it gives non-zero. */
-    int (*list)(void *context, const char *path, int (*visit)(void *arg, const char *name), void *arg);
+    int (*list)(void *context, const char *path, int (*visit)(void *arg, const char *name),
+                void *arg);
 };
 
 const tmb_file_port *tmb_file_port_posix(void);

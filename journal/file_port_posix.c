@@ -129,9 +129,8 @@ static int list_folder(void *context, const char *path, int (*visit)(void *arg, 
 
 const tmb_file_port *tmb_file_port_posix(void)
 {
-    static const tmb_file_port port = {NULL,          open_file,   close_file,  write_file,
-                                       pread_file,    sync_file,   truncate_file, size_file,
-                                       rename_file,   unlink_file, make_folder, lock_file,
-                                       list_folder};
+    static const tmb_file_port port = {
+        NULL,      open_file,   close_file,  write_file,  pread_file, sync_file,  truncate_file,
+        size_file, rename_file, unlink_file, make_folder, lock_file,  list_folder};
     return &port;
 }

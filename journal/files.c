@@ -125,8 +125,8 @@ tmb_err tmb_files_create(const tmb_file_port *files, const char *folder, const c
     if (len == 0 || len + sizeof ".tmp" > sizeof temporary.text)
         return TMB_EIO;
     memcpy(temporary.text + len, ".tmp", sizeof ".tmp");
-    int fd = files->open(files->context, temporary.text, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND,
-                         0640);
+    int fd =
+        files->open(files->context, temporary.text, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0640);
     if (fd < 0)
         return tmb_files_err(fd);
     const char *left = temporary.text; /* what to remove when the rest fails */

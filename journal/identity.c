@@ -14,7 +14,7 @@
 #include "journal/files.h"
 #include "journal/segment.h"
 
-#define TEXT_BYTES_MAX 512
+#define TEXT_BYTES_MAX  512
 #define LAST_LINE_BYTES 16 /* "crc32c " 8 digits, newline */
 
 static size_t print(const tmb_identity *identity, char out[TEXT_BYTES_MAX])

@@ -100,10 +100,11 @@ static tmb_err identify(tmb_journal *journal, const tmb_journal_options *options
             err = tmb_identity_write(files, root, &identity);
             is_missing = false;
         } else if (err == TMB_ENOENT || err == TMB_ECORRUPT) {
-            return fail(TMB_ECORRUPT, text, cap,
-                        "%s/identity: %s, and no segment says whose journal this is; move %s away to "
-                        "begin a new one",
-                        root, is_missing ? "missing" : "damaged", root);
+            return fail(
+                TMB_ECORRUPT, text, cap,
+                "%s/identity: %s, and no segment says whose journal this is; move %s away to "
+                "begin a new one",
+                root, is_missing ? "missing" : "damaged", root);
         }
     }
     if (err)

@@ -33,9 +33,9 @@ typedef struct tmb_journal_stream tmb_journal_stream;
 typedef struct tmb_journal_options {
     const char *root; /* borrowed during open; made when missing, with its parents */
     const char *node;
-    const tmb_file_port *files;           /* NULL: the real one */
-    uint64_t segment_bytes;               /* a segment is closed when it reaches this; 0: 64 MiB */
-    tmb_incarnation fresh_incarnation;    /* random, used when the journal is first made */
+    const tmb_file_port *files;        /* NULL: the real one */
+    uint64_t segment_bytes;            /* a segment is closed when it reaches this; 0: 64 MiB */
+    tmb_incarnation fresh_incarnation; /* random, used when the journal is first made */
     /* Called during open and stream_open for all that is not as it was written: torn tail, damage (already
      * copied into quarantine). stream is NULL for the identity file. May be NULL. */
     void (*found)(void *arg, const char *stream, const tmb_tail_gap *gap);
@@ -53,7 +53,7 @@ typedef struct tmb_journal_counts {
     uint64_t written_bytes, syncs, rotations;
     uint64_t torn_bytes, damaged_ranges, damaged_bytes;
     uint64_t dropped_segments, dropped_records; /* by retention */
-    uint64_t failures;                          /* writes, syncs and opens that the system refused */
+    uint64_t failures; /* writes, syncs and opens that the system refused */
 } tmb_journal_counts;
 
 /* tmb_journal_open opens or makes the journal and takes its lock. text (text_cap bytes, may be NULL) gets

@@ -22,7 +22,7 @@
 typedef struct recovery {
     tmb_journal_stream *stream;
     tmb_scan scan;
-    uint64_t base;     /* of the segment that is read */
+    uint64_t base; /* of the segment that is read */
     bool is_newest;
     bool needs_segment;
     bool has_record;

@@ -7,8 +7,8 @@
 #include "base/crc32c.h"
 #include "journal/files.h"
 
-#define VERSION           1u
-#define HEADER_BYTES_MAX  4096u /* of any version to come */
+#define VERSION            1u
+#define HEADER_BYTES_MAX   4096u /* of any version to come */
 #define HEADER_BYTES_FIXED 16u
 
 static const char magic[8] = {'T', 'M', 'B', 'J', 'S', 'E', 'G', '1'};

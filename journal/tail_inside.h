@@ -15,7 +15,7 @@
 
 /* How the segment before the current one ended. */
 typedef struct tmb_tail_end {
-    uint64_t base; /* 0: none was read */
+    uint64_t base;          /* 0: none was read */
     uint64_t offset, bytes; /* what is behind its last good record; bytes 0: nothing */
 } tmb_tail_end;
 

@@ -9,8 +9,9 @@
 
 #include "journal/tail_inside.h"
 
-#define FOLDER_EVENTS (IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_DELETE_SELF | IN_ONLYDIR)
-#define ABOVE_EVENTS  (IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF | IN_ONLYDIR)
+#define FOLDER_EVENTS                                                                              \
+    (IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_DELETE_SELF | IN_ONLYDIR)
+#define ABOVE_EVENTS (IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF | IN_ONLYDIR)
 
 /* Cuts the last name off path; false at the top. */
 static bool go_up(tmb_path *path)

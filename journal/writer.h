@@ -56,9 +56,10 @@ struct tmb_journal_stream {
 
     uint64_t gap_first; /* for the header of the next segment; 0: none */
     tmb_gap_reason gap_reason;
-    tmb_undo loose;  /* closed segments with records behind safe_seq */
-    tmb_undo failed; /* records that the caller was told are not in the log: undone before the next append */
-    tmb_undo torn;   /* the half record that opening found: cut once the next segment says so */
+    tmb_undo loose; /* closed segments with records behind safe_seq */
+    tmb_undo
+        failed; /* records that the caller was told are not in the log: undone before the next append */
+    tmb_undo torn; /* the half record that opening found: cut once the next segment says so */
 
     tmb_segment_info *segments; /* rising; the last is the open one when fd >= 0 */
     size_t segments_count, segments_cap;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* tests/unit/journal/fixture.c - see fixture.h. */
-#include "fixture.h"
+#include "tests/unit/journal/fixture.h"
 
 #include <dirent.h>
 #include <inttypes.h>

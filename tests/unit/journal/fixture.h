@@ -90,7 +90,7 @@ typedef struct test_file {
 typedef struct test_port {
     tmb_file_port port;
     unsigned calls[TEST_OP_COUNT];
-    int fail_op; /* -1: none */
+    int fail_op;      /* -1: none */
     unsigned fail_at; /* the call of fail_op that fails, from 1 */
     bool fails_on;    /* and all later calls of it */
     int error;

@@ -2,7 +2,7 @@
 /* Every call of the file port fails once, or from then on: no claim is broken, no number comes twice. And the
  * power goes at seeded moments.
  */
-#include "fixture.h"
+#include "tests/unit/journal/fixture.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -29,13 +29,21 @@ static int teardown(void **state)
 }
 
 /* What the writer has said of each record, by index. */
-typedef enum fate { FATE_NONE, FATE_PENDING, FATE_FLUSHED, FATE_SYNCED, FATE_LOST, FATE_FAILED } fate;
+typedef enum fate {
+    FATE_NONE,
+    FATE_PENDING,
+    FATE_FLUSHED,
+    FATE_SYNCED,
+    FATE_LOST,
+    FATE_FAILED
+} fate;
 
 typedef struct oracle {
     fate fates[TEST_RECORDS_MAX];
     uint64_t seqs[TEST_RECORDS_MAX];
     uint64_t next_index;
-    uint64_t seen[4 * TEST_RECORDS_MAX]; /* by number: the index that some reader has seen under it */
+    uint64_t
+        seen[4 * TEST_RECORDS_MAX]; /* by number: the index that some reader has seen under it */
     tmb_tail *tail;
 } oracle;
 

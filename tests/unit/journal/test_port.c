@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "fixture.h"
+#include "tests/unit/journal/fixture.h"
 
 static const tmb_file_port *real;
 
@@ -186,9 +186,9 @@ void test_port_init(test_port *port)
     memset(port, 0, sizeof *port);
     port->fail_op = -1;
     port->error = EIO;
-    port->port = (tmb_file_port){port,        op_open, op_close,  op_write,  op_pread,
-                                 op_sync,     op_truncate, op_size, op_rename, op_unlink,
-                                 op_mkdir,    op_lock, op_list};
+    port->port =
+        (tmb_file_port){port,    op_open,   op_close,  op_write, op_pread, op_sync, op_truncate,
+                        op_size, op_rename, op_unlink, op_mkdir, op_lock,  op_list};
 }
 
 /* Past what was synced: cut somewhere, or left long with zeros where the data did not arrive. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Reading beside a writer: following, seeking, waiting, and being told what is missing. */
-#include "fixture.h"
+#include "tests/unit/journal/fixture.h"
 
 #include <poll.h>
 #include <pthread.h>

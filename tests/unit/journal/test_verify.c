@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* A flipped bit in each byte of a small journal: noticed, named, and nothing else changed by it. */
-#include "fixture.h"
+#include "tests/unit/journal/fixture.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -53,7 +53,8 @@ static void a_good_journal_has_no_findings(void **state)
     tmb_identity identity;
     unsigned findings = 0;
     fixture_fill(root, RECORDS, SEGMENT_BYTES);
-    assert_int_equal(tmb_verify_stream(root, "data", NULL, count_finding, &findings, &report), TMB_OK);
+    assert_int_equal(tmb_verify_stream(root, "data", NULL, count_finding, &findings, &report),
+                     TMB_OK);
     assert_int_equal(findings, 0);
     assert_int_equal(report.records, RECORDS);
     assert_int_equal(report.first_seq, 1);

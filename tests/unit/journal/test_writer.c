@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The writer: numbers, stamps, rotation, opening again, one writer only. */
-#include "fixture.h"
+#include "tests/unit/journal/fixture.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -146,8 +146,8 @@ static void large_records_up_to_the_limit(void **state)
     tmb_tail_gap gap;
     assert_int_equal(tmb_tail_open(root, "data", NULL, &tail), TMB_OK);
     assert_int_equal(tmb_tail_next(tail, &record, &gap), TMB_OK);
-    assert_int_equal(record.payload.len, len - tmb_record_size(&(tmb_record){
-                                                   .topic = tmb_bytes_str("big")}));
+    assert_int_equal(record.payload.len,
+                     len - tmb_record_size(&(tmb_record){.topic = tmb_bytes_str("big")}));
     assert_memory_equal(record.payload.ptr, payload, record.payload.len);
     assert_int_equal(tmb_tail_next(tail, &record, &gap), TMB_OK);
     assert_int_equal(record.payload.len, 0);

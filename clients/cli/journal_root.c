@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+/* clients/cli/journal_root.c - find the journal in the folder that was typed, or say that there is none. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "clients/cli/journal_cli.h"
+#include "journal/segment.h"
+
+int cli_fail(const char *what, tmb_err err)
+{
+    fprintf(stderr, "tombolo-journal: %s: %s\n", what, tmb_err_str(err));
+    if (err == TMB_EVERSION)
+        fprintf(stderr,
+                "  It was written by a newer Tombolo: use the tombolo-journal of that one.\n");
+    if (err == TMB_EIO)
+        fprintf(stderr, "  May this user read it? Is the disk in order (dmesg)?\n");
+    return CLI_UNREADABLE;
+}
+
+static int keep_stream(void *arg, const char *name)
+{
+    cli_root *root = arg;
+    tmb_segment_list list = {NULL, 0, 0};
+    if (root->count == TMB_STREAMS_MAX ||
+        !tmb_segment_name_is_valid(name, TMB_STREAM_NAME_BYTES_MAX))
+        return 0;
+    tmb_path folder = tmb_path_join(root->path.text, name);
+    if (tmb_segment_list_load(&list, tmb_file_port_posix(), folder.text) == TMB_OK &&
+        list.count > 0)
+        memcpy(root->streams[root->count++], name, strlen(name) + 1);
+    tmb_segment_list_fini(&list);
+    return 0;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(a, b);
+}
+
+/* A folder is a journal when it has an identity or a stream. */
+static tmb_err try_root(cli_root *root)
+{
+    const tmb_file_port *files = tmb_file_port_posix();
+    tmb_identity identity;
+    root->count = 0;
+    tmb_err err = tmb_files_err(files->list(files->context, root->path.text, keep_stream, root));
+    if (err)
+        return err;
+    qsort(root->streams, root->count, sizeof root->streams[0], compare_names);
+    if (root->count > 0 || tmb_verify_identity(root->path.text, NULL, &identity) != TMB_ENOENT)
+        return TMB_OK;
+    return TMB_ENOENT;
+}
+
+static int pick(const cli_options *options, cli_root *root)
+{
+    for (size_t i = 0; i < root->count; i++) {
+        if (strcmp(root->streams[i], options->stream) == 0) {
+            memmove(root->streams[0], root->streams[i], sizeof root->streams[0]);
+            root->count = 1;
+            return CLI_OK;
+        }
+    }
+    fprintf(stderr, "tombolo-journal: no stream \"%s\" in %s; there %s", options->stream,
+            root->path.text, root->count == 0 ? "is none yet" : "are:");
+    for (size_t i = 0; i < root->count; i++)
+        fprintf(stderr, " %s", root->streams[i]);
+    fprintf(stderr, "\n");
+    return CLI_UNREADABLE;
+}
+
+int cli_root_open(const cli_options *options, cli_root *ret_root)
+{
+    size_t len = strlen(options->folder);
+    if (len == 0 || len >= TMB_PATH_BYTES / 2) {
+        fprintf(stderr, "tombolo-journal: \"%s\" cannot be a folder\n", options->folder);
+        return CLI_USAGE;
+    }
+    ret_root->path = tmb_path_join(options->folder, "journal");
+    tmb_err err = try_root(ret_root);
+    if (err) {
+        memcpy(ret_root->path.text, options->folder, len + 1);
+        err = try_root(ret_root);
+    }
+    if (err == TMB_ENOENT) {
+        fprintf(stderr,
+                "tombolo-journal: no journal in %s\n"
+                "  Give the data_dir of the configuration, or the folder \"journal\" in it.\n",
+                options->folder);
+        return CLI_UNREADABLE;
+    }
+    if (err)
+        return cli_fail(options->folder, err);
+    return options->stream ? pick(options, ret_root) : CLI_OK;
+}
