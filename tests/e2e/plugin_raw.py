@@ -115,9 +115,13 @@ class Raw:
             return self.ack()
         reason = self.ack(PUBREC)
         if reason < 0x80:
-            self._send(0x62, struct.pack(">H", mid))
-            self.ack(PUBCOMP)
+            self.release(mid)
         return reason
+
+    def release(self, mid: int) -> None:
+        """PUBREL, and waits for PUBCOMP."""
+        self._send(0x62, struct.pack(">H", mid))
+        self.ack(PUBCOMP)
 
     def subscribe(self, topic: str, qos: int = 1) -> int:
         """Gives the code of the SUBACK. retain as published on MQTT 5, so that a retained message shows."""

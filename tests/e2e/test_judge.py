@@ -53,11 +53,32 @@ class JudgeTest(unittest.TestCase):
     def test_order_is_that_of_first_arrivals(self):
         self.assertEqual(verdict([1, 2, 3, 1, 2, 3, 4, 5], in_doubt={1: 1, 2: 1, 3: 1}).reordered, 0)
 
-    def test_a_repeat_after_the_brokers_death_is_redelivered_once(self):
+    def test_a_repeat_after_the_brokers_death_is_redelivered(self):
         found = verdict([(1, 0), (2, 0), (1, 1), (2, 1), (3, 1), (4, 1), (5, 1)])
         self.assertEqual((found.redelivered, found.duplicated, found.is_clean()), (2, 0, True))
+
+    def test_snapshot_and_journal_may_both_have_it_and_no_more(self):
         found = verdict([(1, 0), (1, 1), (1, 1), (2, 1), (3, 1), (4, 1), (5, 1)])
+        self.assertEqual((found.redelivered, found.duplicated), (2, 0))
+        found = verdict([(1, 0), (1, 1), (1, 1), (1, 1), (2, 1), (3, 1), (4, 1), (5, 1)])
+        self.assertEqual((found.redelivered, found.duplicated), (2, 1))
+        found = verdict([(1, 0), (2, 1, True), (2, 1), (3, 1), (4, 1), (5, 1)])
+        self.assertEqual((found.redelivered, found.duplicated), (1, 0))
+        found = verdict([(1, 0), (2, 1, True), (2, 1), (2, 1), (3, 1), (4, 1), (5, 1)])
         self.assertEqual((found.redelivered, found.duplicated), (1, 1))
+
+    def test_a_message_from_after_the_kill_is_not_redelivered(self):
+        found = verdict([(1, 0), (2, 1), (2, 1), (3, 1), (4, 1), (5, 1)])
+        self.assertEqual((found.redelivered, found.duplicated, found.is_clean()), (0, 1, False))
+
+    def test_each_stored_copy_may_be_redelivered(self):
+        twice = [(1, 0), (2, 0), (2, 0), (1, 1), (2, 1), (2, 1), (2, 1), (2, 1), (3, 1), (4, 1), (5, 1)]
+        found = verdict(twice, in_doubt={2: 1})
+        self.assertEqual((found.resent, found.redelivered, found.duplicated), (1, 5, 0))
+        found = verdict([*twice, (2, 1)], in_doubt={2: 1})
+        self.assertEqual((found.resent, found.redelivered, found.duplicated), (1, 5, 1))
+        found = verdict(twice, in_doubt={2: 1}, is_numbered=True)
+        self.assertEqual((found.resent, found.redelivered, found.duplicated), (0, 3, 3))
 
     def test_what_nobody_published_is_foreign(self):
         found = verdict([1, 2, 3, 4, 5, 6])

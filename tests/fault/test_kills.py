@@ -32,7 +32,7 @@ def source(topic, pause_s=0.012):
 class KillsTest(unittest.TestCase):
     def setUp(self):
         print(f"seed {SEED}, {RUNS} runs", flush=True)
-        settings = {"checkpoint_interval": "3s", "ack_timeout": "1s", "backoff_base": "50ms", "backoff_cap": "500ms",
+        settings = {"checkpoint_interval": "500ms", "ack_timeout": "1s", "backoff_base": "50ms", "backoff_cap": "500ms",
                     "keepalive": "5s"}
         self.lab = Lab()
         self.hub = self.lab.node("hub", has_children=True, settings=Settings(**settings))

@@ -10,7 +10,8 @@ Words, for the messages 1, 2, 3 ... of one publisher:
     in doubt     sent, not acked when the connection broke: MQTT has the publisher send it again
     resent       a repeat that its being in doubt explains: at most one for each time that it was in doubt,
                  and none when the publisher numbers its messages
-    redelivered  a repeat after the subscriber's own broker was killed, which forgot that it had been acked
+    redelivered  a repeat of a message from before the subscriber's own broker was killed, which then forgot what
+                 had been acked: at most twice for each copy (from the broker's snapshot, and from the journal)
     duplicated   every other repeat
     reordered    arrived for the first time after a later one had
     foreign      arrived, and was never published
@@ -45,50 +46,60 @@ def total(verdicts) -> Verdict:
 
 class Judge:
     """Judges the arrivals of one publisher one by one. epoch: how often the subscriber's broker had been
-    killed when the message arrived."""
+    killed when the message arrived; is_older: it was sent before the last of these kills."""
 
     def __init__(self, is_numbered: bool = False):
         self.is_numbered = is_numbered
-        self.last_epoch = {}  # number -> epoch of its newest arrival
-        self.repeats = {}     # number -> repeats that are not redeliveries
+        self.first_epoch = {}  # number -> epoch of its first arrival
+        self.repeats = {}      # number -> {epoch: later arrivals}
         self.reordered = []
-        self.redelivered = 0
+        self._older = set()    # first came after a kill, and was sent before it
         self._highest = 0
 
-    def arrived(self, number: int, epoch: int = 0) -> bool:
+    def arrived(self, number: int, epoch: int = 0, is_older: bool = False) -> bool:
         """Takes one arrival; gives whether it was the first of its number."""
-        if number not in self.last_epoch:
-            self.last_epoch[number] = epoch
-            if number < self._highest:
-                self.reordered.append(number)
-            self._highest = max(self._highest, number)
-            return True
-        if epoch > self.last_epoch[number]:
-            self.last_epoch[number] = epoch
-            self.redelivered += 1
-        else:
-            self.repeats[number] = self.repeats.get(number, 0) + 1
-        return False
+        if number in self.first_epoch:
+            of_number = self.repeats.setdefault(number, {})
+            of_number[epoch] = of_number.get(epoch, 0) + 1
+            return False
+        self.first_epoch[number] = epoch
+        if is_older:
+            self._older.add(number)
+        if number < self._highest:
+            self.reordered.append(number)
+        self._highest = max(self._highest, number)
+        return True
+
+    def _sort_repeats(self, number: int, in_doubt: dict) -> tuple:
+        """(resent, redelivered, duplicated) of one number."""
+        doubt = 0 if self.is_numbered else in_doubt.get(number, 0)
+        resent = redelivered = duplicated = 0
+        for epoch, repeats in self.repeats.get(number, {}).items():
+            is_first = epoch == self.first_epoch[number]
+            if is_first and number not in self._older:
+                resent += min(repeats, doubt)
+                duplicated += max(0, repeats - doubt)
+            else:
+                allowed = 2 * (1 + doubt) - (1 if is_first else 0)
+                redelivered += min(repeats, allowed)
+                duplicated += max(0, repeats - allowed)
+        return resent, redelivered, duplicated
 
     def verdict(self, published: int, acked, in_doubt: dict) -> Verdict:
         """published: how many; acked: their numbers; in_doubt: number -> how often it was in doubt."""
-        resent = duplicated = 0
-        for number, repeats in self.repeats.items():
-            excused = 0 if self.is_numbered else min(repeats, in_doubt.get(number, 0))
-            resent += excused
-            duplicated += repeats - excused
-        known = [number for number in self.last_epoch if 1 <= number <= published]
+        sorted_repeats = [self._sort_repeats(number, in_doubt) for number in self.repeats]
+        resent, redelivered, duplicated = (sum(column) for column in zip((0, 0, 0), *sorted_repeats))
+        known = [number for number in self.first_epoch if 1 <= number <= published]
         return Verdict(published=published, acked=len(acked), delivered=len(known),
-                       lost=sum(1 for number in acked if number not in self.last_epoch),
+                       lost=sum(1 for number in acked if number not in self.first_epoch),
                        duplicated=duplicated, resent=resent, reordered=len(self.reordered),
-                       redelivered=self.redelivered, foreign=len(self.last_epoch) - len(known))
+                       redelivered=redelivered, foreign=len(self.first_epoch) - len(known))
 
     def evidence(self, published: int, acked, in_doubt: dict, limit: int = 10) -> str:
         """The numbers behind a verdict that is not clean, for a person."""
-        lost = sorted(number for number in acked if number not in self.last_epoch)
-        doubled = sorted(number for number, repeats in self.repeats.items()
-                         if self.is_numbered or repeats > in_doubt.get(number, 0))
-        foreign = sorted(number for number in self.last_epoch if not 1 <= number <= published)
+        lost = sorted(number for number in acked if number not in self.first_epoch)
+        doubled = sorted(number for number in self.repeats if self._sort_repeats(number, in_doubt)[2])
+        foreign = sorted(number for number in self.first_epoch if not 1 <= number <= published)
         parts = [f"{what} {numbers[:limit]}{' ...' if len(numbers) > limit else ''}"
                  for what, numbers in (("lost", lost), ("duplicated", doubled),
                                        ("reordered", self.reordered), ("foreign", foreign)) if numbers]
@@ -96,7 +107,7 @@ class Judge:
 
 
 def judge(arrivals, published: int, acked, in_doubt=None, is_numbered: bool = False) -> Verdict:
-    """The verdict on a whole list of arrivals: numbers, or (number, epoch)."""
+    """The verdict on a whole list of arrivals: numbers, or (number, epoch), or (number, epoch, is_older)."""
     one = Judge(is_numbered)
     for arrival in arrivals:
         one.arrived(*arrival) if isinstance(arrival, tuple) else one.arrived(arrival)

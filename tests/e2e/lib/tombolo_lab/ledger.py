@@ -38,7 +38,9 @@ class Ledger:
     def __init__(self):
         self._lock = threading.Lock()
         self.accounts = {}
-        self.epoch = 0
+        self.epoch = 0      # how often the subscriber's broker was killed
+        self._is_killed = False
+        self._killed_at = 0.0
         self.strangers = 0  # arrivals of publishers that the ledger does not know
 
     def open(self, name: str, site: str, is_numbered: bool = False) -> Account:
@@ -58,7 +60,7 @@ class Ledger:
     def acked(self, account: Account, number: int) -> None:
         with self._lock:
             account.acked[number] = time.monotonic()
-            if number not in account.judge.last_epoch:
+            if number not in account.judge.first_epoch:
                 account.waiting[number] = account.sent_at[number - 1]
 
     def refused(self, account: Account, number: int) -> None:
@@ -80,16 +82,24 @@ class Ledger:
                 self.strangers += 1
                 return
             account.arrivals += 1
-            if account.judge.arrived(number, self.epoch) and 1 <= number <= len(account.sent_at):
+            is_known = 1 <= number <= len(account.sent_at)
+            is_older = is_known and account.sent_at[number - 1] < self._killed_at
+            if account.judge.arrived(number, self.epoch, is_older) and is_known:
                 account.first_arrivals += 1
                 account.last_arrival = now
                 account.longest_wait_s = max(account.longest_wait_s, now - account.sent_at[number - 1])
                 account.waiting.pop(number, None)
 
     def subscriber_broker_killed(self) -> None:
-        """From now on each message may come once more to the subscriber."""
+        """To be told before the kill: from the subscriber's next connection on, what it had may come again."""
         with self._lock:
-            self.epoch += 1
+            self._is_killed = True
+            self._killed_at = time.monotonic()
+
+    def subscriber_is_up(self) -> None:
+        with self._lock:
+            self.epoch += self._is_killed
+            self._is_killed = False
 
     # What everybody may ask.
 

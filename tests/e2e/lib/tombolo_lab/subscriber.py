@@ -31,6 +31,8 @@ class Subscriber(ClientThread):
         self.client.on_subscribe = self._on_subscribe
 
     def on_up(self, session_present: bool) -> None:
+        if self._ledger:
+            self._ledger.subscriber_is_up()
         if session_present:
             self._ready.set()
             return
