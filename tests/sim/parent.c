@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/* tests/sim/parent.c - the parent's shell and disk. A commit takes a moment and then is durable as a whole;
- * a process that ends in that moment, or loses its broker, does not know which of the two it was. */
+/* tests/sim/parent.c - the parent's shell and disk. A commit takes a moment and then is durable as a
+ * whole; a process that ends in that moment, or loses its broker, does not know which of the two it was.
+ * The log is the truth; the marks it looks up are a view of it, and in some lives an old one. */
 #include "tests/sim/world.h"
 
 static void run_actions(sim_world *world, const tmb_intake_actions *actions);
@@ -20,6 +21,7 @@ void sim_parent_start(sim_world *world)
     sim_parent *parent = &world->parent;
     parent->run++;
     parent->is_up = true;
+    parent->is_stale = sim_chance(&world->disk, world->odds.stale);
     memset(parent->copies, 0, sizeof parent->copies);
     tmb_intake_init(&parent->intake, tmb_bytes_str("s1"), "hub");
 }
@@ -158,6 +160,8 @@ static void answer_marks(sim_world *world, uint64_t session)
         const tmb_intake_lane *lane = &parent->intake.lanes[i];
         unsigned life = lane->incarnation.bytes[0] - 1u;
         seqs[i] = parent->kept[life][find_stream(lane->stream)].last_seq;
+        if (parent->is_stale)
+            seqs[i] -= tmb_rng_below(&world->disk, seqs[i] + 1);
     }
     tmb_intake_event event = {.type = TMB_INTAKE_MARKS};
     event.u.marks.session = session;
@@ -218,7 +222,7 @@ void sim_parent_event(sim_world *world, sim_event *event)
 }
 
 /* Everything that the child's present log ever held is here, but for what ends it in a gap: that travels with
- * the next record. And the child knows it. */
+ * the next record. And the child knows it, or was told an old mark and has nothing left to ask with. */
 bool sim_is_drained(const sim_world *world)
 {
     const sim_child *child = &world->child;
@@ -228,7 +232,7 @@ bool sim_is_drained(const sim_world *world)
         while (last > 0 && truth->is_lost[last])
             last--;
         if (world->parent.kept[child->life][i].last_seq < last ||
-            child->session.lanes[i].acked < last)
+            (child->session.lanes[i].acked < last && child->logs[i].first_seq <= last))
             return false;
     }
     return child->is_up;

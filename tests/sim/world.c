@@ -142,6 +142,7 @@ static void draw_odds(sim_world *world)
     odds->store_fail = (unsigned)tmb_rng_below(rng, 3) * 60;
     odds->load_fail = (unsigned)tmb_rng_below(rng, 2) * 80;
     odds->dial_fail = (unsigned)tmb_rng_below(rng, 3) * 200;
+    odds->stale = (unsigned)tmb_rng_below(rng, 3) * 200;
 }
 
 static void dispatch(sim_world *world, sim_event *event)

@@ -4,8 +4,9 @@
  * The machines are the ones that ship; only the shells around them (child.c, parent.c) are of this folder.
  * What the world may do to them, until it heals: lose, repeat, delay and reorder frames, cut the link or
  * let it swallow everything, end either process at any moment, cut the child's power (what was not synced
- * is gone, its numbers are used again), fail a store before or after it took effect, lose records to
- * retention or damage, replace the child's journal. What it may not do: lose what was synced.
+ * is gone, its numbers are used again), fail a store before or after it took effect, show the parent old
+ * marks, lose records to retention or damage, replace the child's journal. What it may not do: lose what
+ * was synced.
  *
  * Everything is drawn from the seed; the same seed gives the same run, hash and all.
  */
@@ -93,14 +94,14 @@ typedef struct sim_kept {
 typedef struct sim_parent {
     tmb_intake intake;
     uint64_t run, next_ticket;
-    bool is_up;
+    bool is_up, is_stale; /* is_stale: its view of the marks is older than its log */
     sim_copy copies[SIM_COPIES_MAX];
     sim_kept kept[SIM_LIVES][SIM_STREAMS];
 } sim_parent;
 
 /* Chances in a thousand, drawn once a run: in some runs the link is bad, in some the disks are. */
 typedef struct sim_odds {
-    unsigned loss, repeat, reorder, swallow, fault, store_fail, load_fail, dial_fail;
+    unsigned loss, repeat, reorder, swallow, fault, store_fail, load_fail, dial_fail, stale;
 } sim_odds;
 
 typedef struct sim_world {
