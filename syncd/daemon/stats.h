@@ -2,7 +2,8 @@
 /* syncd/daemon/stats.h - what can be seen from outside: <data_dir>/syncd.json, and the same retained on
  * $tombolo/v1/stats/syncd of our own broker when we are connected to it. Once a second, if it changed.
  *
- * The file is written aside and renamed, so a reader never sees half of it. Its keys: docs/operations.md.
+ * The file is written aside and renamed, so a reader never sees half of it. Its keys:
+ * tombolo-syncd(8).
  * Threads: the loop's; the file is written in the pool.
  */
 #ifndef TMB_SYNCD_DAEMON_STATS_H

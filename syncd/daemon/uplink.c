@@ -19,7 +19,6 @@
 
 #define REWATCH_MS        5 /* while streaming: what comes within it travels together */
 #define DIAL_TIMEOUT_MS   10000
-#define HELLO_TIMEOUT_MS  5000
 #define LOOK_ANYWAY_TICKS 10
 
 struct tmb_uplink {
@@ -374,7 +373,7 @@ static void set_session(tmb_uplink *u)
         .seed = tmb_daemon_seed(u->daemon, 1),
         .dial_timeout =
             tmb_dur_ms(DIAL_TIMEOUT_MS + 1000), /* the link's own comes first, with words */
-        .hello_timeout = tmb_dur_ms(HELLO_TIMEOUT_MS),
+        .hello_timeout = tmb_dur_ms(c->ack_timeout_ms / 2 + 1), /* nothing to be stored before it */
         .ack_timeout = tmb_dur_ms(c->ack_timeout_ms),
         .backoff_base = tmb_dur_ms(c->backoff_base_ms),
         .backoff_cap = tmb_dur_ms(c->backoff_cap_ms),

@@ -227,13 +227,15 @@ static void on_poll(uv_poll_t *handle, int status, int events)
     if (!wire)
         return;
     wire->depth++;
-    if (status < 0)
-        note_trouble(wire, uv_strerror(status), "");
+    if (status < 0) /* libuv says EBADF for whatever the socket has to tell: ask it, by reading */
+        events |= UV_READABLE;
     if (wire->trouble[0] == 0 && wire->state == WIRE_CONNECTING)
         finish_connect(wire);
     SSL *ssl = mosquitto_ssl_get(wire->mosq);
     if (wire->trouble[0] == 0 && ((events & UV_READABLE) || !ssl || !SSL_is_init_finished(ssl)))
         read_some(wire);
+    if (status < 0)
+        note_trouble(wire, "connection lost", "");
     if (wire->trouble[0] == 0 && !wire->is_closed && mosquitto_want_write(wire->mosq)) {
         errno = 0;
         int rc = mosquitto_loop_write(wire->mosq, 1);
