@@ -191,6 +191,8 @@ void cli_gap_print(const tmb_tail_gap *gap, char *out, size_t cap)
     if (gap->last_seq == 0)
         snprintf(out, cap, "%sdamaged; no record before %" PRIu64 " is lost by it", where,
                  gap->first_seq);
+    else if (gap->last_seq == gap->first_seq)
+        snprintf(out, cap, "%srecord %" PRIu64 " %s", where, gap->first_seq, why[gap->reason]);
     else
         snprintf(out, cap, "%srecords %" PRIu64 " to %" PRIu64 " %s", where, gap->first_seq,
                  gap->last_seq, why[gap->reason]);
