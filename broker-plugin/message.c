@@ -136,6 +136,9 @@ int tmb_plugin_on_message(tmb_plugin *p, struct mosquitto_evt_message *event)
         err = store(p, (unsigned)stream, &record);
     if (err != TMB_OK)
         return refuse(p, event, record.is_numbered);
+    if (record.qos == 2)
+        tmb_inflight_add(&p->streams[stream].inflight, p->streams[stream].good_seq, event->payload,
+                         tmb_plugin_now());
     p->counts.messages++;
     return MOSQ_ERR_SUCCESS;
 }

@@ -123,7 +123,8 @@ static tmb_err restore(tmb_plugin *p)
     for (unsigned i = 0; i < p->streams_count; i++) {
         tmb_plugin_stream *s = &p->streams[i];
         s->kept_seq = tmb_checkpoint_find(&from, s->policy->name).seq;
-        s->good_seq = s->tick_seq = s->tick_seq_before = tmb_journal_last_seq(s->log);
+        s->good_seq = s->tick_seq = tmb_journal_last_seq(s->log);
+        s->tick_seq_before = s->hold_seq = s->good_seq;
     }
     p->has_published = p->has_published_before = false;
     tmb_plugin_look_at_snapshot(p);

@@ -16,6 +16,7 @@
 
 #include "broker-plugin/broker_conf.h"
 #include "broker-plugin/checkpoint.h"
+#include "broker-plugin/inflight.h"
 #include "broker-plugin/seen.h"
 #include "config/config.h"
 #include "journal/journal.h"
@@ -41,6 +42,7 @@
     X(publish_failures)   /* the broker had no memory for a message that is in the journal */      \
     X(snapshots)          /* of the broker, seen */                                                \
     X(snapshots_asked)                                                                             \
+    X(snapshots_broken)   /* cut off by a full disk, and undone */                                 \
     X(checkpoints)                                                                                 \
     X(checkpoint_failures)
 /* clang-format on */
@@ -57,12 +59,14 @@ typedef struct tmb_plugin_stream {
     uint64_t good_seq; /* newest record that is stored and whose message went its way */
     uint64_t tick_seq; /* good_seq at the last tick, and at the one before */
     uint64_t tick_seq_before;
+    uint64_t hold_seq;    /* tick_seq, or less: before the first QoS 2 message in flight then */
     uint64_t kept_seq;    /* position in the checkpoint file */
     tmb_mono dirty_since; /* never: nothing to flush */
     tmb_mono unsynced_since;
-    uint64_t buffered; /* records with no promise since the last flush */
-    bool is_failing;   /* the last write was refused, and that is in the log */
-    bool is_doubtful;  /* after good_seq the log may hold what was refused */
+    tmb_inflight inflight; /* QoS 2 between PUBLISH and PUBREL */
+    uint64_t buffered;     /* records with no promise since the last flush */
+    bool is_failing;       /* the last write was refused, and that is in the log */
+    bool is_doubtful;      /* after good_seq the log may hold what was refused */
 } tmb_plugin_stream;
 
 /* The last write that the rules let pass. Not followed by its own MESSAGE event, it was a will. */
@@ -104,7 +108,7 @@ typedef struct tmb_plugin {
     uint64_t records_since, bytes_since; /* since a snapshot was asked for */
     tmb_mono snapshot_at, asked_at, stats_at, retained_at, denied_at;
     unsigned denied_logged;
-    bool is_checkpoint_failing, is_retain_failing;
+    bool is_snapshot_failing, is_checkpoint_failing, is_retain_failing;
 } tmb_plugin;
 
 tmb_mono tmb_plugin_now(void);

@@ -15,12 +15,13 @@
 #include <stdlib.h>
 
 #include "broker-plugin/plugin.h"
+#include "broker-plugin/snapshot.h"
 
 #define ASK_AGAIN_MS    5000
 #define ASK_GAP_MS      200
 #define RETAIN_EVERY_MS 10000
 
-static bool has_snapshot_changed(tmb_plugin *p)
+static bool has_file_changed(tmb_plugin *p)
 {
     struct stat now;
     if (stat(p->broker.db_file, &now) < 0)
@@ -33,9 +34,37 @@ static bool has_snapshot_changed(tmb_plugin *p)
     return !is_same;
 }
 
+/* has_new_snapshot says whether there is one, whole and kept. One that is cut off is undone. */
+static bool has_new_snapshot(tmb_plugin *p)
+{
+    if (!has_file_changed(p))
+        return false;
+    tmb_err err = tmb_snapshot_check(p->broker.db_file);
+    if (err == TMB_OK) {
+        p->is_snapshot_failing = false;
+        if (tmb_snapshot_keep(p->broker.db_file) != TMB_OK)
+            p->counts
+                .checkpoint_failures++; /* no second name: a full disk could cost the sessions */
+        return true;
+    }
+    tmb_err undone = tmb_snapshot_put_back(p->broker.db_file);
+    (void)has_file_changed(p);
+    p->counts.snapshots_broken++;
+    if (!p->is_snapshot_failing)
+        mosquitto_log_printf(MOSQ_LOG_ERR,
+                             "tombolo: the broker's snapshot %s is cut off; %s; free space there",
+                             p->broker.db_file,
+                             undone == TMB_OK ? "the one before it is put back, nothing is lost"
+                                              : "there is none before it to put back");
+    p->is_snapshot_failing = true;
+    return false;
+}
+
 void tmb_plugin_look_at_snapshot(tmb_plugin *p)
 {
-    (void)has_snapshot_changed(p);
+    if (has_file_changed(p) && tmb_snapshot_check(p->broker.db_file) == TMB_OK &&
+        tmb_snapshot_keep(p->broker.db_file) != TMB_OK)
+        p->counts.checkpoint_failures++;
 }
 
 static tmb_err save(tmb_plugin *p, const tmb_checkpoint *checkpoint)
@@ -63,7 +92,7 @@ static void write_checkpoint(tmb_plugin *p, bool is_last)
         const tmb_plugin_stream *s = &p->streams[i];
         struct tmb_checkpoint_stream *at = &checkpoint.streams[i];
         memcpy(at->name, s->policy->name, sizeof s->policy->name);
-        at->own_seq = is_last ? s->good_seq : s->tick_seq;
+        at->own_seq = is_last ? s->good_seq : s->hold_seq;
         at->seq = is_last && p->has_published_before ? s->tick_seq_before : at->own_seq;
     }
     tmb_err err = save(p, &checkpoint);
@@ -156,7 +185,7 @@ void tmb_plugin_on_tick(tmb_plugin *p)
 {
     tmb_mono now = tmb_plugin_now();
     tmb_plugin_flush_due(p, now);
-    if (has_snapshot_changed(p)) {
+    if (has_new_snapshot(p)) {
         p->counts.snapshots++;
         p->snapshot_at = now;
         p->records_since = p->bytes_since = 0;
@@ -166,6 +195,7 @@ void tmb_plugin_on_tick(tmb_plugin *p)
         tmb_plugin_stream *s = &p->streams[i];
         s->tick_seq_before = s->tick_seq;
         s->tick_seq = s->good_seq;
+        s->hold_seq = tmb_inflight_hold(&s->inflight, s->good_seq, now);
     }
     p->has_published_before = p->has_published;
     p->has_published = false;
@@ -176,6 +206,6 @@ void tmb_plugin_on_tick(tmb_plugin *p)
 
 void tmb_plugin_leave(tmb_plugin *p)
 {
-    if (has_snapshot_changed(p))
+    if (has_new_snapshot(p))
         write_checkpoint(p, true);
 }

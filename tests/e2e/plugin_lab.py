@@ -64,8 +64,8 @@ class PluginTest(unittest.TestCase):
 
     def _clean(self):
         self.broker.stop()
-        failed = any(error for _, error in getattr(self._outcome, "errors", [])) or \
-            not getattr(self._outcome, "success", True)
+        result = self._outcome.result
+        failed = any(test is self for test, _ in result.failures + result.errors)
         if failed:
             print(f"kept: {self.folder}\n{self.broker.daemon.tail(40)}")
         else:

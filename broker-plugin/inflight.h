@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+/* broker-plugin/inflight.h - QoS 2 messages that are in the journal but perhaps not yet with subscribers.
+ *
+ * The broker hands a QoS 2 message to its subscribers when PUBREL comes, and a snapshot in between lacks it.
+ * A checkpoint must therefore stop before it. No event tells of PUBREL; what shows is the read check when the
+ * message is queued for a subscriber, which names the same payload. One that nobody subscribes to is taken as
+ * done when its payload's memory is used again, or after TMB_INFLIGHT_MS.
+ * Threads: none. Cost: a scan of at most TMB_INFLIGHT_MAX entries, for QoS 2 alone.
+ */
+#ifndef TMB_BROKER_PLUGIN_INFLIGHT_H
+#define TMB_BROKER_PLUGIN_INFLIGHT_H
+
+#include "base/time.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* More at once: those beyond hold the checkpoint back together, for TMB_INFLIGHT_MS. */
+#define TMB_INFLIGHT_MAX 256
+#define TMB_INFLIGHT_MS  30000
+
+typedef struct tmb_inflight {
+    struct tmb_inflight_entry {
+        uint64_t seq;
+        const void *payload;
+        tmb_mono until;
+    } entries[TMB_INFLIGHT_MAX]; /* seq rises */
+    unsigned count;
+    uint64_t beyond_seq; /* the first that found no room; 0: none */
+    tmb_mono beyond_until;
+} tmb_inflight;
+
+/* tmb_inflight_add: record seq, whose payload is at that address (compared, never read; NULL: unknown). */
+void tmb_inflight_add(tmb_inflight *inflight, uint64_t seq, const void *payload, tmb_mono now);
+
+/* tmb_inflight_done: the message with that payload is being queued for a subscriber. */
+void tmb_inflight_done(tmb_inflight *inflight, const void *payload);
+
+/* tmb_inflight_hold gives the position that a checkpoint may take: seq, or less. */
+uint64_t tmb_inflight_hold(tmb_inflight *inflight, uint64_t seq, tmb_mono now);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

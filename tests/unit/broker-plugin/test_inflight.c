@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+/* QoS 2 in flight: what holds a checkpoint back, and what lets it go. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "broker-plugin/inflight.h"
+
+static char memory[TMB_INFLIGHT_MAX + 8];
+
+static tmb_mono at_ms(int64_t ms)
+{
+    tmb_mono t = {ms * 1000000 + 1};
+    return t;
+}
+
+static void holds_before_the_first(void **state)
+{
+    (void)state;
+    tmb_inflight list = {.count = 0};
+    assert_int_equal(tmb_inflight_hold(&list, 9, at_ms(0)), 9);
+    tmb_inflight_add(&list, 5, &memory[0], at_ms(0));
+    tmb_inflight_add(&list, 7, &memory[1], at_ms(0));
+    assert_int_equal(tmb_inflight_hold(&list, 3, at_ms(1)), 3);
+    assert_int_equal(tmb_inflight_hold(&list, 9, at_ms(1)), 4);
+    tmb_inflight_done(&list, &memory[2]);
+    assert_int_equal(tmb_inflight_hold(&list, 9, at_ms(1)), 4);
+    tmb_inflight_done(&list, &memory[0]);
+    assert_int_equal(tmb_inflight_hold(&list, 9, at_ms(1)), 6);
+    tmb_inflight_done(&list, &memory[1]);
+    assert_int_equal(tmb_inflight_hold(&list, 9, at_ms(1)), 9);
+}
+
+static void lets_go_when_memory_is_used_again_or_in_time(void **state)
+{
+    (void)state;
+    tmb_inflight list = {.count = 0};
+    tmb_inflight_add(&list, 5, &memory[0], at_ms(0));
+    tmb_inflight_add(&list, 6, NULL, at_ms(10));
+    tmb_inflight_add(&list, 7, NULL, at_ms(20));
+    tmb_inflight_add(&list, 8, &memory[0], at_ms(30));
+    assert_int_equal(tmb_inflight_hold(&list, 9, at_ms(30)), 5);
+    tmb_inflight_done(&list, NULL);
+    assert_int_equal(tmb_inflight_hold(&list, 9, at_ms(TMB_INFLIGHT_MS + 9)), 5);
+    assert_int_equal(tmb_inflight_hold(&list, 9, at_ms(TMB_INFLIGHT_MS + 10)), 6);
+    assert_int_equal(tmb_inflight_hold(&list, 9, at_ms(TMB_INFLIGHT_MS + 25)), 7);
+    assert_int_equal(tmb_inflight_hold(&list, 9, at_ms(TMB_INFLIGHT_MS + 30)), 9);
+}
+
+static void more_than_fit_hold_together(void **state)
+{
+    (void)state;
+    tmb_inflight list = {.count = 0};
+    for (unsigned i = 0; i < TMB_INFLIGHT_MAX + 3; i++)
+        tmb_inflight_add(&list, 10 + i, &memory[i], at_ms(i));
+    for (unsigned i = 0; i < TMB_INFLIGHT_MAX + 3; i++)
+        tmb_inflight_done(&list, &memory[i]);
+    uint64_t beyond = 10 + TMB_INFLIGHT_MAX;
+    int64_t last_ms = TMB_INFLIGHT_MAX + 2;
+    assert_int_equal(tmb_inflight_hold(&list, 9999, at_ms(last_ms)), beyond - 1);
+    tmb_inflight_add(&list, 5000, &memory[0], at_ms(last_ms));
+    assert_int_equal(tmb_inflight_hold(&list, 9999, at_ms(last_ms + TMB_INFLIGHT_MS - 1)),
+                     beyond - 1);
+    tmb_inflight_done(&list, &memory[0]);
+    assert_int_equal(tmb_inflight_hold(&list, 9999, at_ms(last_ms + TMB_INFLIGHT_MS)), 9999);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(holds_before_the_first),
+        cmocka_unit_test(lets_go_when_memory_is_used_again_or_in_time),
+        cmocka_unit_test(more_than_fit_hold_together),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
