@@ -39,13 +39,21 @@ static bool is_whole(const char *text, size_t len)
     return memcmp(text + len - LAST_LINE_BYTES, line, LAST_LINE_BYTES) == 0;
 }
 
+/* 0 to 15, or -1. Capitals are not what print writes. */
+static int nibble(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
 static bool take_hex(const char *hex, tmb_incarnation *out)
 {
     for (size_t i = 0; i < sizeof out->bytes; i++) {
-        unsigned byte;
-        if (sscanf(hex + 2 * i, "%2x", &byte) != 1)
+        int high = nibble(hex[2 * i]), low = nibble(hex[2 * i + 1]);
+        if (high < 0 || low < 0)
             return false;
-        out->bytes[i] = (uint8_t)byte;
+        out->bytes[i] = (uint8_t)(high << 4 | low);
     }
     return true;
 }

@@ -169,6 +169,11 @@ static tmb_err reopen(tmb_journal_stream *stream, tmb_segment_info *newest, bool
     }
     if (err) {
         journal->counts.failures++; /* a new segment, then, when the first record comes */
+        if (stream->next_seq == newest->base) {
+            /* Not one of the same name: a reader may have the empty one open. */
+            stream->gap_first = stream->next_seq++;
+            stream->gap_reason = TMB_GAP_TORN;
+        }
         return TMB_OK;
     }
     journal->counts.syncs++;

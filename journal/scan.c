@@ -70,7 +70,7 @@ static tmb_err peek(tmb_scan *scan, uint64_t at, size_t want, tmb_bytes *ret_byt
         }
     }
     size_t need = want > WINDOW_BYTES ? want : WINDOW_BYTES;
-    if (need > scan->cap) {
+    if (!scan->buffer || need > scan->cap) {
         uint8_t *buffer = realloc(scan->buffer, need);
         if (!buffer)
             return TMB_ENOMEM;

@@ -115,10 +115,6 @@ tmb_err tmb_writer_reserve_segment(tmb_journal_stream *stream)
 
 void tmb_writer_add_segment(tmb_journal_stream *stream, const tmb_segment_info *info)
 {
-    size_t count = stream->segments_count;
-    /* A segment without a record is written over when it could not be opened again. */
-    if (count > 0 && stream->segments[count - 1].base == info->base)
-        stream->segments_count--;
     stream->segments[stream->segments_count++] = *info;
 }
 

@@ -43,28 +43,53 @@ static bool parse_ago(const char *text, tmb_wall now, tmb_wall *ret_wall)
     return true;
 }
 
+/* Exactly count digits behind an optional mark, as a number in [low, high]. */
+static bool take(const char **at, char mark, int count, int64_t low, int64_t high, int64_t *ret)
+{
+    const char *c = *at;
+    int64_t n = 0;
+    if (mark && *c++ != mark)
+        return false;
+    for (int i = 0; i < count; i++, c++) {
+        if (*c < '0' || *c > '9')
+            return false;
+        n = n * 10 + (*c - '0');
+    }
+    if (n < low || n > high)
+        return false;
+    *ret = n;
+    *at = c;
+    return true;
+}
+
+/* ".5" or ".123": up to three digits count, the others are passed over. */
+static int64_t take_fraction_ms(const char **at)
+{
+    int64_t ms = 0, unit = 100;
+    if (**at != '.')
+        return 0;
+    for (++*at; **at >= '0' && **at <= '9'; ++*at, unit /= 10)
+        ms += unit * (**at - '0');
+    return ms;
+}
+
 bool cli_time_parse(const char *text, tmb_wall now, tmb_wall *ret_wall)
 {
-    int year, month, day, hour = 0, minute = 0, second = 0, used = 0;
-    double fraction = 0;
+    int64_t year, month, day, hour = 0, minute = 0, second = 0, ms = 0;
+    const char *at = text;
     if (parse_ago(text, now, ret_wall))
         return true;
-    if (sscanf(text, "%4d-%2d-%2d%n", &year, &month, &day, &used) != 3)
+    if (!take(&at, 0, 4, 1970, 9999, &year) || !take(&at, '-', 2, 1, 12, &month) ||
+        !take(&at, '-', 2, 1, 31, &day))
         return false;
-    const char *at = text + used;
-    if ((*at == 'T' || *at == ' ') && sscanf(at + 1, "%2d:%2d%n", &hour, &minute, &used) == 2) {
-        at += 1 + used;
-        if (*at == ':' && sscanf(at + 1, "%2d%n", &second, &used) == 1)
-            at += 1 + used;
-        if (*at == '.' && sscanf(at, "%lf%n", &fraction, &used) == 1)
-            at += used;
-    }
+    if (take(&at, *at == ' ' ? ' ' : 'T', 2, 0, 23, &hour) && take(&at, ':', 2, 0, 59, &minute) &&
+        take(&at, ':', 2, 0, 60, &second))
+        ms = take_fraction_ms(&at);
     if (*at == 'Z')
         at++;
-    if (*at != '\0' || month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 || minute > 59 ||
-        second > 60 || hour < 0 || minute < 0 || second < 0)
+    if (*at != '\0')
         return false;
     int64_t seconds = days_of(year, month, day) * 86400 + hour * 3600 + minute * 60 + second;
-    ret_wall->ms = seconds * 1000 + (int64_t)(fraction * 1000);
+    ret_wall->ms = seconds * 1000 + ms;
     return true;
 }

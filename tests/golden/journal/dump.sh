@@ -26,6 +26,13 @@ exits 0 "$tool" dump "$golden" data --from 5 -n 2
 [ "$(wc -l <"$work/out")" -eq 2 ] || fail "--from 5 -n 2"
 exits 0 "$tool" dump "$golden" --since 2023-11-14T22:13:25Z -n 1
 grep -q '"seq":5,' "$work/out" || fail "--since"
+exits 0 "$tool" dump "$golden" --since "2023-11-14 22:13:24.5" -n 1
+grep -q '"seq":5,' "$work/out" || fail "--since with a fraction"
+exits 0 "$tool" dump "$golden" --since 2023-11-14 -n 1
+grep -q '"seq":1,' "$work/out" || fail "--since a day"
+exits 0 "$tool" dump "$golden" --since 1h
+[ ! -s "$work/out" ] || fail "--since 1h"
+exits 2 "$tool" dump "$golden" --since 2023-13-01
 exits 2 "$tool"
 exits 2 "$tool" nonsense "$golden"
 exits 2 "$tool" dump "$golden" --from 0
