@@ -62,7 +62,7 @@ static tmb_err look(tmb_scan *scan)
 /* Gives the file's bytes from at on: want of them, or more, or fewer only where the file ends. */
 static tmb_err peek(tmb_scan *scan, uint64_t at, size_t want, tmb_bytes *ret_bytes)
 {
-    if (at >= scan->start && at - scan->start <= scan->len) {
+    if (scan->buffer && at >= scan->start && at - scan->start <= scan->len) {
         size_t skip = (size_t)(at - scan->start);
         if (scan->len - skip >= want) {
             *ret_bytes = tmb_bytes_of(scan->buffer + skip, scan->len - skip);
