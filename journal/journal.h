@@ -84,8 +84,8 @@ TMB_MUST_USE tmb_err tmb_journal_stream_open(tmb_journal *journal, const char *n
  * begun.
  * Errors: TMB_ELIMIT (record above TMB_RECORD_BYTES_MAX), TMB_EIO, TMB_ENOSPC, TMB_ENOMEM: nothing appended,
  * buffered records of the stream that were not yet flushed may be lost with it (they were promised
- * nothing); the next append tries again in a new segment. Records that were lost with a failed append make the next
- * flush or sync fail as well: it would else claim success for them. */
+ * nothing); the next append tries again in a new segment. Records that were lost with a failed append make
+ * the next flush or sync fail as well: it would else claim success for them. */
 TMB_MUST_USE tmb_err tmb_journal_append(tmb_journal_stream *stream, const tmb_record *record,
                                         tmb_wall now, uint64_t *ret_seq);
 
