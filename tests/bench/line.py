@@ -25,11 +25,15 @@ class Source:
                        for _ in range(JOINTS)] for _ in range(arms)]
         self._total = arms * seconds
 
+    @property
+    def is_over(self) -> bool:
+        return self.messages == self._total
+
     def __iter__(self):
         return self
 
     def __next__(self) -> Message:
-        if self.messages == self._total:
+        if self.is_over:
             raise StopIteration
         second, arm = divmod(self.messages, len(self._arms))
         body = {"t": 1700000000000 + second * 1000, "arm": arm, "joints": self._read(arm)}

@@ -165,7 +165,8 @@ def carry(lab: Lab, site, name: str, arms: int, seconds: int, is_backlog: bool) 
     up, down = site.link.bytes_up, site.link.bytes_down
     if is_backlog:
         site.link.cut("reset")
-    lab.wait_acked([lab.publish(site, publisher_name, source)], 300)
+    lab.publish(site, publisher_name, source).join(300)
+    assert source.is_over, f"published {source.messages} messages in 300 s, and is not done"
     if is_backlog:
         up, down = site.link.bytes_up, site.link.bytes_down
         site.link.heal()
