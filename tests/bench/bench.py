@@ -42,7 +42,9 @@ def broker_version() -> str:
 def table(result: dict) -> str:
     rows = [f'Mosquitto {result["mosquitto"]}, {result["machine"]["cores"]} cores, '
             f'{result["machine"]["file_system"]}, fdatasync {result["machine"]["fdatasync_us"]["p50"]} us; '
-            f'median of {result["rounds"]} rounds of {result["seconds"]:g} s', "",
+            f'median of {result["rounds"]} rounds of {result["seconds"]:g} s',
+            f'strict syncs each message alone: this disk allows at most '
+            f'{1e6 / max(1, result["machine"]["fdatasync_us"]["p50"]):,.0f}/s', "",
             f'{"payload":>8} {"publishers":>10}  {"variant":<8} {"acked/s":>9} {"ratio":>6} '
             f'{"least..most":>13} {"p50 us":>7} {"p99 us":>7} {"cpu us":>7} {"written/byte":>12}']
     for cell in result["rates"]:
