@@ -74,6 +74,11 @@ class Demo:
         self.faults.append(Fault(("line",), time.monotonic(), "line has caught up after the cut"))
 
     def kill_broker(self):
+        # At the worst moment: while a message of the publisher that numbers its own is on its way.
+        numbered = next(p for p in self.publishers if p.account.is_numbered)
+        end = time.monotonic() + 2
+        while not numbered.in_flight and time.monotonic() < end:
+            time.sleep(0.0002)
         pid = self.sites["machine"].broker.kill9()
         self.state["machine"] = "broker killed"
         self.screen.event(f"machine: kill -9 {pid}, its broker", "bad")
@@ -282,7 +287,7 @@ def main(arguments: list) -> int:
     screen = Screen()
     cache = ROOT / ".demo"
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: sys.exit(130))
+        signal.signal(number, signal.default_int_handler)
     try:
         table = weather.rows(Path(options.weather) if options.weather else weather.fetch(cache))
     except (weather.NoWeather, OSError) as error:

@@ -51,7 +51,7 @@ class ClientsTest(unittest.TestCase):
             for qos in ("0", "1", "2"):
                 topic = f"tools/{version}/{qos}"
                 count = 5
-                with subprocess.Popen(["mosquitto_sub", "-h", "127.0.0.1", "-p", str(self.hub.broker.port), "-V", version,
+                with subprocess.Popen(["stdbuf", "-oL", "mosquitto_sub", "-h", "127.0.0.1", "-p", str(self.hub.broker.port), "-V", version,
                                        "-q", "2", "-t", f"s1/{topic}", "-F", "%t %q %p", "-C", str(count), "-W", "30",
                                        "-d"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as sub:
                     seen = []

@@ -68,8 +68,9 @@ class Lab:
         publisher.start()
         return publisher
 
-    def wait_acked(self, publishers, timeout_s: float = 60) -> None:
-        for publisher in publishers:
+    def wait_acked(self, publishers, timeout_s: float = 60, stop: bool = True) -> None:
+        """Waits until the publishers are done. stop: they say nothing more; else until their sources end."""
+        for publisher in publishers if stop else ():
             publisher.finish()
         end = time.monotonic() + timeout_s
         for publisher in publishers:
