@@ -19,13 +19,12 @@
 #define FIXED_BYTES (4 + 4 + 16 + 2 + 4 + 4 + 4)
 #define ENTRY_BYTES (2 + 8)
 
-struct tmb_checkpoint_stream tmb_checkpoint_find(const tmb_checkpoint *checkpoint,
-                                                 const char *stream)
+tmb_checkpoint_stream tmb_checkpoint_find(const tmb_checkpoint *checkpoint, const char *stream)
 {
     for (unsigned i = 0; i < checkpoint->streams_count; i++)
         if (strcmp(checkpoint->streams[i].name, stream) == 0)
             return checkpoint->streams[i];
-    struct tmb_checkpoint_stream none = {.seq = 0};
+    tmb_checkpoint_stream none = {.seq = 0};
     return none;
 }
 
@@ -103,6 +102,8 @@ tmb_err tmb_checkpoint_decode(tmb_bytes bytes, tmb_seen *children, tmb_seen *pub
         return TMB_EVERSION;
     tmb_checkpoint checkpoint = {0};
     tmb_bytes incarnation = tmb_get_bytes(&r, 16);
+    if (r.bad)
+        return TMB_ECORRUPT;
     memcpy(checkpoint.incarnation.bytes, incarnation.ptr, 16);
     checkpoint.streams_count = tmb_get_u16(&r);
     if (checkpoint.streams_count > TMB_STREAMS_MAX)

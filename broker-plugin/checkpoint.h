@@ -25,19 +25,20 @@ extern "C" {
 #define TMB_CHECKPOINT_MARKER  0x43424d54u /* "TMBC" */
 #define TMB_CHECKPOINT_VERSION 1u
 
+typedef struct tmb_checkpoint_stream {
+    char name[TMB_STREAM_NAME_BYTES_MAX + 1];
+    uint64_t seq;     /* up to here the snapshot has all */
+    uint64_t own_seq; /* from there up to here, all but what came from children; >= seq */
+} tmb_checkpoint_stream;
+
 typedef struct tmb_checkpoint {
     tmb_incarnation incarnation; /* of the journal whose positions these are */
     unsigned streams_count;
-    struct tmb_checkpoint_stream {
-        char name[TMB_STREAM_NAME_BYTES_MAX + 1];
-        uint64_t seq;     /* up to here the snapshot has all */
-        uint64_t own_seq; /* from there up to here, all but what came from children; >= seq */
-    } streams[TMB_STREAMS_MAX];
+    tmb_checkpoint_stream streams[TMB_STREAMS_MAX];
 } tmb_checkpoint;
 
 /* tmb_checkpoint_find gives the entry of a stream, zeros when the checkpoint does not know it. */
-struct tmb_checkpoint_stream tmb_checkpoint_find(const tmb_checkpoint *checkpoint,
-                                                 const char *stream);
+tmb_checkpoint_stream tmb_checkpoint_find(const tmb_checkpoint *checkpoint, const char *stream);
 
 /* tmb_checkpoint_encode gives the file's bytes: free(ret_bytes). Errors: TMB_ENOMEM. */
 TMB_MUST_USE tmb_err tmb_checkpoint_encode(const tmb_checkpoint *checkpoint,

@@ -45,7 +45,8 @@ bool tmb_plugin_who(tmb_plugin *p, const struct mosquitto *client,
 
 static void forget(tmb_plugin *p, struct tmb_plugin_gone *gone)
 {
-    HASH_DEL(p->gone, gone);
+    /* The analyzer loses track of the links that uthash keeps. */
+    HASH_DEL(p->gone, gone); /* NOLINT(clang-analyzer-*) */
     free(gone);
 }
 
@@ -55,13 +56,13 @@ void tmb_plugin_note_leaving(tmb_plugin *p, const struct mosquitto *client)
     const char *id = mosquitto_client_id(client);
     if (!id || !name_of_certificate(p, client, name))
         return;
-    struct tmb_plugin_gone *gone = NULL;
-    HASH_FIND_PTR(p->gone, &client, gone);
-    if (gone)
-        forget(p, gone);
-    else if (HASH_COUNT(p->gone) >= TMB_CHILDREN_MAX)
-        forget(p, p->gone);
-    gone = calloc(1, sizeof *gone + strlen(id) + 1);
+    struct tmb_plugin_gone *before = NULL;
+    HASH_FIND_PTR(p->gone, &client, before);
+    if (!before && HASH_COUNT(p->gone) >= TMB_CHILDREN_MAX)
+        before = p->gone;
+    if (before)
+        forget(p, before);
+    struct tmb_plugin_gone *gone = calloc(1, sizeof *gone + strlen(id) + 1);
     if (!gone)
         return;
     gone->client = client;
@@ -74,6 +75,9 @@ void tmb_plugin_note_leaving(tmb_plugin *p, const struct mosquitto *client)
 
 void tmb_plugin_forget_all(tmb_plugin *p)
 {
-    while (p->gone)
-        forget(p, p->gone);
+    struct tmb_plugin_gone *gone, *next;
+    HASH_ITER(hh, p->gone, gone, next)
+    {
+        forget(p, gone);
+    }
 }

@@ -39,7 +39,8 @@ tmb_err tmb_seen_new(size_t limit, tmb_seen **ret_seen)
 
 static void forget(tmb_seen *seen, entry *e)
 {
-    HASH_DELETE(hh, seen->table, e);
+    /* The analyzer loses track of the links that uthash keeps. */
+    HASH_DELETE(hh, seen->table, e); /* NOLINT(clang-analyzer-*) */
     DL_DELETE(seen->order, e);
     free(e);
 }
@@ -87,6 +88,10 @@ tmb_seen_key tmb_seen_key_publisher(tmb_bytes publisher, tmb_bytes run, tmb_byte
 
 static entry *make(tmb_seen *seen, tmb_bytes key)
 {
+    if (seen->order && HASH_COUNT(seen->table) >= seen->limit) {
+        forget(seen, seen->order);
+        seen->forgotten++;
+    }
     entry *e = calloc(1, sizeof *e + key.len);
     if (!e)
         return NULL;
@@ -98,10 +103,6 @@ static entry *make(tmb_seen *seen, tmb_bytes key)
         return NULL;
     }
     DL_APPEND(seen->order, e);
-    if (HASH_COUNT(seen->table) > seen->limit) {
-        forget(seen, seen->order);
-        seen->forgotten++;
-    }
     return e;
 }
 

@@ -90,7 +90,7 @@ static void write_checkpoint(tmb_plugin *p, bool is_last)
                                  .streams_count = p->streams_count};
     for (unsigned i = 0; i < p->streams_count; i++) {
         const tmb_plugin_stream *s = &p->streams[i];
-        struct tmb_checkpoint_stream *at = &checkpoint.streams[i];
+        tmb_checkpoint_stream *at = &checkpoint.streams[i];
         memcpy(at->name, s->policy->name, sizeof s->policy->name);
         at->own_seq = is_last ? s->good_seq : s->hold_seq;
         at->seq = is_last && p->has_published_before ? s->tick_seq_before : at->own_seq;
