@@ -2,6 +2,7 @@
 """What the plugin promises through kill -9: acked is delivered, numbered is delivered once, and a broker that
 was stopped in good order repeats nothing."""
 
+import time
 import unittest
 
 from plugin_lab import PluginTest
@@ -176,6 +177,32 @@ class SmallCheckpointTest(PluginTest):
         self.broker.kill9()
         self.broker.start()
         self.assertLess(self.stats()["replayed"], 1000)
+
+
+class RetentionTest(PluginTest):
+    def config(self):
+        return super().config().replace("    durability", "    retention: { bytes: 64KiB }\n    durability") + \
+            "journal:\n  segment_bytes: 64KiB\n"
+
+    def test_nothing_is_dropped_that_a_restart_needs(self):
+        self.broker.start()
+        self.session("sub", "t/#")
+        self.client("pub").publish("t/a", b"0")
+        publish_many(self.client("pub"), "t/a" * 100, 1, 1000)  # some 350 KB, far above the retention
+        publish_many(self.client("pub"), "t/a", 1, 10)
+        time.sleep(12)  # retention is applied each 10 s
+        self.assertEqual(self.stats()["journal_dropped_records"], 0)
+        self.snapshot()
+        publish_many(self.client("pub"), "t/a", 11, 20)
+        end = time.monotonic() + 15
+        while self.stats()["journal_dropped_records"] == 0:
+            self.assertLess(time.monotonic(), end, "nothing was dropped after the checkpoint")
+            publish_many(self.client("pub"), "t/b", 0, 0)  # a change, so that the statistics are renewed
+            time.sleep(0.5)
+        self.broker.kill9()
+        self.broker.start()
+        heard = [int(m[1]) for m in self.come_back("sub") if m[0] == "t/a"]
+        self.assertEqual(heard, [0, *range(1, 21)])
 
 
 class NumberedTest(PluginTest):
