@@ -101,7 +101,7 @@ static void finish(tmb_batch *batch, tmb_intake_event_type type, bool is_malform
 static void do_mark(uv_work_t *work)
 {
     tmb_batch *batch = work->data;
-    batch->mark_err = tmb_binding_put_mark(&batch->child->hub->bind, batch);
+    batch->mark_err = tmb_binding_put_mark(batch->child->hub->bind, batch);
 }
 
 /* The batch is in the journal; a mark that cannot be written costs repeats after a restart, nothing else. */
@@ -180,7 +180,7 @@ static void publish(tmb_batch *batch)
                       : TMB_ECLOSED;
     if (err == TMB_OK) {
         batch->is_published = true;
-        batch->generation = atomic_load(&hub->bind.generation);
+        batch->generation = tmb_binding_generation(hub->bind);
         HASH_ADD_INT(hub->published, publish_id, batch);
         return;
     }

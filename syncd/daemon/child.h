@@ -4,7 +4,7 @@
  * Inner header of hub.c, child.c and store_job.c.
  *
  *   frame --> intake --LOAD_MARKS--> (pool: store) --MARKS--> intake
- *               |----PERSIST--> (pool: unpack, rewrite) --> publish --PUBACK--> (pool: mark) --STORED--> intake
+ *               |----PERSIST--> (pool: unpack, rewrite) --> publish --PUBACK--> (pool: mark) --STORED-->
  *               '----SEND--> our broker, to the child
  *
  * A batch belongs to the pool while is_busy; when its child is reset meanwhile it is only marked dead, and
@@ -14,7 +14,6 @@
 #ifndef TMB_SYNCD_DAEMON_CHILD_H
 #define TMB_SYNCD_DAEMON_CHILD_H
 
-#include <stdatomic.h>
 #include <uthash.h>
 
 #include "base/rng.h"
@@ -46,7 +45,7 @@ struct tmb_child {
     tmb_hub *hub;
     tmb_intake intake;
     tmb_batch *batches;
-    bool wants_marks; /* asked for before our broker's plugin was known to be there */
+    bool wants_marks;      /* asked for before our broker's plugin was known to be there */
     uint64_t open_session; /* as last reported open; told BYE(unknown) when our broker comes back */
     uint64_t batch_count, records, known, resends, malformed, refused, refused_commits;
     uint64_t changed_topics, dropped_props, left_out;
@@ -54,14 +53,9 @@ struct tmb_child {
     UT_hash_handle hh;
 };
 
-/* Which journal the marks in the store belong to. Looked up anew with every connection to our broker, for the
- * journal may have been replaced while it was away. Used in the pool under lock. */
-typedef struct tmb_binding {
-    tmb_daemon *daemon;
-    _Atomic uint64_t generation; /* of our broker's connections; raised by the loop, never waiting */
-    uv_mutex_t lock;             /* for what follows, and while a mark is written */
-    uint64_t bound_generation;   /* the store was tied to the journal in this one */
-} tmb_binding;
+/* Which journal the marks in the store belong to (store_job.c). Looked up anew with every connection to our
+ * broker, its generation, for the journal may have been replaced while it was away. */
+typedef struct tmb_binding tmb_binding;
 
 struct tmb_hub {
     tmb_daemon *daemon;
@@ -76,7 +70,7 @@ struct tmb_hub {
     uv_timer_t timer;
     tmb_rng rng;
     unsigned attempt;
-    tmb_binding bind;
+    tmb_binding *bind;
     char last_why[256];
     uint64_t commits, refused_commits, children_refused, frames_ignored;
     tmb_err last_mark_err;
@@ -98,15 +92,20 @@ void tmb_child_reset(tmb_child *child);
 /* tmb_child_bye sends a BYE outside of the machine. */
 void tmb_child_bye(tmb_hub *hub, const char *name, uint64_t session, tmb_bye_reason reason);
 
-/* Store jobs (store_job.c). tmb_binding_reset: with every connection to our broker. */
+/* Store jobs (store_job.c). gives ret_binding. Errors: TMB_ENOMEM. */
+TMB_MUST_USE tmb_err tmb_binding_new(tmb_daemon *d, tmb_binding **ret_binding);
+void tmb_binding_free(tmb_binding *binding);
+
+/* tmb_binding_reset: with every connection to our broker, a new generation. */
 void tmb_binding_reset(tmb_binding *binding);
+uint64_t tmb_binding_generation(const tmb_binding *binding);
 
 /* tmb_binding_put_mark is blocking. A batch that was committed in an earlier generation, and a journal without
  * a segment, are passed over: TMB_OK. Errors: as tmb_store_mark_put. */
 TMB_MUST_USE tmb_err tmb_binding_put_mark(tmb_binding *binding, const tmb_batch *batch);
 
-/* tmb_marks_load looks the intake's marks up in the pool and tells it MARKS; only when the hub is open, else
- * it is called again then. */
+/* tmb_marks_load looks the intake's marks up in the pool and tells it MARKS; only when the hub is open,
+ * else it is called again then. */
 void tmb_marks_load(tmb_child *child, uint64_t session);
 
 /* tmb_child_step tells the machine one event and does what it says. */

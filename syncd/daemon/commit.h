@@ -24,10 +24,10 @@
 #define TMB_COMMIT_TOPIC_PROP    "tombolo-topic"
 
 typedef struct tmb_commit {
-    const char *topic_template; /* borrowed: children.topic of the configuration */
-    const char *child;          /* borrowed */
+    const char *topic_template;   /* borrowed: children.topic of the configuration */
+    const char *child;            /* borrowed */
     const tmb_frame_batch *batch; /* borrowed */
-    uint64_t mark; /* records up to here are here already */
+    uint64_t mark;                /* records up to here are here already */
 
     tmb_err err;      /* TMB_OK; TMB_ECORRUPT, TMB_ELIMIT: malformed; TMB_ENOMEM */
     uint8_t *payload; /* NULL when there is nothing new; freed by tmb_commit_fini */

@@ -64,7 +64,7 @@ static void on_up(void *arg)
 {
     tmb_hub *hub = arg;
     hub->is_up = true;
-    tmb_binding_reset(&hub->bind);
+    tmb_binding_reset(hub->bind);
     tmb_err err =
         tmb_link_publish(hub->link, TMB_TOPIC_COMMIT, tmb_bytes_of(NULL, 0), &hub->probe_id);
     (void)err; /* ECLOSED: `down` follows */
@@ -176,11 +176,11 @@ tmb_err tmb_hub_start(tmb_daemon *d, tmb_hub **ret_hub)
     tmb_hub *hub = calloc(1, sizeof *hub);
     if (!hub)
         return TMB_ENOMEM;
-    if (uv_mutex_init(&hub->bind.lock) != 0) {
+    if (tmb_binding_new(d, &hub->bind) != TMB_OK) {
         free(hub);
         return TMB_ENOMEM;
     }
-    hub->daemon = hub->bind.daemon = d;
+    hub->daemon = d;
     hub->rng.state = tmb_daemon_seed(d, 2);
     (void)uv_timer_init(&d->loop, &hub->timer);
     hub->timer.data = hub;
@@ -214,7 +214,7 @@ void tmb_hub_free(tmb_hub *hub)
         HASH_DEL(hub->children, child);
         tmb_child_free(child);
     }
-    uv_mutex_destroy(&hub->bind.lock);
+    tmb_binding_free(hub->bind);
     free(hub);
 }
 

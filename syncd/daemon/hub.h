@@ -19,8 +19,8 @@ TMB_MUST_USE tmb_err tmb_hub_start(tmb_daemon *d, tmb_hub **ret_hub);
 void tmb_hub_stop(tmb_hub *hub);
 void tmb_hub_free(tmb_hub *hub);
 
-/* tmb_hub_stats adds its keys to object; tmb_hub_publish_stats puts text on $tombolo/v1/stats/syncd, retained,
- * if our broker is there. */
+/* tmb_hub_stats adds its keys to object; tmb_hub_publish_stats puts text on $tombolo/v1/stats/syncd,
+ * retained, if our broker is there. */
 void tmb_hub_stats(const tmb_hub *hub, json_t *object);
 void tmb_hub_publish_stats(tmb_hub *hub, const char *text);
 

@@ -69,7 +69,7 @@ struct tmb_lane {
 
 /* lane: zeroed, with its first six fields set. Errors: TMB_ENOMEM, TMB_EINVAL. */
 TMB_MUST_USE tmb_err tmb_lane_open(tmb_lane *lane);
-void tmb_lane_stop(tmb_lane *lane); /* no callback any more */
+void tmb_lane_stop(tmb_lane *lane);  /* no callback any more */
 void tmb_lane_close(tmb_lane *lane); /* the loop has ended */
 
 /* tmb_lane_look asks what the log holds, now or after the look that is under way; stamp_seq as above. */

@@ -16,8 +16,9 @@ typedef struct tmb_load {
     tmb_incarnation incarnation;
     uint32_t bytes_max; /* raw; a single record may be larger */
 
-    tmb_err err;           /* TMB_OK: the rest is set */
-    tmb_frame_batch batch; /* first > last: nothing, or only a gap. Its stream is not set; data is in packed */
+    tmb_err err; /* TMB_OK: the rest is set */
+    tmb_frame_batch
+        batch; /* first > last: nothing, or only a gap. Its stream is not set; data is in packed */
     tmb_hlc first_stamp;
     uint8_t *packed; /* freed by tmb_load_free */
     unsigned damaged_ranges;

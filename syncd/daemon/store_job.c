@@ -5,15 +5,47 @@
  * is read or written. While the journal has no segment yet there is nothing to tie it to: marks are 0, which
  * is safe (the plugin drops what it has).
  */
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "journal/tail.h"
 #include "syncd/daemon/child.h"
 #include "syncd/daemon/log.h"
 
+struct tmb_binding {
+    tmb_daemon *daemon;
+    _Atomic uint64_t generation; /* raised by the loop, which never waits for the lock */
+    uv_mutex_t lock;             /* for what follows, and while a mark is written */
+    uint64_t bound_generation;   /* in which the store was last tied to the journal */
+};
+
+tmb_err tmb_binding_new(tmb_daemon *d, tmb_binding **ret_binding)
+{
+    tmb_binding *binding = calloc(1, sizeof *binding);
+    if (!binding || uv_mutex_init(&binding->lock) != 0) {
+        free(binding);
+        return TMB_ENOMEM;
+    }
+    binding->daemon = d;
+    *ret_binding = binding;
+    return TMB_OK;
+}
+
+void tmb_binding_free(tmb_binding *binding)
+{
+    if (binding)
+        uv_mutex_destroy(&binding->lock);
+    free(binding);
+}
+
 void tmb_binding_reset(tmb_binding *binding)
 {
     atomic_fetch_add(&binding->generation, 1);
+}
+
+uint64_t tmb_binding_generation(const tmb_binding *binding)
+{
+    return atomic_load(&binding->generation);
 }
 
 /* All streams of a journal are of one incarnation; the first that has a segment tells it. */
@@ -91,7 +123,7 @@ typedef struct marks_job {
 static void do_marks(uv_work_t *work)
 {
     marks_job *job = work->data;
-    tmb_binding *binding = &job->child->hub->bind;
+    tmb_binding *binding = job->child->hub->bind;
     if (!binding->daemon->store)
         return;
     uv_mutex_lock(&binding->lock);

@@ -29,6 +29,7 @@ struct tmb_link {
     char *host, *client_id;
     char **filters;
     SSL_CTX *tls;
+    tmb_tls_peer peer;
     link_state state;
     bool is_closed;
     bool is_resolving; /* the request belongs to libuv until its callback */
@@ -252,8 +253,9 @@ tmb_err tmb_link_open(const tmb_link_options *options, tmb_link **ret_link, char
     if (!link)
         return TMB_ENOMEM;
     tmb_err err = copy_options(link, options);
+    link->peer.host = link->host;
     if (err == TMB_OK)
-        err = tmb_tls_new(options->ca_file, options->cert_file, options->key_file, link->host,
+        err = tmb_tls_new(options->ca_file, options->cert_file, options->key_file, &link->peer,
                           &link->tls, text, text_cap);
     struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
     link->request.data = link;

@@ -38,10 +38,10 @@ typedef struct tmb_link_options {
     unsigned subscribe_count;
     uint64_t connect_timeout_ms;
     void *arg;
-    void (*up)(void *arg);                                       /* connected and subscribed */
-    void (*down)(void *arg, const char *why);                    /* once; why is a sentence */
+    void (*up)(void *arg);                    /* connected and subscribed */
+    void (*down)(void *arg, const char *why); /* once; why is a sentence */
     void (*message)(void *arg, const char *topic, tmb_bytes payload);
-    void (*published)(void *arg, int id, unsigned reason_code);  /* PUBACK of a QoS 1 publish */
+    void (*published)(void *arg, int id, unsigned reason_code); /* PUBACK of a QoS 1 publish */
 } tmb_link_options;
 
 /* tmb_link_open begins to connect; options and its strings are copied. gives ret_link.
@@ -56,7 +56,8 @@ void tmb_link_close(tmb_link *link);
 /* tmb_link_send publishes payload (copied) at QoS 0; tmb_link_publish at QoS 1, and `published` will be
  * called with *ret_id. Errors: TMB_ECLOSED (not up: the caller hears `down`), TMB_ENOMEM, TMB_ELIMIT. */
 TMB_MUST_USE tmb_err tmb_link_send(tmb_link *link, const char *topic, tmb_bytes payload);
-TMB_MUST_USE tmb_err tmb_link_retain(tmb_link *link, const char *topic, tmb_bytes payload); /* QoS 0 */
+TMB_MUST_USE tmb_err tmb_link_retain(tmb_link *link, const char *topic,
+                                     tmb_bytes payload); /* QoS 0 */
 TMB_MUST_USE tmb_err tmb_link_publish(tmb_link *link, const char *topic, tmb_bytes payload,
                                       int *ret_id);
 

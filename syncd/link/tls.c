@@ -31,8 +31,23 @@ static void set_server_name(const SSL *ssl, int where, int ret)
     (void)ret;
     if ((where & SSL_CB_HANDSHAKE_START) == 0)
         return;
-    char *host = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
-    (void)SSL_set_tlsext_host_name((SSL *)(uintptr_t)ssl, is_address(host) ? NULL : host);
+    const char *host = tmb_tls_peer_of(SSL_get_SSL_CTX(ssl))->host;
+    char *name = is_address(host) ? NULL : (char *)(uintptr_t)host;
+    (void)SSL_set_tlsext_host_name((SSL *)(uintptr_t)ssl, name);
+}
+
+tmb_tls_peer *tmb_tls_peer_of(const SSL_CTX *tls)
+{
+    return SSL_CTX_get_app_data(tls);
+}
+
+/* libmosquitto may have freed the SSL by the time somebody asks why it failed. */
+static int note_verdict(int is_good, X509_STORE_CTX *store)
+{
+    SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+    if (!is_good)
+        tmb_tls_peer_of(SSL_get_SSL_CTX(ssl))->verdict = X509_STORE_CTX_get_error(store);
+    return is_good;
 }
 
 static bool expect_host(SSL_CTX *tls, const char *host)
@@ -45,7 +60,7 @@ static bool expect_host(SSL_CTX *tls, const char *host)
 }
 
 tmb_err tmb_tls_new(const char *ca_file, const char *cert_file, const char *key_file,
-                    const char *host, SSL_CTX **ret_tls, char *text, size_t text_cap)
+                    tmb_tls_peer *peer, SSL_CTX **ret_tls, char *text, size_t text_cap)
 {
     ERR_clear_error();
     SSL_CTX *tls = SSL_CTX_new(TLS_client_method());
@@ -55,8 +70,9 @@ tmb_err tmb_tls_new(const char *ca_file, const char *cert_file, const char *key_
     (void)SSL_CTX_set_mode(tls, SSL_MODE_ENABLE_PARTIAL_WRITE |
                                     SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
     (void)SSL_CTX_set_session_cache_mode(tls, SSL_SESS_CACHE_OFF);
-    SSL_CTX_set_verify(tls, SSL_VERIFY_PEER, NULL);
-    (void)SSL_CTX_set_app_data(tls, (void *)(uintptr_t)host);
+    SSL_CTX_set_verify(tls, SSL_VERIFY_PEER, note_verdict);
+    (void)SSL_CTX_set_app_data(tls, peer);
+    peer->verdict = X509_V_OK;
     SSL_CTX_set_info_callback(tls, set_server_name);
 
     const char *what = NULL, *file = NULL;
@@ -69,9 +85,9 @@ tmb_err tmb_tls_new(const char *ca_file, const char *cert_file, const char *key_
     } else if (SSL_CTX_use_PrivateKey_file(tls, key_file, SSL_FILETYPE_PEM) != 1) {
         what = "key (or it does not fit the certificate)";
         file = key_file;
-    } else if (!expect_host(tls, host)) {
+    } else if (!expect_host(tls, peer->host)) {
         what = "host name to expect in the peer's certificate";
-        file = host;
+        file = peer->host;
     }
     if (what) {
         if (text)

@@ -29,6 +29,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "syncd/link/tls.h"
+
 #define TICK_MS         1000
 #define KEEPALIVE_S_MIN 5 /* libmosquitto refuses less */
 #define TEXT_MAX        256
@@ -85,15 +87,17 @@ static void note_trouble(tmb_wire *wire, const char *text, const char *detail)
 static void note_library_trouble(tmb_wire *wire, int rc)
 {
     int code = errno;
-    SSL *ssl = mosquitto_ssl_get(wire->mosq);
-    long verdict = ssl ? SSL_get_verify_result(ssl) : X509_V_OK;
+    int verdict = tmb_tls_peer_of(wire->options.tls)->verdict;
     if (verdict != X509_V_OK)
         note_trouble(wire, "the broker's certificate is refused",
                      X509_verify_cert_error_string(verdict));
     else if (wire->last_log[0])
         note_trouble(wire, "TLS", wire->last_log);
-    else if (rc == MOSQ_ERR_ERRNO && code != 0)
+    else if (rc == MOSQ_ERR_ERRNO && code != 0 && code != EPROTO)
         note_trouble(wire, "connection lost", strerror(code));
+    else if (rc != MOSQ_ERR_TLS && wire->state != WIRE_UP)
+        note_trouble(wire, "the broker hung up before it answered (does it trust our certificate?)",
+                     "");
     else
         note_trouble(wire, mosquitto_strerror(rc), "");
 }
@@ -374,6 +378,18 @@ static void on_log(struct mosquitto *mosq, void *arg, int level, const char *tex
     const char *reason = strrchr(text, ':');
     (void)snprintf(wire->last_log, sizeof wire->last_log, "%s", reason ? reason + 1 : text);
 }
+
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+/* libmosquitto takes its locks in different orders in publish and in callbacks. With one thread a handle, as
+ * here, nobody can meet nobody. */
+const char *__tsan_default_suppressions(void);
+const char *__tsan_default_suppressions(void)
+{
+    return "deadlock:libmosquitto.so.1\n";
+}
+#endif
+#endif
 
 static void init_library(void)
 {

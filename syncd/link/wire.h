@@ -23,7 +23,7 @@ typedef struct tmb_wire tmb_wire;
 
 typedef struct tmb_wire_options {
     uv_loop_t *loop;
-    SSL_CTX *tls;        /* borrowed during open */
+    SSL_CTX *tls;        /* of tmb_tls_new; borrowed for the wire's life */
     const char *address; /* numeric; borrowed during open */
     unsigned port;
     const char *client_id;

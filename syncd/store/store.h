@@ -25,7 +25,8 @@ extern "C" {
 
 typedef struct tmb_store tmb_store;
 
-#define TMB_STORE_RESERVE_BYTES (64u * 1024 * 1024) /* writes are refused below this much free space */
+#define TMB_STORE_RESERVE_BYTES                                                                    \
+    (64u * 1024 * 1024) /* writes are refused below this much free space */
 
 /* tmb_store_open opens or makes the store in folder path. A store that cannot be read (damaged, or of a
  * newer version) is set aside as <path>.damaged-<n> and begun anew: *ret_was_reset tells. text gets a

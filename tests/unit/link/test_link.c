@@ -44,15 +44,42 @@ typedef struct seen {
     uint64_t longest_turn_ms, turn_began_ms;
 } seen;
 
-static pid_t start(char *const argv[])
+/* Ends of pipes that programs write to: closed at the end, so that none of them meets a closed pipe. */
+static int open_ends[16];
+static unsigned open_count;
+
+static void keep_open(int fd)
+{
+    assert_true(open_count < sizeof open_ends / sizeof open_ends[0]);
+    (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+    open_ends[open_count++] = fd;
+}
+
+/* start runs a program and waits until it says word; what it says later stays in the pipe. */
+static pid_t start(char *const argv[], const char *word)
 {
     pid_t pid = -1;
+    int said[2];
+    char text[4096] = "";
+    size_t len = 0;
     posix_spawn_file_actions_t actions;
+    assert_int_equal(pipe(said), 0);
     (void)posix_spawn_file_actions_init(&actions);
-    (void)posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
-    (void)posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
+    (void)posix_spawn_file_actions_adddup2(&actions, said[1], 1);
+    (void)posix_spawn_file_actions_adddup2(&actions, said[1], 2);
+    (void)posix_spawn_file_actions_addclose(&actions, said[0]);
     assert_int_equal(posix_spawnp(&pid, argv[0], &actions, NULL, argv, environ), 0);
     (void)posix_spawn_file_actions_destroy(&actions);
+    (void)close(said[1]);
+    while (!strstr(text, word) && len < sizeof text - 1) {
+        ssize_t n = read(said[0], text + len, sizeof text - 1 - len);
+        if (n <= 0)
+            print_error("%s ended: %s\n", argv[0], text);
+        assert_true(n > 0);
+        len += (size_t)n;
+        text[len] = 0;
+    }
+    keep_open(said[0]);
     return pid;
 }
 
@@ -76,24 +103,6 @@ static int bind_free_port(unsigned *ret_port, bool is_listening)
         assert_int_equal(listen(fd, 5), 0);
     *ret_port = ntohs(at.sin_port);
     return fd;
-}
-
-static bool is_answering(unsigned at_port)
-{
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    at.sin_port = htons((uint16_t)at_port);
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    bool answers = connect(fd, (struct sockaddr *)&at, sizeof at) == 0;
-    (void)close(fd);
-    return answers;
-}
-
-static void wait_for_port(unsigned at_port)
-{
-    struct timespec pause = {0, 10 * 1000 * 1000};
-    for (int i = 0; i < 500 && !is_answering(at_port); i++)
-        (void)nanosleep(&pause, NULL);
-    assert_true(is_answering(at_port));
 }
 
 static void make_certificates(void)
@@ -131,9 +140,7 @@ static pid_t start_broker(const char *certificate, unsigned *ret_port)
     assert_true(fputs(text, out) >= 0);
     assert_int_equal(fclose(out), 0);
     char *argv[] = {(char *)(uintptr_t)mosquitto_path, "-c", conf, NULL};
-    pid_t pid = start(argv);
-    wait_for_port(*ret_port);
-    return pid;
+    return start(argv, "running");
 }
 
 static uint32_t sum_of(tmb_bytes b)
@@ -314,7 +321,9 @@ static void test_large_and_empty_payloads(void **state)
     free(large);
 }
 
-static void expect_down(const char *host, unsigned to_port, const char *who, const char *words)
+/* or_words: what else may be said, when the reset overtakes the alert. */
+static void expect_down_or(const char *host, unsigned to_port, const char *who, const char *words,
+                           const char *or_words)
 {
     seen s = {.is_up = false};
     tmb_link_options options = options_for(&s, host, to_port, who);
@@ -322,11 +331,16 @@ static void expect_down(const char *host, unsigned to_port, const char *who, con
     (void)uv_run(&loop, UV_RUN_DEFAULT);
     assert_true(s.is_down);
     assert_false(s.is_up);
-    if (!strstr(s.why, words))
+    if (!strstr(s.why, words) && !strstr(s.why, or_words))
         print_error("said \"%s\", wanted \"%s\"\n", s.why, words);
-    assert_non_null(strstr(s.why, words));
+    assert_true(strstr(s.why, words) || strstr(s.why, or_words));
     assert_int_equal(tmb_link_send(s.link, "t/up/s1", tmb_bytes_str("x")), TMB_ECLOSED);
     close_link(&s);
+}
+
+static void expect_down(const char *host, unsigned to_port, const char *who, const char *words)
+{
+    expect_down_or(host, to_port, who, words, words);
 }
 
 static void test_wrong_name_is_refused(void **state)
@@ -343,7 +357,7 @@ static void test_other_ca_is_refused_both_ways(void **state)
 {
     (void)state;
     expect_down("127.0.0.1", port, "distrustful", "certificate is refused");
-    expect_down("127.0.0.1", port, "stranger", "unknown ca");
+    expect_down_or("127.0.0.1", port, "stranger", "unknown ca", "hung up before it answered");
 }
 
 static void test_tls_1_2_is_refused(void **state)
@@ -357,8 +371,7 @@ static void test_tls_1_2_is_refused(void **state)
     (void)snprintf(key, sizeof key, "%s/server.key", folder);
     char *argv[] = {"openssl", "s_server", "-accept", at,     "-tls1_2", "-cert",
                     cert,      "-key",     key,       "-www", NULL};
-    pid_t old = start(argv);
-    wait_for_port(old_port);
+    pid_t old = start(argv, "ACCEPT");
     expect_down("127.0.0.1", old_port, "client", "protocol version");
     end(old);
 }
@@ -507,6 +520,8 @@ static int finish(void **state)
     (void)state;
     char command[128];
     end(broker);
+    while (open_count > 0)
+        (void)close(open_ends[--open_count]);
     (void)snprintf(command, sizeof command, "rm -rf '%s'", folder);
     assert_int_equal(uv_loop_close(&loop), 0);
     return system(command);
