@@ -100,8 +100,8 @@ void tmb_binding_free(tmb_binding *binding);
 void tmb_binding_reset(tmb_binding *binding);
 uint64_t tmb_binding_generation(const tmb_binding *binding);
 
-/* tmb_binding_put_mark is blocking. A batch that was committed in an earlier generation, and a journal without
- * a segment, are passed over: TMB_OK. Errors: as tmb_store_mark_put. */
+/* tmb_binding_put_mark is blocking. A batch that was committed in an earlier generation, and a journal
+ * without a segment, are passed over: TMB_OK. Errors: as tmb_store_mark_put. */
 TMB_MUST_USE tmb_err tmb_binding_put_mark(tmb_binding *binding, const tmb_batch *batch);
 
 /* tmb_marks_load looks the intake's marks up in the pool and tells it MARKS; only when the hub is open,
