@@ -38,15 +38,20 @@ void tmb_child_free(tmb_child *child)
     free(child);
 }
 
+static void expect_no_puback(tmb_batch *batch)
+{
+    if (batch->is_published)
+        HASH_DEL(batch->child->hub->published, batch);
+    batch->is_published = false;
+}
+
 static void unlink_batch(tmb_batch *batch)
 {
     tmb_batch **at = &batch->child->batches;
     while (*at != batch)
         at = &(*at)->next;
     *at = batch->next;
-    if (batch->is_published)
-        HASH_DEL(batch->child->hub->published, batch);
-    batch->is_published = false;
+    expect_no_puback(batch);
 }
 
 /* drop forgets a batch; one that is in the pool is freed when it comes back. */
@@ -310,6 +315,7 @@ void tmb_child_receive(tmb_child *child, tmb_bytes payload)
     if (!batch || (!arena && payload.len <= TMB_FRAME_BYTES_MAX)) {
         LOG(TMB_LOG_ERROR, "frame.no_memory", tmb_str("child", child->name),
             tmb_num("bytes", payload.len));
+        free(arena);
         free(batch);
         return; /* as if lost on the way: it comes again */
     }
@@ -339,8 +345,18 @@ void tmb_child_reset(tmb_child *child)
 {
     tmb_intake_event event = {.type = TMB_INTAKE_RESET};
     tmb_child_step(child, &event);
-    for (tmb_batch *batch = child->batches, *next; batch; batch = next) {
-        next = batch->next;
-        drop(batch);
+    tmb_batch *list = child->batches;
+    child->batches = NULL;
+    while (list) {
+        tmb_batch *batch = list;
+        list = batch->next;
+        if (batch->is_busy) {
+            batch->is_dead = true;
+            batch->next = child->batches;
+            child->batches = batch;
+        } else {
+            expect_no_puback(batch);
+            free_batch(batch);
+        }
     }
 }

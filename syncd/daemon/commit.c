@@ -146,6 +146,7 @@ static tmb_err build(tmb_commit *commit, room *r)
     err = make_room(commit, r, 1 + raw.len + raw.len / 4);
     if (err != TMB_OK)
         return err;
+    TMB_ASSERT(commit->payload);
     commit->payload[0] = TMB_COMMIT_VERSION;
     commit->len = 1;
     size_t offset = 0;

@@ -96,7 +96,8 @@ static tmb_err read_value(tmb_store *store, const store_key *key, uint8_t *conte
     tmb_reader r = tmb_reader_of(tmb_bytes_of(value, len));
     uint8_t version = tmb_get_u8(&r);
     tmb_bytes body = tmb_get_bytes(&r, content_len);
-    if (version != VALUE_VERSION || tmb_get_u32(&r) != sum_of(key, value, 1 + content_len))
+    if (!body.ptr || version != VALUE_VERSION ||
+        tmb_get_u32(&r) != sum_of(key, value, 1 + content_len))
         return TMB_ECORRUPT;
     memcpy(content, body.ptr, content_len);
     return TMB_OK;
