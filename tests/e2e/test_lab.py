@@ -109,6 +109,24 @@ class LabTest(unittest.TestCase):
         self.assertEqual(publisher.connects, 1)
         self.assertGreater(link.bytes_up, bytes_before)
 
+    def test_a_deaf_link_loses_acks_and_nothing_else(self):
+        link = Link("one", self.broker.port)
+        link.start()
+        self.addCleanup(link.close)
+        self.subscriber()
+        publisher = self.publisher("p", link.port)
+        wait_until(lambda: self.ledger.counts()[1] > 20, 5, "20 acks")
+        link.cut("deaf")
+        time.sleep(0.3)
+        published, acked, delivered = self.ledger.counts()
+        self.assertEqual(publisher.in_flight, Publisher.WINDOW)
+        self.assertEqual((published, acked), (delivered, delivered - Publisher.WINDOW))
+        link.cut("reset")
+        link.heal()
+        self.finish(publisher)
+        found = publisher.account.verdict()
+        self.assertEqual((found.lost, found.duplicated, found.reordered, found.resent), (0, 0, 0, Publisher.WINDOW))
+
     def test_a_reset_link_refuses(self):
         link = Link("one", self.broker.port)
         link.start()

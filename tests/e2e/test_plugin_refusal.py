@@ -191,6 +191,23 @@ class FullDiskTest(PluginTest):
         return v5, sent
 
 
+class TooLargeTest(PluginTest):
+    """What fits here must fit at every tier above, where a record grows by its origin and its topic by the
+    site's name: so the limits for a message that is born here are below those of a record."""
+
+    def test_a_message_at_the_limits_is_kept_and_one_above_is_refused(self):
+        self.broker.start()
+        client = self.client("big", 5)
+        long_topic = "t/" + "x" * 59_998
+        self.assertLess(client.publish(long_topic, b"fits"), 0x80)
+        self.assertEqual(client.publish(long_topic + "x", b"one byte more"), 0x87)
+        most = b"p" * (16 * 1024 * 1024 - 38 - len("t/a") - len("big"))
+        self.assertLess(client.publish("t/a", most), 0x80)
+        self.assertEqual(client.publish("t/a", most + b"p"), 0x87)
+        self.assertEqual(self.wait_stat("store_failures", 2)["store_failures"], 2)
+        self.assertEqual([len(record["payload"]) for record in self.journal(2)], [4, len(most)])
+
+
 class ClosedTopicsTest(PluginTest):
     needs_certificates = True
 

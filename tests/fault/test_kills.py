@@ -5,6 +5,9 @@ One fleet lives through all runs. In each run five publishers say a hundred or t
 midst something is killed or cut (in one run of four a second thing soon after), and comes back; then all that
 was acknowledged must arrive. Judged after each run at a subscriber of the hub, and at the end in the hub's log.
 
+The publishers of site s1 reach their broker through a link of their own. Before half of the kills of that broker
+the link goes deaf: messages are stored whose acks nobody hears, and after the restart they are sent again.
+
 TMB_SEED, TMB_RUNS (100). A run is found again by its seed and number, its timing is not.
 """
 
@@ -22,7 +25,7 @@ from tombolo_lab.node import Settings
 
 SEED = int(os.environ.get("TMB_SEED") or random.SystemRandom().randrange(1 << 32))
 RUNS = int(os.environ.get("TMB_RUNS", "100"))
-FAULTS = ("site broker", "site daemon", "hub broker", "hub daemon", "link cut", "link reset")
+FAULTS = ("site broker", "site daemon", "hub broker", "hub daemon", "link cut", "link reset", "acks lost")
 
 
 def source(topic):
@@ -44,27 +47,32 @@ class KillsTest(unittest.TestCase):
         self.lab.start()
         self.ear = self.lab.subscribe(self.hub)
         wait_until(lambda: any(self.hub.broker.persistence.iterdir()), 10, "the snapshot with the subscription")
+        self.clients = self.lab.client_link(self.s1)
         self.publishers = [
-            self.lab.publish(self.s1, "p-311", source("a/311"), version=4),
-            self.lab.publish(self.s1, "p-5", source("a/5"), version=5),
-            self.lab.publish(self.s1, "p-qos2", source("a/qos2"), version=4, qos=2),
-            self.lab.publish(self.s1, "p-numbered", source("a/numbered"), is_numbered=True),
+            self.lab.publish(self.s1, "p-311", source("a/311"), version=4, link=self.clients),
+            self.lab.publish(self.s1, "p-5", source("a/5"), version=5, link=self.clients),
+            self.lab.publish(self.s1, "p-qos2", source("a/qos2"), version=4, qos=2, link=self.clients),
+            self.lab.publish(self.s1, "p-numbered", source("a/numbered"), is_numbered=True, link=self.clients),
             self.lab.publish(self.s2, "p-other", source("b/numbered"), is_numbered=True, run_name="run"),
         ]
 
     # One fault: breaks something, and gives what mends it.
 
-    def break_it(self, fault: str):
+    def break_it(self, fault: str, draw: random.Random):
         process = {"site broker": self.s1.broker.daemon, "site daemon": self.s1.syncd,
                    "hub broker": self.hub.broker.daemon, "hub daemon": self.hub.syncd}.get(fault)
+        if fault == "acks lost" or (fault == "site broker" and draw.random() < 0.5):
+            self.clients.cut("deaf")
+            time.sleep(draw.uniform(0, 0.05))
+            self.clients.cut("reset")
         if process:
             if fault == "hub broker":
                 self.lab.ledger.subscriber_broker_killed()
             gone = process.kill9()
             self.assertFalse(os.path.exists(f"/proc/{gone}"), fault)
-            return process.start
-        link = self.s1.link
-        link.cut("reset" if fault == "link reset" else "blackhole")
+            return lambda: (process.start(), self.clients.heal())
+        link = self.clients if fault == "acks lost" else self.s1.link
+        link.cut("blackhole" if fault == "link cut" else "reset")
         self.assertNotEqual(link.state, "up")
         return link.heal
 
@@ -78,10 +86,10 @@ class KillsTest(unittest.TestCase):
         for publisher in self.publishers:
             publisher.pause(False)
         time.sleep(draw.uniform(0, 0.4))
-        mend = [self.break_it(fault)]
+        mend = [self.break_it(fault, draw)]
         time.sleep(draw.uniform(0, 0.3))
         if second:
-            mend.append(self.break_it(second))
+            mend.append(self.break_it(second, draw))
             time.sleep(draw.uniform(0, 0.2))
         draw.shuffle(mend)
         for mend_one in mend:
@@ -137,6 +145,8 @@ class KillsTest(unittest.TestCase):
             self.assertEqual(found.delivered, found.acked)
             if account.is_numbered:
                 self.assertEqual((found.resent, found.duplicated), (0, 0), "a numbered publisher's message came twice")
+            elif RUNS >= 50:
+                self.assertGreater(found.resent, 0, f"nothing of {account.name} was stored and its ack lost")
         if RUNS >= 50:
             for name in ("p-311", "p-5", "p-qos2", "p-numbered"):
                 self.assertGreater(doubted[name], 0, f"no kill met a message of {name} in doubt")

@@ -62,8 +62,16 @@ class Lab:
         subscriber.wait_ready()
         return subscriber
 
-    def publish(self, node: Node, name: str, source, **options) -> Publisher:
-        publisher = Publisher(name, node.name, node.broker.port, self.ledger, iter(source), **options)
+    def client_link(self, node: Node) -> Link:
+        """A link to a node's own broker, for clients: what they say can be heard and its ack be lost."""
+        link = Link(f"clients-{node.name}", node.broker.port)
+        self.links[f"clients-{node.name}"] = link
+        link.start()
+        return link
+
+    def publish(self, node: Node, name: str, source, *, link: Link = None, **options) -> Publisher:
+        publisher = Publisher(name, node.name, link.port if link else node.broker.port, self.ledger,
+                              iter(source), **options)
         self.clients.append(publisher)
         publisher.start()
         return publisher

@@ -4,6 +4,7 @@
     up         bytes pass
     blackhole  nothing passes and nobody is told: a cable that was pulled. After heal() what was under way
                goes on, as TCP would have it.
+    deaf       bytes pass to the parent, none come back: what was said is heard, and its acks are not
     reset      both ends get an RST, new connections too: a router that was switched off and says so
 
 One thread with a selector drives all connections of a link.
@@ -52,7 +53,7 @@ class Link(threading.Thread):
     # From any thread.
 
     def cut(self, how: str = "blackhole") -> None:
-        assert how in ("blackhole", "reset"), how
+        assert how in ("blackhole", "deaf", "reset"), how
         self._order(how)
 
     def heal(self) -> None:
@@ -131,10 +132,11 @@ class Link(threading.Thread):
     def _watch(self, end: _End) -> None:
         """Asks the selector for what may be done with this end now; for nothing at all in a blackhole."""
         events = 0
-        if self.state == "up":
-            if not end.is_eof and len(end.other.out) < _BUFFER_BYTES:
+        if self.state == "up" or self.state == "deaf":
+            is_deaf = self.state == "deaf"
+            if not end.is_eof and len(end.other.out) < _BUFFER_BYTES and (end.is_child or not is_deaf):
                 events |= selectors.EVENT_READ
-            if end.out:
+            if end.out and not (end.is_child and is_deaf):
                 events |= selectors.EVENT_WRITE
         try:
             is_known = end.sock in self._selector.get_map()
@@ -148,7 +150,7 @@ class Link(threading.Thread):
             self._selector.unregister(end.sock)
 
     def _serve(self, end: _End, events: int) -> None:
-        if self.state != "up":
+        if self.state not in ("up", "deaf"):
             return
         try:
             if events & selectors.EVENT_READ:
@@ -162,7 +164,7 @@ class Link(threading.Thread):
                 else:
                     end.is_eof = True
             for side in (end, end.other):
-                if side.out:
+                if side.out and not (side.is_child and self.state == "deaf"):
                     del side.out[:self._send(side)]
         except (BlockingIOError, InterruptedError):
             pass
