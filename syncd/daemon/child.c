@@ -45,32 +45,31 @@ static void expect_no_puback(tmb_batch *batch)
     batch->is_published = false;
 }
 
-static void unlink_batch(tmb_batch *batch)
+/* find_place gives where the batch hangs in its child's list; *place is NULL when there is none. */
+static tmb_batch **find_place(tmb_child *child, uint64_t ticket)
 {
-    tmb_batch **at = &batch->child->batches;
-    while (*at != batch)
-        at = &(*at)->next;
-    *at = batch->next;
-    expect_no_puback(batch);
+    tmb_batch **place = &child->batches;
+    while (*place && (*place)->ticket != ticket)
+        place = &(*place)->next;
+    return place;
 }
 
-/* drop forgets a batch; one that is in the pool is freed when it comes back. */
-static void drop(tmb_batch *batch)
+/* drop_at forgets a batch; one that is in the pool is freed when it comes back. */
+static void drop_at(tmb_batch **place)
 {
+    tmb_batch *batch = *place;
     if (batch->is_busy) {
         batch->is_dead = true;
         return;
     }
-    unlink_batch(batch);
+    *place = batch->next;
+    expect_no_puback(batch);
     free_batch(batch);
 }
 
-static tmb_batch *find_batch(tmb_child *child, uint64_t ticket)
+static void drop(tmb_batch *batch)
 {
-    tmb_batch *batch = child->batches;
-    while (batch && batch->ticket != ticket)
-        batch = batch->next;
-    return batch;
+    drop_at(find_place(batch->child, batch->ticket));
 }
 
 static void send_to(tmb_hub *hub, const char *name, const tmb_frame *frame)
@@ -222,7 +221,7 @@ static void on_built(uv_work_t *work, int status)
 
 static void persist(tmb_child *child, const tmb_intake_action *action)
 {
-    tmb_batch *batch = find_batch(child, action->ticket);
+    tmb_batch *batch = *find_place(child, action->ticket);
     TMB_ASSERT(batch && !batch->is_busy);
     batch->commit.topic_template = child->hub->daemon->config->children_topic;
     batch->commit.child = child->name;
@@ -272,7 +271,7 @@ static void report(tmb_child *child, const tmb_intake_action *action)
 
 static void act(tmb_child *child, const tmb_intake_action *action)
 {
-    tmb_batch *batch;
+    tmb_batch **place;
     switch (action->type) {
     case TMB_INTAKE_LOAD_MARKS:
         tmb_marks_load(child, action->session);
@@ -284,9 +283,9 @@ static void act(tmb_child *child, const tmb_intake_action *action)
         persist(child, action);
         return;
     case TMB_INTAKE_DROP:
-        batch = find_batch(child, action->ticket);
-        if (batch)
-            drop(batch);
+        place = find_place(child, action->ticket);
+        if (*place)
+            drop_at(place);
         return;
     case TMB_INTAKE_REPORT:
         report(child, action);
