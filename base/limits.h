@@ -26,8 +26,13 @@
 #define TMB_RUN_BYTES_MAX 64
 /* MQTT 5 properties of one record, encoded. More: the message is refused like a full disk. */
 #define TMB_PROPS_BYTES_MAX (256 * 1024)
-/* One record, encoded. A larger message is refused: reason code for MQTT 5, disconnect for 3.1.1. */
+/* One record, encoded. A larger one is malformed. */
 #define TMB_RECORD_BYTES_MAX (17 * 1024 * 1024)
+/* Record and topic of a message that a client publishes at this node: less, since a record grows on its way
+ * up, by its origin and by what the parents put before its topic. Larger: refused like a full disk, by reason
+ * code for MQTT 5, by disconnect for 3.1.1. */
+#define TMB_BIRTH_RECORD_BYTES_MAX (16 * 1024 * 1024)
+#define TMB_BIRTH_TOPIC_BYTES_MAX  60000
 /* Records of one batch. More: the rest goes into the next batch. */
 #define TMB_BATCH_RECORDS_MAX 4096
 /* Raw bytes of a batch, unless its one record is larger. */

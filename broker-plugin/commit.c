@@ -114,6 +114,9 @@ static tmb_err commit(tmb_plugin *p, tmb_bytes payload)
 
 int tmb_plugin_on_commit(tmb_plugin *p, const struct mosquitto_evt_message *event)
 {
+    bool has_codes = mosquitto_client_protocol_version(event->client) == 5;
+    if (event->payloadlen == 0 && has_codes)
+        return MOSQ_ERR_ACL_DENIED; /* syncd asks whether a plugin is here: a bare broker says yes */
     tmb_err err =
         event->qos == 0 ? TMB_EINVAL : commit(p, tmb_bytes_of(event->payload, event->payloadlen));
     if (err == TMB_OK)
@@ -121,6 +124,5 @@ int tmb_plugin_on_commit(tmb_plugin *p, const struct mosquitto_evt_message *even
     if (p->counts.commits_refused++ == 0 || (err != TMB_ENOSPC && err != TMB_EIO))
         mosquitto_log_printf(MOSQ_LOG_ERR, "tombolo: a commit of %u bytes is refused: %s",
                              (unsigned)event->payloadlen, tmb_err_str(err));
-    bool has_codes = mosquitto_client_protocol_version(event->client) == 5;
     return has_codes ? MOSQ_ERR_ACL_DENIED : MOSQ_ERR_UNKNOWN;
 }

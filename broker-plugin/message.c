@@ -61,18 +61,6 @@ static void take_number(tmb_plugin *p, tmb_record *record)
         p->counts.bad_numbers++;
 }
 
-static tmb_err store(tmb_plugin *p, unsigned stream, const tmb_record *record)
-{
-    tmb_durability durability =
-        record->qos == 0 ? TMB_DURABILITY_NONE : p->streams[stream].policy->durability;
-    tmb_err err = tmb_plugin_store_append(p, stream, record);
-    if (err == TMB_OK)
-        err = tmb_plugin_store_end(p, stream, durability);
-    if (err == TMB_OK)
-        err = tmb_plugin_note_seen(p, stream, record);
-    return err;
-}
-
 static tmb_err fill_record(tmb_plugin *p, const struct mosquitto_evt_message *event,
                            tmb_record *record)
 {
@@ -133,7 +121,9 @@ int tmb_plugin_on_message(tmb_plugin *p, struct mosquitto_evt_message *event)
     if (err == TMB_OK && is_known)
         return drop_repeat(p, event);
     if (err == TMB_OK)
-        err = store(p, (unsigned)stream, &record);
+        err = tmb_plugin_store_local(p, (unsigned)stream, &record);
+    if (err == TMB_OK)
+        err = tmb_plugin_note_seen(p, (unsigned)stream, &record);
     if (err != TMB_OK)
         return refuse(p, event, record.is_numbered);
     if (record.qos == 2)

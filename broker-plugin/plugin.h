@@ -122,6 +122,10 @@ TMB_MUST_USE tmb_err tmb_plugin_store_append(tmb_plugin *p, unsigned stream,
                                              const tmb_record *record);
 TMB_MUST_USE tmb_err tmb_plugin_store_end(tmb_plugin *p, unsigned stream,
                                           tmb_durability durability);
+/* Append and end in one, for what a client of this broker said; durability by QoS and stream.
+ * Errors: as these two, and TMB_ELIMIT (above TMB_BIRTH_..._MAX: this message alone is refused). */
+TMB_MUST_USE tmb_err tmb_plugin_store_local(tmb_plugin *p, unsigned stream,
+                                            const tmb_record *record);
 void tmb_plugin_flush_due(tmb_plugin *p, tmb_mono now);
 TMB_MUST_USE tmb_err tmb_plugin_sync_all(tmb_plugin *p);
 

@@ -112,6 +112,17 @@ tmb_err tmb_plugin_store_end(tmb_plugin *p, unsigned stream, tmb_durability dura
     return note_written(p, s, TMB_OK);
 }
 
+tmb_err tmb_plugin_store_local(tmb_plugin *p, unsigned stream, const tmb_record *record)
+{
+    if (record->topic.len > TMB_BIRTH_TOPIC_BYTES_MAX ||
+        tmb_record_size(record) > TMB_BIRTH_RECORD_BYTES_MAX)
+        return TMB_ELIMIT;
+    tmb_durability durability =
+        record->qos == 0 ? TMB_DURABILITY_NONE : p->streams[stream].policy->durability;
+    tmb_err err = tmb_plugin_store_append(p, stream, record);
+    return err == TMB_OK ? tmb_plugin_store_end(p, stream, durability) : err;
+}
+
 void tmb_plugin_flush_due(tmb_plugin *p, tmb_mono now)
 {
     for (unsigned i = 0; i < p->streams_count; i++) {

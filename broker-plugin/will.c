@@ -59,11 +59,7 @@ static void store_will(tmb_plugin *p, unsigned stream, const tmb_record *will)
 {
     tmb_err err = tmb_plugin_store_begin(p, stream);
     if (err == TMB_OK)
-        err = tmb_plugin_store_append(p, stream, will);
-    if (err == TMB_OK)
-        err = tmb_plugin_store_end(p, stream,
-                                   will->qos == 0 ? TMB_DURABILITY_NONE
-                                                  : p->streams[stream].policy->durability);
+        err = tmb_plugin_store_local(p, stream, will);
     if (err == TMB_OK)
         p->counts.wills++;
     else

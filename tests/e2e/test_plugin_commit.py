@@ -98,7 +98,7 @@ class CommitTest(PluginTest):
         flipped = bytearray(good)
         flipped[-1] ^= 1
         bad = {
-            "empty": b"", "version": b"\x02" + good, "nothing in it": b"\x01", "rubbish": b"\x01rubbish",
+            "version": b"\x02" + good, "nothing in it": b"\x01", "rubbish": b"\x01rubbish",
             "cut": b"\x01" + good[:-1], "flipped": b"\x01" + bytes(flipped), "tail": b"\x01" + good + b"x",
             "no source": b"\x01" + encode_record("s1/t", b"1"),
             "dollar": b"\x01" + encode_record("$x", b"1", origin=("s1", LIFE, "default", 1)),
@@ -111,11 +111,13 @@ class CommitTest(PluginTest):
         }
         for name, payload in bad.items():
             self.assertEqual(self.hub.publish(COMMIT, payload), 0x87, name)
+        self.assertEqual(self.hub.publish(COMMIT, b""), 0x87, "syncd's question whether a plugin is here")
         self.assertEqual(self.journal(), [])
         self.commit(batch(1, 1))
         self.assertEqual(self.numbers(self.journal(1)), [1])
         self.assertEqual(self.wait_stat("commits_refused", len(bad))["commits_refused"], len(bad))
         self.assertIn("a commit of 1 bytes is refused", self.broker.daemon.log())
+        self.assertNotIn("a commit of 0 bytes", self.broker.daemon.log())
 
     def test_a_commit_that_half_fits_on_the_disk(self):
         """The disk fills in the middle of a batch; what got into the log counts once, the repeat adds the rest."""
