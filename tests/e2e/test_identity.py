@@ -90,6 +90,20 @@ class IdentityTest(unittest.TestCase):
         self.assert_logged("site s1", "subscribe", "$tombolo/v1/down/s2")
         self.assert_counted(before, 8)
 
+    def test_a_hello_in_another_sites_name_is_answered_with_bye(self):
+        node = b"s2"
+        hello = b"\x08\x4d" + b"\x12" + bytes([len(node)]) + node  # session 77, node s2, no streams
+        frame = b"\x0a" + bytes([len(hello)]) + hello
+        with self.as_s1() as talker:
+            self.assertLess(talker.subscribe("$tombolo/v1/down/s1", 0), REFUSED)
+            self.assertEqual(talker.publish("$tombolo/v1/up/s1", frame), 0)
+            # Frame.bye { session: 77, reason: 4 (identity) }, whatever text comes behind.
+            wait_until(lambda: any(m.payload[:1] == b"\x2a" and b"\x08\x4d\x10\x04" in m.payload[:8]
+                                   for m in talker.heard), 5,
+                       lambda: f"a BYE; heard {[m.payload for m in talker.heard]}\n{self.hub.syncd.tail()}")
+        self.hub.syncd.wait_for_log("child.refused child=s1 reason=identity", 5)
+        self.assert_site_2_still_works("after the false hello")
+
     def test_a_site_may_read_and_write_its_own(self):
         with self.as_s1() as talker:
             self.assertLess(talker.subscribe("$tombolo/v1/down/s1"), REFUSED)
