@@ -142,6 +142,9 @@ void tmb_child_published(tmb_batch *batch, unsigned reason_code)
     HASH_DEL(child->hub->published, batch);
     batch->is_published = false;
     if (reason_code < 0x80) {
+        if (child->is_refused)
+            LOG(TMB_LOG_NOTICE, "commit.works_again", tmb_str("child", child->name));
+        child->is_refused = false;
         child->hub->commits++;
         child->records += batch->commit.records;
         tmb_commit_fini(&batch->commit);
@@ -150,9 +153,12 @@ void tmb_child_published(tmb_batch *batch, unsigned reason_code)
     }
     child->refused_commits++;
     child->hub->refused_commits++;
-    LOG(TMB_LOG_ERROR, "commit.refused", tmb_str("child", child->name),
-        tmb_text("stream", batch->frame.u.batch.stream), tmb_num("reason", reason_code),
-        tmb_num("first_seq", batch->frame.u.batch.first_seq));
+    if (!child->is_refused)
+        LOG(TMB_LOG_ERROR, "commit.refused", tmb_str("child", child->name),
+            tmb_text("stream", batch->frame.u.batch.stream), tmb_num("reason", reason_code),
+            tmb_num("first_seq", batch->frame.u.batch.first_seq),
+            tmb_str("then", "tried again every second; the broker's log says why"));
+    child->is_refused = true;
     finish(batch, TMB_INTAKE_STORE_FAILED, false);
 }
 

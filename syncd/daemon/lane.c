@@ -102,10 +102,11 @@ static void on_looked(uv_work_t *work, int status)
             lane->oldest_seq = look->stamp_seq;
             lane->oldest_stamp = look->stamp;
         }
-    } else if (look->err != TMB_ENOENT) {
+    } else if (look->err != TMB_ENOENT && look->err != lane->look_err) {
         LOG(TMB_LOG_WARNING, "journal.range_failed", tmb_str("stream", lane->stream),
             tmb_why(look->err));
     }
+    lane->look_err = look->err;
     lane->looked(lane);
 }
 

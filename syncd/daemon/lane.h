@@ -44,10 +44,12 @@ struct tmb_lane {
     bool has_poll, is_polling, is_stopping;
     bool is_looking, has_news; /* has_news: look again */
     tmb_look look;
+    tmb_err look_err; /* of the last one: logged once */
 
     tmb_loader *loader;
     uv_work_t load_work;
-    tmb_load *load; /* with the pool now */
+    tmb_load *load;   /* with the pool now */
+    tmb_err load_err; /* of the last one: logged once */
 
     bool is_known;
     tmb_incarnation incarnation;

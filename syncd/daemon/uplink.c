@@ -338,9 +338,11 @@ static void on_loaded(tmb_lane *lane, tmb_load *load)
     } else {
         event.type = TMB_SESSION_LOAD_FAILED;
         event.u.ticket = load->ticket;
-        LOG(TMB_LOG_WARNING, "journal.load_failed", tmb_str("stream", lane->stream),
-            tmb_num("seq", load->seq), tmb_why(load->err));
+        if (load->err != lane->load_err)
+            LOG(TMB_LOG_ERROR, "journal.load_failed", tmb_str("stream", lane->stream),
+                tmb_num("seq", load->seq), tmb_why(load->err));
     }
+    lane->load_err = load->err;
     u->loaded = load;
     step(u, &event);
     u->loaded = NULL;
