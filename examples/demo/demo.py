@@ -156,8 +156,7 @@ class Demo:
 
     def turn(self) -> None:
         for fault in self.faults:
-            if fault.caught_up_s is None and not any(
-                    self.lab.ledger.has_waiting_since(fault.healed_at, site) for site in fault.sites):
+            if fault.caught_up_s is None and not self.is_behind(fault):
                 fault.caught_up_s = time.monotonic() - fault.healed_at
                 self.screen.event(f"{fault.what}: {fault.caught_up_s:.1f} s", "good")
         for daemon in self.daemons():
@@ -167,6 +166,11 @@ class Demo:
                 self.screen.event(f"{daemon.name} ended by itself:\n{daemon.tail()}", "bad")
         self.screen.live(self.rows())
         time.sleep(0.1)
+
+    def is_behind(self, fault: Fault) -> bool:
+        """Whether something from before the healing is still to be sent, acknowledged or delivered."""
+        return any(self.lab.ledger.has_waiting_since(fault.healed_at, site) for site in fault.sites) or any(
+            p.is_alive() and p.account.site in fault.sites and p.is_behind(fault.healed_at) for p in self.publishers)
 
     def daemons(self) -> list:
         nodes = [self.hub, *self.sites.values()]

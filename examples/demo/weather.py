@@ -37,7 +37,7 @@ def fetch(cache: Path) -> Path:
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache) as folder:
         try:
-            done = subprocess.run(["npm", "pack", PACKAGE, "--silent", "--pack-destination", folder], text=True,
+            done = subprocess.run(["npm", "pack", PACKAGE, "--loglevel=error", "--pack-destination", folder], text=True,
                                   cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, timeout=180)
             said = done.stderr.strip().splitlines()
         except subprocess.TimeoutExpired:

@@ -67,6 +67,10 @@ class Publisher(ClientThread):
     def in_flight(self) -> int:
         return len(self._flight)
 
+    def is_behind(self, when: float) -> bool:
+        """Whether it is cut off, or something that it sent before `when` is not acked."""
+        return not self.is_up or any(self.account.sent_at[number - 1] < when for number in list(self._flight.values()))
+
     def is_done(self) -> bool:
         return not self._flight and (self._is_over or self._finish.is_set())
 
