@@ -39,7 +39,7 @@ def fetch(cache: Path) -> Path:
         try:
             done = subprocess.run(["npm", "pack", PACKAGE, "--loglevel=error", "--pack-destination", folder], text=True,
                                   cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, timeout=180)
-            said = done.stderr.strip().splitlines()
+            said = [line for line in done.stderr.strip().splitlines() if "complete log" not in line]
         except subprocess.TimeoutExpired:
             done, said = None, ["no answer in 180 s"]
         archives = list(Path(folder).glob("*.tgz"))
