@@ -47,8 +47,8 @@ exits 0 "$tool" --version
 mkdir "$work/journal" && cp -r "$golden/data" "$golden/identity" "$work/journal/"
 exits 0 "$tool" verify "$work" -o json
 grep -q '"damaged": false' "$work/out" || fail "verify -o json"
-segments=("$work/journal/data/"*.seg)
-first=$(basename "${segments[0]}")
+set -- "$work/journal/data/"*.seg
+first=$(basename "$1")
 printf 'X' | dd of="$work/journal/data/$first" bs=1 seek=300 conv=notrunc 2>/dev/null
 exits 1 "$tool" verify "$work"
 grep -q "$first, bytes 192 to " "$work/out" || fail "verify does not name the range"
