@@ -189,7 +189,10 @@ static void try_next(tmb_link *link)
             .message = on_wire_message,
             .published = on_wire_published,
         };
-        if (tmb_wire_open(&options, &link->wire, link->trouble, sizeof link->trouble) == TMB_OK) {
+        tmb_err err = tmb_wire_open(&options, &link->wire, link->trouble, sizeof link->trouble);
+        if (err == TMB_EDENIED)
+            link->next_address = NULL; /* this was the one */
+        if (err == TMB_OK) {
             (void)uv_timer_start(&link->timer, on_timer,
                                  share_ms > TRY_MS_MIN ? share_ms : TRY_MS_MIN, 0);
             return;

@@ -460,7 +460,7 @@ tmb_err tmb_wire_open(const tmb_wire_options *options, tmb_wire **ret_wire, char
         if (rc != MOSQ_ERR_SUCCESS) {
             note_library_trouble(wire, rc);
             (void)snprintf(text, text_cap, "%s", wire->trouble);
-            err = TMB_ECLOSED;
+            err = rc == MOSQ_ERR_TLS ? TMB_EDENIED : TMB_ECLOSED;
         }
     }
     if (err == TMB_OK)

@@ -38,7 +38,8 @@ typedef struct tmb_wire_options {
     void (*published)(void *arg, int id, unsigned reason_code);
 } tmb_wire_options;
 
-/* gives ret_wire. Errors: TMB_ENOMEM, TMB_ECLOSED (refused at once: text says why). */
+/* gives ret_wire. Errors, text says why: TMB_ECLOSED (nobody there), TMB_EDENIED (somebody, but TLS failed: a
+ * peer that is near is through with it before this returns), TMB_ENOMEM. */
 TMB_MUST_USE tmb_err tmb_wire_open(const tmb_wire_options *options, tmb_wire **ret_wire, char *text,
                                    size_t text_cap);
 

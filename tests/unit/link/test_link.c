@@ -55,6 +55,20 @@ static void keep_open(int fd)
     open_ends[open_count++] = fd;
 }
 
+/* Programs that run: a test that fails in their midst leaves them to the teardown. */
+static pid_t running[16];
+
+static void note_running(pid_t pid, bool is_running)
+{
+    for (size_t i = 0; i < sizeof running / sizeof running[0]; i++) {
+        if (running[i] == (is_running ? 0 : pid)) {
+            running[i] = is_running ? pid : 0;
+            return;
+        }
+    }
+    assert_false(is_running);
+}
+
 /* start runs a program and waits until it says word; what it says later stays in the pipe. */
 static pid_t start(char *const argv[], const char *word)
 {
@@ -70,6 +84,7 @@ static pid_t start(char *const argv[], const char *word)
     (void)posix_spawn_file_actions_addclose(&actions, said[0]);
     assert_int_equal(posix_spawnp(&pid, argv[0], &actions, NULL, argv, environ), 0);
     (void)posix_spawn_file_actions_destroy(&actions);
+    note_running(pid, true);
     (void)close(said[1]);
     while (!strstr(text, word) && len < sizeof text - 1) {
         ssize_t n = read(said[0], text + len, sizeof text - 1 - len);
@@ -88,6 +103,7 @@ static void end(pid_t pid)
     (void)kill(pid, SIGCONT);
     (void)kill(pid, SIGKILL);
     (void)waitpid(pid, NULL, 0);
+    note_running(pid, false);
 }
 
 /* A bound socket on a free port; listening if asked. */
@@ -519,7 +535,10 @@ static int finish(void **state)
 {
     (void)state;
     char command[128];
-    end(broker);
+    for (size_t i = 0; i < sizeof running / sizeof running[0]; i++) {
+        if (running[i] != 0)
+            end(running[i]);
+    }
     while (open_count > 0)
         (void)close(open_ends[--open_count]);
     (void)snprintf(command, sizeof command, "rm -rf '%s'", folder);
