@@ -14,6 +14,6 @@ install(DIRECTORY docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR} FILES_MATCHING PATTE
 install(DIRECTORY config/samples/ DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples OPTIONAL)
 
 set(TMB_SYSTEMD_DIR lib/systemd/system CACHE STRING "Where systemd's units go, below the prefix")
-configure_file(config/systemd/tombolo-syncd.service.in tombolo-syncd.service @ONLY)
-install(FILES ${PROJECT_BINARY_DIR}/tombolo-syncd.service DESTINATION ${TMB_SYSTEMD_DIR})
+configure_file(config/systemd/tombolo-syncd@.service.in tombolo-syncd@.service @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/tombolo-syncd@.service DESTINATION ${TMB_SYSTEMD_DIR})
 install(FILES config/systemd/tombolo.tmpfiles RENAME tombolo.conf DESTINATION lib/tmpfiles.d)

@@ -8,7 +8,9 @@ import subprocess
 import sys
 import tempfile
 
-ALWAYS = ["lib/systemd/system/tombolo-syncd.service", "lib/tmpfiles.d/tombolo.conf",
+UNIT = "lib/systemd/system/tombolo-syncd@.service"
+ALWAYS = ["share/doc/tombolo/examples/site.yaml", "share/doc/tombolo/operations.md",
+          "share/man/man8/tombolo-syncd.8", "share/man/man5/tombolo.yaml.5", UNIT, "lib/tmpfiles.d/tombolo.conf",
           "share/doc/tombolo/LICENSE"]
 # Installed by a target of this name, if the tree has it.
 BY_TARGET = {
@@ -35,11 +37,11 @@ def complaints(prefix, wanted):
                 yield from runs(prefix, path)
             if not path.startswith(("bin/", "lib/", "share/", "include/")):
                 yield f"{path} is outside of the prefix's folders"
-    unit = os.path.join(prefix, ALWAYS[0])
+    unit = os.path.join(prefix, UNIT)
     if os.path.isfile(unit):
         with open(unit, encoding="utf-8") as file:
-            if "@" in re.sub(r"^#.*$", "", file.read(), flags=re.M):
-                yield f"{ALWAYS[0]} has a variable that was not filled in"
+            if re.search(r"@\w+@", file.read()):
+                yield f"{UNIT} has a variable that was not filled in"
 
 
 def runs(prefix, path):
