@@ -50,6 +50,9 @@ int tmb_plugin_on_acl(tmb_plugin *p, const struct mosquitto_evt_acl_check *event
         return event->topic[0] == '$' ? MOSQ_ERR_SUCCESS : ordinary;
     char name[TMB_NAME_BYTES_MAX + 1];
     const char *who = tmb_plugin_who(p, event->client, name) ? name : NULL;
+    if (!who && tmb_plugin_has_left(p, event->client, event->access, name) &&
+        event->access == MOSQ_ACL_WRITE)
+        return deny(p, event, name);
     tmb_acl_verdict verdict = tmb_acl_decide(p->config->node, who, event->access, event->topic);
     if (verdict == TMB_ACL_DENY)
         return deny(p, event, who);

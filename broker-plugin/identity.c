@@ -3,7 +3,9 @@
  *
  * The certificate is asked for at every check: nothing to go stale. But the broker checks a will when it has
  * closed the connection, so a site could have published anything by its will. Hence a node that leaves is
- * remembered, by client and client id: a site stays that site. At the limit the first to leave is forgotten.
+ * remembered, by client and client id, and what it writes then is denied: no node needs a will. Being
+ * remembered takes rights away and never gives any, for the broker uses a client's address again, and anybody
+ * may choose a client id. At the limit the first to leave is forgotten.
  */
 #define HASH_NONFATAL_OOM 1
 #include <openssl/x509.h>
@@ -29,25 +31,35 @@ static bool name_of_certificate(tmb_plugin *p, const struct mosquitto *client,
     return has_name;
 }
 
-bool tmb_plugin_who(tmb_plugin *p, const struct mosquitto *client,
-                    char ret_name[TMB_NAME_BYTES_MAX + 1])
-{
-    if (name_of_certificate(p, client, ret_name))
-        return true;
-    struct tmb_plugin_gone *gone = NULL;
-    HASH_FIND_PTR(p->gone, &client, gone);
-    const char *id = mosquitto_client_id(client);
-    if (!gone || !id || strcmp(id, gone->id) != 0)
-        return false;
-    memcpy(ret_name, gone->name, sizeof gone->name);
-    return true;
-}
-
 static void forget(tmb_plugin *p, struct tmb_plugin_gone *gone)
 {
     /* The analyzer loses track of the links that uthash keeps. */
     HASH_DEL(p->gone, gone); /* NOLINT(clang-analyzer-*) */
     free(gone);
+}
+
+bool tmb_plugin_who(tmb_plugin *p, const struct mosquitto *client,
+                    char ret_name[TMB_NAME_BYTES_MAX + 1])
+{
+    return name_of_certificate(p, client, ret_name);
+}
+
+bool tmb_plugin_has_left(tmb_plugin *p, const struct mosquitto *client, int access,
+                         char ret_name[TMB_NAME_BYTES_MAX + 1])
+{
+    struct tmb_plugin_gone *gone = NULL;
+    HASH_FIND_PTR(p->gone, &client, gone);
+    if (!gone)
+        return false;
+    const char *id = mosquitto_client_id(client);
+    bool is_same = id && strcmp(id, gone->id) == 0;
+    /* Only somebody who is connected subscribes: the address is another client's by now. */
+    if (!is_same || access == MOSQ_ACL_SUBSCRIBE) {
+        forget(p, gone);
+        return false;
+    }
+    memcpy(ret_name, gone->name, sizeof gone->name);
+    return true;
 }
 
 void tmb_plugin_note_leaving(tmb_plugin *p, const struct mosquitto *client)

@@ -144,9 +144,12 @@ int tmb_plugin_on_commit(tmb_plugin *p, const struct mosquitto_evt_message *even
 int tmb_plugin_on_acl(tmb_plugin *p, const struct mosquitto_evt_acl_check *event);
 bool tmb_plugin_is_alone(const tmb_plugin *p);
 
-/* identity.c: the node named by a client's certificate, also after its connection is gone (for its will). */
+/* identity.c: the node named by a client's certificate; and whether a client without one is a node whose
+ * connection is gone, so that the write asked for is its will. */
 bool tmb_plugin_who(tmb_plugin *p, const struct mosquitto *client,
                     char ret_name[TMB_NAME_BYTES_MAX + 1]);
+bool tmb_plugin_has_left(tmb_plugin *p, const struct mosquitto *client, int access,
+                         char ret_name[TMB_NAME_BYTES_MAX + 1]);
 void tmb_plugin_note_leaving(tmb_plugin *p, const struct mosquitto *client);
 void tmb_plugin_forget_all(tmb_plugin *p);
 

@@ -10,6 +10,7 @@
  */
 #include "syncd/link/link.h"
 
+#include <inttypes.h>
 #include <netdb.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -225,11 +226,26 @@ static void on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *
     try_next(link);
 }
 
+/* A broker closes the connection of whoever comes with an id that is taken, certificate or not. An id that
+ * nobody can guess cannot be taken over; and sessions are clean, so it need not be the same tomorrow. */
+static char *make_client_id(const char *begin)
+{
+    uint64_t random = 0;
+    size_t cap = strlen(begin) + sizeof "-0123456789abcdef";
+    char *id = malloc(cap);
+    if (!id || uv_random(NULL, NULL, &random, sizeof random, 0, NULL) != 0) {
+        free(id);
+        return NULL;
+    }
+    (void)snprintf(id, cap, "%s-%016" PRIx64, begin, random);
+    return id;
+}
+
 static tmb_err copy_options(tmb_link *link, const tmb_link_options *options)
 {
     link->options = *options;
     link->host = strdup(options->host);
-    link->client_id = strdup(options->client_id);
+    link->client_id = make_client_id(options->client_id);
     link->options.subscribe_count = 0;
     link->filters = calloc(options->subscribe_count + 1u, sizeof *link->filters);
     if (!link->host || !link->client_id || !link->filters)

@@ -31,7 +31,7 @@ typedef struct tmb_link_options {
     uv_loop_t *loop;
     const char *host;
     unsigned port;
-    const char *client_id;
+    const char *client_id; /* its beginning: '-' and 16 random hex digits follow */
     const char *ca_file, *cert_file, *key_file;
     unsigned keepalive_s;
     const char *const *subscribe; /* topic filters, QoS 0, subscribed before `up` is called */

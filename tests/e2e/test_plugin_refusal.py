@@ -259,6 +259,25 @@ class ClosedTopicsTest(PluginTest):
         honest.drop()
         self.assertEqual(listener.receive()[1], b"me")
 
+    def test_a_stranger_does_not_inherit_the_place_of_a_node_that_left(self):
+        """The broker gives the memory of a client that left to the next one: same address, and the id is known."""
+        self.broker.start()
+        for client in [self.client(f"crowd{i}") for i in range(12)]:
+            client.close()  # else the memory goes to the allocator's cache and not to the next client
+        for name, client_id in (("s1", "tombolo-s1"), ("hub", "tombolo-syncd")):
+            node = self.tls_client(name, client_id)
+            node.ping()
+            for i in range(3):
+                self.client(f"{name}-pin{i}")  # what the allocator has nearer at hand
+            node.close()
+            for attempt in range(20):
+                stranger = self.client(client_id, 5)
+                self.assertGreaterEqual(stranger.publish("$tombolo/v1/up/s1", b"forged"), 0x80)
+                self.assertGreaterEqual(stranger.publish("$tombolo/v1/commit", b"\x01"), 0x80)
+                self.assertGreaterEqual(stranger.subscribe("$tombolo/v1/down/s1"), 0x80)
+                self.assertLess(stranger.publish("t/a", b"as anybody"), 0x80, "an ordinary topic")
+                stranger.close()
+
     def test_another_domain_is_nobody(self):
         self.broker.start()
         self._certificates["hub2"] = self.authority.issue("hub2", "spiffe://other.example/site/hub")
