@@ -86,7 +86,7 @@ tmb_err tmb_plugin_heal(tmb_plugin *p, unsigned stream)
 {
     tmb_plugin_stream *s = &p->streams[stream];
     source back = {0};
-    tmb_err err = tmb_journal_flush(s->log);
+    tmb_err err = tmb_journal_settle(s->log, tmb_plugin_wall());
     if (err == TMB_OK)
         err = start_source(p, &back, stream, s->good_seq);
     while (err == TMB_OK && back.has_record) {

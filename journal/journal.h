@@ -95,6 +95,12 @@ TMB_MUST_USE tmb_err tmb_journal_append(tmb_journal_stream *stream, const tmb_re
 TMB_MUST_USE tmb_err tmb_journal_flush(tmb_journal_stream *stream);
 TMB_MUST_USE tmb_err tmb_journal_sync(tmb_journal_stream *stream);
 
+/* tmb_journal_settle makes the log hold exactly what success was claimed for: what is buffered is written as
+ * by flush, and what a failure has yet to take back is taken back, in a new segment if need be. Whoever reads
+ * the log after a failure must call it first: until then it may show records that are about to go.
+ * Errors: TMB_EIO, TMB_ENOSPC, TMB_ENOMEM (call again when the disk may be well). */
+TMB_MUST_USE tmb_err tmb_journal_settle(tmb_journal_stream *stream, tmb_wall now);
+
 /* The newest record given a number, and the newest that a sync covered. */
 uint64_t tmb_journal_last_seq(const tmb_journal_stream *stream);
 uint64_t tmb_journal_synced_seq(const tmb_journal_stream *stream);

@@ -46,10 +46,11 @@ struct tmb_tail {
 
     tmb_scan range_scan; /* for tmb_tail_range: at the end of the newest segment it has seen */
     uint64_t range_base;
+    tmb_segment_header
+        range_header; /* the newest that could be read then: another one is another log */
 
-    int watch_fd;     /* -1: none yet */
-    int watch_id;     /* -1: none */
-    bool is_watching; /* the stream's folder itself */
+    int watch_fd; /* -1: none yet */
+    int watch_id; /* -1: none; of the stream's folder, or of the nearest one above it that is there */
 };
 
 /* tmb_tail_reset forgets the current segment and what was to be told. */

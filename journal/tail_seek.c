@@ -50,11 +50,18 @@ tmb_err tmb_tail_seek_time(tmb_tail *tail, tmb_wall when)
     return TMB_OK;
 }
 
+/* A log that was moved away and begun anew has a segment of the same number, maybe; not of the same header. */
+static bool is_same_segment(const tmb_segment_header *a, const tmb_segment_header *b)
+{
+    return a->base == b->base && a->created.u64 == b->created.u64 &&
+           memcmp(&a->incarnation, &b->incarnation, sizeof a->incarnation) == 0;
+}
+
 /* Moves range_scan to the end of segment base. */
-static tmb_err scan_to_end(tmb_tail *tail, uint64_t base)
+static tmb_err scan_to_end(tmb_tail *tail, uint64_t base, const tmb_segment_header *header)
 {
     tmb_scan *scan = &tail->range_scan;
-    if (tail->range_base == base && scan->fd >= 0) {
+    if (tail->range_base == base && scan->fd >= 0 && is_same_segment(&tail->range_header, header)) {
         int64_t size = tail->files->size(tail->files->context, scan->fd);
         if (size < 0)
             return tmb_files_err(size);
@@ -68,6 +75,7 @@ static tmb_err scan_to_end(tmb_tail *tail, uint64_t base)
         tmb_scan_stop(scan);
         tmb_scan_start(scan, tail->files, fd, TMB_SEGMENT_HEADER_BYTES, base);
         tail->range_base = base;
+        tail->range_header = *header;
     }
     for (;;) {
         tmb_scan_found found;
@@ -94,7 +102,7 @@ tmb_err tmb_tail_range(tmb_tail *tail, uint64_t *ret_first, uint64_t *ret_last,
     for (size_t i = list.count; i > 0 && err == TMB_ENOENT; i--)
         err = read_header(tail, list.bases[i - 1], &header);
     if (!err)
-        err = scan_to_end(tail, list.bases[list.count - 1]);
+        err = scan_to_end(tail, list.bases[list.count - 1], &header);
     if (!err) {
         *ret_first = list.bases[0];
         *ret_last = tail->range_scan.expect - 1;

@@ -39,7 +39,6 @@ static bool watch_folder(tmb_tail *tail)
     if (tail->watch_id >= 0 && tail->watch_id != id)
         inotify_rm_watch(tail->watch_fd, tail->watch_id);
     tail->watch_id = id;
-    tail->is_watching = true;
     return true;
 }
 
@@ -89,10 +88,9 @@ void tmb_tail_watch_clear(tmb_tail *tail)
             at += (ssize_t)(sizeof event + event.len);
         }
     }
-    if (is_gone) {
+    if (is_gone)
         tail->watch_id = -1;
-        tail->is_watching = false;
-    }
-    if (!tail->is_watching)
-        watch(tail);
+    /* Also when all is well: the folder may have been moved away with one above it, and another be in its
+     * place, which makes no event. */
+    watch(tail);
 }

@@ -242,6 +242,21 @@ tmb_err tmb_journal_sync(tmb_journal_stream *stream)
     return TMB_OK;
 }
 
+tmb_err tmb_journal_settle(tmb_journal_stream *stream, tmb_wall now)
+{
+    tmb_journal *journal = stream->journal;
+    tmb_err err = tmb_journal_flush(stream);
+    if (err || (stream->failed.fd < 0 && stream->failed.count == 0))
+        return err;
+    if (stream->fd < 0) {
+        journal->stamp = tmb_hlc_next(journal->stamp, now);
+        err = tmb_writer_begin(stream, journal->stamp);
+    }
+    if (!err)
+        err = undo(stream, &stream->failed);
+    return err ? narrow(err) : TMB_OK;
+}
+
 /* Closes the full segment. While it holds records for which nothing was claimed, it can still be cut. */
 static tmb_err rotate(tmb_journal_stream *stream)
 {

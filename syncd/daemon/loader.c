@@ -19,7 +19,8 @@
 struct tmb_loader {
     tmb_tail *tail;
     char stream[TMB_STREAM_NAME_BYTES_MAX + 1];
-    uint64_t next_seq; /* what the tail gives next; 0: unknown, seek first */
+    uint64_t next_seq;           /* what the tail gives next; 0: unknown, seek first */
+    tmb_incarnation incarnation; /* of the log that the tail is in */
     bool has_kept;
     tmb_record kept;
     bool has_kept_gap;
@@ -98,10 +99,12 @@ static tmb_err take_next(tmb_loader *loader, tmb_record *ret_record, tmb_tail_ga
     return tmb_tail_next(loader->tail, ret_record, ret_gap);
 }
 
-static tmb_err go_to(tmb_loader *loader, uint64_t seq)
+static tmb_err go_to(tmb_loader *loader, uint64_t seq, const tmb_incarnation *incarnation)
 {
-    if (loader->next_seq == seq)
+    if (loader->next_seq == seq &&
+        memcmp(&loader->incarnation, incarnation, sizeof *incarnation) == 0)
         return TMB_OK;
+    loader->incarnation = *incarnation;
     loader->has_kept = loader->has_kept_gap = false;
     loader->next_seq = 0;
     tmb_err err = tmb_tail_seek(loader->tail, seq);
@@ -229,7 +232,7 @@ void tmb_loader_read(tmb_loader *loader, tmb_load *load)
 {
     loader->raw_len = 0;
     load->batch.incarnation = load->incarnation;
-    load->err = go_to(loader, load->seq);
+    load->err = go_to(loader, load->seq, &load->incarnation);
     if (load->err == TMB_OK)
         load->err = gather(loader, load);
     if (load->err == TMB_OK)

@@ -2,6 +2,7 @@
 """Commits: what a node's own syncd hands to the plugin is in the log once and published once, whatever is
 repeated, refused or killed in between."""
 
+import shutil
 import subprocess
 import unittest
 
@@ -136,6 +137,29 @@ class CommitTest(PluginTest):
         wait_until(lambda: len(self.journal(check=False)) >= 64, 5, "64 records")
         self.assertEqual(self.numbers(self.journal(check=False)), list(range(1, 65)))
         self.assertEqual(self.heard(listener.receive_all(1)), list(range(3, 65)))
+
+    def test_a_disk_that_stays_full_between_the_tries(self):
+        """The child tries again each second while the disk is full: what was refused must not count as stored when
+        it is read back, for it is taken out of the log as soon as there is space."""
+        self.broker.stop()
+        shutil.rmtree(self.data)
+        self.data.mkdir()
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(self.data)], capture_output=True)
+        if done.returncode != 0:
+            self.skipTest("mounting a small disk needs root")
+        self.addCleanup(subprocess.run, ["umount", "-l", str(self.data)], check=True)
+        self.broker.start()
+        self.hub = self.tls_client("hub", "tombolo-syncd")
+        listener = self.client("listener", 5)
+        listener.subscribe("s1/#", 1)
+        self.commit(batch(1, 2))
+        big = batch(3, 62, size=49_000)
+        self.assertEqual([self.hub.publish(COMMIT, big) for _ in range(4)], [0x87] * 4)
+        subprocess.run(["mount", "-o", "remount,size=16m", str(self.data)], check=True)
+        self.commit(big)
+        self.commit(batch(63, 64))
+        self.assertEqual(self.numbers(self.journal(check=False)), list(range(1, 65)))
+        self.assertEqual(self.heard(listener.receive_all(1)), list(range(1, 65)))
 
     def allow(self, size: str) -> None:
         done = subprocess.run(["prlimit", f"--pid={self.broker.daemon.pid}", f"--fsize={size}:"],

@@ -70,6 +70,45 @@ static void the_folder_may_come_later(void **state)
     tmb_tail_close(tail);
 }
 
+/* As people are told to do with a journal of another node: move it away and begin anew, whoever reads it. */
+static void another_log_may_take_its_place(void **state)
+{
+    (void)state;
+    uint64_t first, last;
+    tmb_incarnation incarnation;
+    char away[TEST_PATH_BYTES + 8];
+    tmb_tail *tail = open_tail();
+    struct pollfd poller = {.fd = tmb_tail_watch_fd(tail), .events = POLLIN};
+    fixture_fill(root, 200, 0);
+    assert_int_equal(tmb_tail_range(tail, &first, &last, &incarnation), TMB_OK);
+    assert_int_equal(last, 200);
+    (void)snprintf(away, sizeof away, "%s.away", root);
+    assert_int_equal(rename(root, away), 0);
+
+    tmb_journal *journal = NULL;
+    tmb_journal_options options = {.root = root, .node = "other"};
+    memset(options.fresh_incarnation.bytes, 9, sizeof options.fresh_incarnation.bytes);
+    assert_int_equal(tmb_journal_open(&options, &journal, NULL, 0), TMB_OK);
+    tmb_journal_stream *stream = fixture_stream(journal, "data");
+    fixture_append(stream, 1, 3);
+    assert_int_equal(tmb_journal_sync(stream), TMB_OK);
+    tmb_tail_watch_clear(tail);
+    assert_int_equal(tmb_tail_range(tail, &first, &last, &incarnation), TMB_OK);
+    assert_int_equal(last, 3);
+    assert_int_equal(incarnation.bytes[0], 9);
+
+    tmb_tail_watch_clear(tail); /* that the old watch went is news too */
+    assert_int_equal(poll(&poller, 1, 0), 0);
+    fixture_append(stream, 4, 300);
+    assert_int_equal(tmb_journal_sync(stream), TMB_OK);
+    assert_int_equal(poll(&poller, 1, 20000), 1); /* the watch moved to the new folder */
+    assert_int_equal(tmb_tail_range(tail, &first, &last, &incarnation), TMB_OK);
+    assert_int_equal(last, 300);
+    tmb_tail_close(tail);
+    tmb_journal_close(journal);
+    fixture_remove(away);
+}
+
 static void half_a_record_is_nothing_yet(void **state)
 {
     (void)state;
@@ -345,6 +384,7 @@ int main(void)
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         CASE(the_folder_may_come_later),
+        CASE(another_log_may_take_its_place),
         CASE(half_a_record_is_nothing_yet),
         CASE(a_torn_tail_cut_under_the_reader),
         CASE(a_segment_that_is_gone_is_told),
