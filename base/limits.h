@@ -48,8 +48,14 @@
 #define TMB_INFLIGHT_BATCHES_MAX 8
 /* Children of one node. More: a HELLO is refused with TMB_BYE_LIMIT. */
 #define TMB_CHILDREN_MAX 4096
-/* Numbered publishers and child streams that the plugin remembers. At the limit the one not heard of
- * for longest is forgotten, counted and logged. */
-#define TMB_SEEN_MAX 65536
+/* Frames a second of one child, over two seconds. A healthy session stays far below: what is above is dropped
+ * at the parent's broker and counted, so that one site cannot keep the others waiting. */
+#define TMB_SITE_FRAMES_PER_S_MAX 2000
+/* Numbers that the plugin remembers: of each run of a numbered publisher, in each stream; of each stream and
+ * life (incarnation) of a child. At the limit whoever has the most loses his oldest, counted. */
+#define TMB_SEEN_PUBLISHERS_MAX 65536
+#define TMB_SEEN_CHILDREN_MAX   (TMB_CHILDREN_MAX * TMB_STREAMS_MAX)
+/* Those of one client id, or one child: two for each stream. One more: its own oldest is forgotten, counted. */
+#define TMB_SEEN_RUNS_MAX (2 * TMB_STREAMS_MAX)
 
 #endif

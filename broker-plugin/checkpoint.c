@@ -88,8 +88,8 @@ static tmb_err get_entries(tmb_reader *r, tmb_seen *seen)
     return r->bad ? TMB_ECORRUPT : TMB_OK;
 }
 
-tmb_err tmb_checkpoint_decode(tmb_bytes bytes, tmb_seen *children, tmb_seen *publishers,
-                              tmb_checkpoint *ret_checkpoint)
+tmb_err tmb_checkpoint_decode(tmb_bytes bytes, const tmb_incarnation *journal, tmb_seen *children,
+                              tmb_seen *publishers, tmb_checkpoint *ret_checkpoint)
 {
     if (bytes.len < FIXED_BYTES)
         return TMB_ECORRUPT;
@@ -105,6 +105,8 @@ tmb_err tmb_checkpoint_decode(tmb_bytes bytes, tmb_seen *children, tmb_seen *pub
     if (r.bad)
         return TMB_ECORRUPT;
     memcpy(checkpoint.incarnation.bytes, incarnation.ptr, 16);
+    if (memcmp(&checkpoint.incarnation, journal, sizeof *journal) != 0)
+        return TMB_ENOENT;
     checkpoint.streams_count = tmb_get_u16(&r);
     if (checkpoint.streams_count > TMB_STREAMS_MAX)
         return TMB_ECORRUPT;

@@ -46,9 +46,11 @@ TMB_MUST_USE tmb_err tmb_checkpoint_encode(const tmb_checkpoint *checkpoint,
                                            uint8_t **ret_bytes, size_t *ret_len);
 
 /* tmb_checkpoint_decode reads them and fills both tables (to be empty before; on an error they hold rubbish).
- * Errors: TMB_ECORRUPT, TMB_EVERSION, TMB_ENOMEM. */
-TMB_MUST_USE tmb_err tmb_checkpoint_decode(tmb_bytes bytes, tmb_seen *children,
-                                           tmb_seen *publishers, tmb_checkpoint *ret_checkpoint);
+ * One of another journal says nothing about what this journal has: the tables stay empty.
+ * Errors: TMB_ENOENT (none of that journal), TMB_ECORRUPT, TMB_EVERSION, TMB_ENOMEM. */
+TMB_MUST_USE tmb_err tmb_checkpoint_decode(tmb_bytes bytes, const tmb_incarnation *journal,
+                                           tmb_seen *children, tmb_seen *publishers,
+                                           tmb_checkpoint *ret_checkpoint);
 
 /* tmb_file_replace writes bytes to <path>.new, syncs it, keeps the old file as <path>.old, renames and syncs
  * the folder. tmb_file_load reads a whole file: free(ret_bytes). tmb_file_sync syncs a file and its folder.

@@ -22,11 +22,12 @@ void tmb_inflight_done(tmb_inflight *inflight, const void *payload)
     }
 }
 
-void tmb_inflight_add(tmb_inflight *inflight, uint64_t seq, const void *payload, tmb_mono now)
+void tmb_inflight_add(tmb_inflight *inflight, uint64_t seq, const void *payload, bool is_lasting,
+                      tmb_mono now)
 {
     tmb_inflight_done(inflight, payload); /* its memory was given back: the one before is over */
-    struct tmb_inflight_entry entry = {seq, payload,
-                                       tmb_mono_after(now, tmb_dur_ms(TMB_INFLIGHT_MS))};
+    struct tmb_inflight_entry entry = {
+        seq, payload, tmb_mono_after(now, tmb_dur_ms(TMB_INFLIGHT_MS)), is_lasting};
     if (inflight->count < TMB_INFLIGHT_MAX) {
         inflight->entries[inflight->count++] = entry;
         return;
@@ -36,15 +37,35 @@ void tmb_inflight_add(tmb_inflight *inflight, uint64_t seq, const void *payload,
     inflight->beyond_until = entry.until;
 }
 
-uint64_t tmb_inflight_hold(tmb_inflight *inflight, uint64_t seq, tmb_mono now)
+static void let_go(tmb_inflight *inflight, tmb_mono now)
 {
     while (inflight->count > 0 && tmb_mono_is_due(inflight->entries[0].until, now))
         drop(inflight, 0);
     if (inflight->beyond_seq > 0 && tmb_mono_is_due(inflight->beyond_until, now))
         inflight->beyond_seq = 0;
-    if (inflight->count > 0 && inflight->entries[0].seq <= seq)
-        seq = inflight->entries[0].seq - 1;
+}
+
+/* hold gives the position before the entry at, and before those beyond. */
+static uint64_t hold(const tmb_inflight *inflight, unsigned at, uint64_t seq)
+{
+    if (at < inflight->count && inflight->entries[at].seq <= seq)
+        seq = inflight->entries[at].seq - 1;
     if (inflight->beyond_seq > 0 && inflight->beyond_seq <= seq)
         seq = inflight->beyond_seq - 1;
     return seq;
+}
+
+uint64_t tmb_inflight_hold(tmb_inflight *inflight, uint64_t seq, tmb_mono now)
+{
+    let_go(inflight, now);
+    return hold(inflight, 0, seq);
+}
+
+uint64_t tmb_inflight_hold_last(tmb_inflight *inflight, uint64_t seq, tmb_mono now)
+{
+    let_go(inflight, now);
+    unsigned at = 0;
+    while (at < inflight->count && inflight->entries[at].is_lasting)
+        at++;
+    return hold(inflight, at, seq);
 }

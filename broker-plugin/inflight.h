@@ -5,10 +5,13 @@
  * A checkpoint must therefore stop before it. No event tells of PUBREL; what shows is the read check when the
  * message is queued for a subscriber, which names the same payload. One that nobody subscribes to is taken as
  * done when its payload's memory is used again, or after TMB_INFLIGHT_MS.
+ * The broker's last snapshot has those of lasting publishers, with their sessions: at its end only others hold.
  * Threads: none. Cost: a scan of at most TMB_INFLIGHT_MAX entries, for QoS 2 alone.
  */
 #ifndef TMB_BROKER_PLUGIN_INFLIGHT_H
 #define TMB_BROKER_PLUGIN_INFLIGHT_H
+
+#include <stdbool.h>
 
 #include "base/time.h"
 
@@ -25,20 +28,25 @@ typedef struct tmb_inflight {
         uint64_t seq;
         const void *payload;
         tmb_mono until;
+        bool is_lasting;
     } entries[TMB_INFLIGHT_MAX]; /* seq rises */
     unsigned count;
     uint64_t beyond_seq; /* the first that found no room; 0: none */
     tmb_mono beyond_until;
 } tmb_inflight;
 
-/* tmb_inflight_add: record seq, whose payload is at that address (compared, never read; NULL: unknown). */
-void tmb_inflight_add(tmb_inflight *inflight, uint64_t seq, const void *payload, tmb_mono now);
+/* tmb_inflight_add: record seq, whose payload is at that address (compared, never read; NULL: unknown).
+ * is_lasting: its publisher's session, and with it the message, comes back after a stop in good order. */
+void tmb_inflight_add(tmb_inflight *inflight, uint64_t seq, const void *payload, bool is_lasting,
+                      tmb_mono now);
 
 /* tmb_inflight_done: the message with that payload is being queued for a subscriber. */
 void tmb_inflight_done(tmb_inflight *inflight, const void *payload);
 
-/* tmb_inflight_hold gives the position that a checkpoint may take: seq, or less. */
+/* tmb_inflight_hold gives the position that a checkpoint may take: seq, or less. tmb_inflight_hold_last, that
+ * of the last one, for the broker's last snapshot. */
 uint64_t tmb_inflight_hold(tmb_inflight *inflight, uint64_t seq, tmb_mono now);
+uint64_t tmb_inflight_hold_last(tmb_inflight *inflight, uint64_t seq, tmb_mono now);
 
 #ifdef __cplusplus
 }

@@ -81,6 +81,14 @@ static tmb_err fill_record(tmb_plugin *p, const struct mosquitto_evt_message *ev
     return TMB_OK;
 }
 
+/* is_lasting says whether the broker's last snapshot has what the client has in flight. With MQTT 5 the session
+ * may end with the connection all the same; its expiry cannot be seen. */
+static bool is_lasting(const struct mosquitto *client)
+{
+    return mosquitto_client_protocol_version(client) != 5 &&
+           !mosquitto_client_clean_session(client);
+}
+
 /* is_repeat says whether a numbered message is here already; makes room for its number. */
 static tmb_err is_repeat(tmb_plugin *p, unsigned stream, const tmb_record *record, bool *ret_is)
 {
@@ -128,7 +136,7 @@ int tmb_plugin_on_message(tmb_plugin *p, struct mosquitto_evt_message *event)
         return refuse(p, event, record.is_numbered);
     if (record.qos == 2)
         tmb_inflight_add(&p->streams[stream].inflight, p->streams[stream].good_seq, event->payload,
-                         tmb_plugin_now());
+                         is_lasting(event->client), tmb_plugin_now());
     p->counts.messages++;
     return MOSQ_ERR_SUCCESS;
 }

@@ -109,9 +109,6 @@ static tmb_err restore(tmb_plugin *p)
 {
     tmb_checkpoint from = {0};
     tmb_plugin_load_checkpoint(p, &from);
-    if (memcmp(&from.incarnation, tmb_journal_incarnation(p->journal), sizeof from.incarnation) !=
-        0)
-        from.streams_count = 0; /* of another journal: its positions mean nothing in this one */
     tmb_err err = tmb_plugin_replay(p, &from);
     if (err != TMB_OK) {
         mosquitto_log_printf(MOSQ_LOG_ERR,
@@ -164,6 +161,7 @@ static void free_plugin(tmb_plugin *p)
     tmb_journal_close(p->journal);
     tmb_seen_free(p->children);
     tmb_seen_free(p->publishers);
+    tmb_pace_free(p->pace);
     tmb_plugin_forget_all(p);
     tmb_config_free(p->config);
     free(p);
@@ -183,9 +181,11 @@ static tmb_err start(tmb_plugin *p, const char *file)
                  p->config->data_dir) >= (int)sizeof p->checkpoint_file)
         return TMB_ELIMIT;
     p->snapshot_at = tmb_plugin_now();
-    err = tmb_seen_new(TMB_SEEN_MAX, &p->children);
+    err = tmb_seen_new(TMB_SEEN_CHILDREN_MAX, TMB_SEEN_RUNS_MAX, &p->children);
     if (err == TMB_OK)
-        err = tmb_seen_new(TMB_SEEN_MAX, &p->publishers);
+        err = tmb_seen_new(TMB_SEEN_PUBLISHERS_MAX, TMB_SEEN_RUNS_MAX, &p->publishers);
+    if (err == TMB_OK)
+        err = tmb_pace_new(&p->pace);
     if (err == TMB_OK)
         err = open_journal(p);
     return err == TMB_OK ? restore(p) : err;

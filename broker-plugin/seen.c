@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-/* broker-plugin/seen.c - a hash table of highest numbers, in the order in which they were last used.
+/* broker-plugin/seen.c - a hash table of highest numbers, fair to those whose numbers they are.
  *
- * An entry lives in two structures: the hash finds it, the list keeps the order of use. Touching moves it to
- * the list's end, so its head is what may be forgotten.
+ * An entry lives in three structures: the hash finds it, `order` keeps the order of use of all, and its
+ * owner's list that of one client id or child. Owners stand in a line for each count of entries, the one not
+ * heard of for longest first; so whom to take from at the limit is the head of the highest line in use.
+ *
+ *   lines[3]  x ............ 3 entries       full: x loses its oldest, and goes to line 2
+ *   lines[2]  -
+ *   lines[1]  a - b - c .... 1 entry each    these lose theirs only when nobody has more
  */
 #define HASH_NONFATAL_OOM 1
 #include "broker-plugin/seen.h"
@@ -13,33 +18,73 @@
 
 typedef struct entry {
     UT_hash_handle hh;
-    struct entry *prev, *next;
+    struct entry *prev, *next;         /* of all */
+    struct entry *own_prev, *own_next; /* of one owner */
+    struct owner *owner;
     uint64_t number;
     uint16_t len;
     uint8_t key[];
 } entry;
 
+typedef struct owner {
+    UT_hash_handle hh;
+    struct owner *prev, *next; /* in its line */
+    entry *entries;
+    size_t count;
+    uint8_t key[];
+} owner;
+
 struct tmb_seen {
     entry *table;
     entry *order;
-    size_t limit;
+    owner *owners;
+    size_t limit, own_limit;
     uint64_t forgotten;
+    owner *lines[]; /* by count; own_limit + 1 of them */
 };
 
-tmb_err tmb_seen_new(size_t limit, tmb_seen **ret_seen)
+tmb_err tmb_seen_new(size_t limit, size_t own_limit, tmb_seen **ret_seen)
 {
-    TMB_ASSERT(limit > 0);
-    tmb_seen *seen = calloc(1, sizeof *seen);
+    TMB_ASSERT(limit > 0 && own_limit > 0);
+    tmb_seen *seen = calloc(1, sizeof *seen + (own_limit + 1) * sizeof seen->lines[0]);
     if (!seen)
         return TMB_ENOMEM;
     seen->limit = limit;
+    seen->own_limit = own_limit;
     *ret_seen = seen;
     return TMB_OK;
 }
 
+/* owner_of gives the part of a key that names whose it is: its first. */
+static tmb_bytes owner_of(tmb_bytes key)
+{
+    size_t len = key.len > 0 ? 1u + key.ptr[0] : 0;
+    return len <= key.len ? tmb_bytes_of(key.ptr, len) : key;
+}
+
+static void leave_line(tmb_seen *seen, owner *o)
+{
+    DL_DELETE(seen->lines[o->count], o);
+}
+
+static void join_line(tmb_seen *seen, owner *o)
+{
+    DL_APPEND(seen->lines[o->count], o);
+}
+
 static void forget(tmb_seen *seen, entry *e)
 {
+    owner *o = e->owner;
+    leave_line(seen, o);
+    DL_DELETE2(o->entries, e, own_prev, own_next);
+    o->count--;
     /* The analyzer loses track of the links that uthash keeps. */
+    if (o->count > 0) {
+        join_line(seen, o);
+    } else {
+        HASH_DELETE(hh, seen->owners, o); /* NOLINT(clang-analyzer-*) */
+        free(o);
+    }
     HASH_DELETE(hh, seen->table, e); /* NOLINT(clang-analyzer-*) */
     DL_DELETE(seen->order, e);
     free(e);
@@ -86,23 +131,78 @@ tmb_seen_key tmb_seen_key_publisher(tmb_bytes publisher, tmb_bytes run, tmb_byte
     return key;
 }
 
+/* make_room forgets an entry when there is no room for one more of o (NULL: of a new owner). */
+static void make_room(tmb_seen *seen, owner *o)
+{
+    if (o && o->count == seen->own_limit) {
+        forget(seen, o->entries);
+    } else if (HASH_COUNT(seen->table) >= seen->limit) {
+        size_t most = seen->own_limit;
+        while (most > 1 && !seen->lines[most])
+            most--;
+        forget(seen, seen->lines[most]->entries);
+    } else {
+        return;
+    }
+    seen->forgotten++;
+}
+
+static owner *find_owner(tmb_seen *seen, tmb_bytes key)
+{
+    owner *o;
+    HASH_FIND(hh, seen->owners, key.ptr, key.len, o);
+    return o;
+}
+
+static owner *make_owner(tmb_seen *seen, tmb_bytes key)
+{
+    owner *o = calloc(1, sizeof *o + key.len);
+    if (!o)
+        return NULL;
+    memcpy(o->key, key.ptr, key.len);
+    HASH_ADD_KEYPTR(hh, seen->owners, o->key, key.len, o);
+    if (!o->hh.tbl) {
+        free(o);
+        return NULL;
+    }
+    join_line(seen, o);
+    return o;
+}
+
+static void drop_if_empty(tmb_seen *seen, owner *o)
+{
+    if (o->count > 0)
+        return;
+    leave_line(seen, o);
+    HASH_DELETE(hh, seen->owners, o);
+    free(o);
+}
+
 static entry *make(tmb_seen *seen, tmb_bytes key)
 {
-    if (seen->order && HASH_COUNT(seen->table) >= seen->limit) {
-        forget(seen, seen->order);
-        seen->forgotten++;
-    }
-    entry *e = calloc(1, sizeof *e + key.len);
-    if (!e)
+    tmb_bytes whose = owner_of(key);
+    make_room(seen, find_owner(seen, whose));
+    owner *o =
+        find_owner(seen, whose); /* looked up again: its only entry may have been forgotten */
+    if (!o && !(o = make_owner(seen, whose)))
         return NULL;
-    memcpy(e->key, key.ptr, key.len);
-    e->len = (uint16_t)key.len;
-    HASH_ADD_KEYPTR(hh, seen->table, e->key, key.len, e);
-    if (!e->hh.tbl) {
+    entry *e = calloc(1, sizeof *e + key.len);
+    if (e) {
+        memcpy(e->key, key.ptr, key.len);
+        e->len = (uint16_t)key.len;
+        HASH_ADD_KEYPTR(hh, seen->table, e->key, key.len, e);
+    }
+    if (!e || !e->hh.tbl) {
         free(e);
+        drop_if_empty(seen, o);
         return NULL;
     }
     DL_APPEND(seen->order, e);
+    leave_line(seen, o);
+    DL_APPEND2(o->entries, e, own_prev, own_next);
+    o->count++;
+    join_line(seen, o);
+    e->owner = o;
     return e;
 }
 
@@ -112,8 +212,13 @@ static entry *touch(tmb_seen *seen, tmb_bytes key)
     HASH_FIND(hh, seen->table, key.ptr, key.len, e);
     if (!e)
         return make(seen, key);
+    owner *o = e->owner;
     DL_DELETE(seen->order, e);
     DL_APPEND(seen->order, e);
+    DL_DELETE2(o->entries, e, own_prev, own_next);
+    DL_APPEND2(o->entries, e, own_prev, own_next);
+    leave_line(seen, o);
+    join_line(seen, o);
     return e;
 }
 

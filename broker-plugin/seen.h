@@ -2,8 +2,10 @@
 /* broker-plugin/seen.h - the highest number seen of each source, so that a repeat is known without a window.
  *
  * One table for the streams of children, one for publishers that number their messages; a key is bytes that
- * tmb_seen_key makes. At its limit a table forgets the source not heard of for longest, and counts it.
- * Threads: none, the caller serialises. Cost: a hash look-up; memory some 150 bytes an entry.
+ * tmb_seen_key makes; its first part, a client id or a child's name, says whose entry it is. Nobody can push
+ * others out: above own_limit entries one loses its own oldest; a full table takes the oldest of whoever has
+ * the most (among equals, of the one not heard of for longest). Both are counted.
+ * Threads: none, the caller serialises. Cost: hash look-ups; memory some 300 bytes an entry.
  */
 #ifndef TMB_BROKER_PLUGIN_SEEN_H
 #define TMB_BROKER_PLUGIN_SEEN_H
@@ -27,8 +29,9 @@ typedef struct tmb_seen_key {
     size_t len;
 } tmb_seen_key;
 
-/* tmb_seen_new makes an empty table of at most limit entries. gives ret_seen. Errors: TMB_ENOMEM. */
-TMB_MUST_USE tmb_err tmb_seen_new(size_t limit, tmb_seen **ret_seen);
+/* tmb_seen_new makes an empty table of at most limit entries, own_limit of one owner. gives ret_seen.
+ * Errors: TMB_ENOMEM. */
+TMB_MUST_USE tmb_err tmb_seen_new(size_t limit, size_t own_limit, tmb_seen **ret_seen);
 void tmb_seen_free(tmb_seen *seen);
 
 /* Keys: a child's stream (of tmb_record_source), and a numbered publisher (client id, run, our stream). Parts

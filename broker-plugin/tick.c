@@ -7,7 +7,8 @@
  *
  * So a snapshot holds all that was in the journal at the tick before it; of what came in its own round it
  * lacks what we published for our syncd. That is why the checkpoint takes the positions of the tick before.
- * At a good end the broker's last snapshot lacks only what we published in the last round.
+ * At a good end the broker's last snapshot lacks only what we published in the last round, and QoS 2 in flight
+ * of publishers whose session it does not hold.
  */
 #include <signal.h>
 #include <unistd.h>
@@ -83,17 +84,22 @@ static tmb_err save(tmb_plugin *p, const tmb_checkpoint *checkpoint)
 }
 
 /* write_checkpoint takes the positions of the last tick. At the end of the broker (is_last) its snapshot has
- * all that clients ever sent; of what we published it has all, or lacks the last round's. */
+ * all that clients ever sent, but for some QoS 2 in flight; of what we published it has all, or lacks the last
+ * round's. */
 static void write_checkpoint(tmb_plugin *p, bool is_last)
 {
     tmb_checkpoint checkpoint = {.incarnation = *tmb_journal_incarnation(p->journal),
                                  .streams_count = p->streams_count};
+    tmb_mono now = tmb_plugin_now();
     for (unsigned i = 0; i < p->streams_count; i++) {
-        const tmb_plugin_stream *s = &p->streams[i];
+        tmb_plugin_stream *s = &p->streams[i];
         tmb_checkpoint_stream *at = &checkpoint.streams[i];
         memcpy(at->name, s->policy->name, sizeof s->policy->name);
-        at->own_seq = is_last ? s->good_seq : s->hold_seq;
-        at->seq = is_last && p->has_published_before ? s->tick_seq_before : at->own_seq;
+        at->own_seq =
+            is_last ? tmb_inflight_hold_last(&s->inflight, s->good_seq, now) : s->hold_seq;
+        at->seq = at->own_seq;
+        if (is_last && p->has_published_before && s->tick_seq_before < at->seq)
+            at->seq = s->tick_seq_before;
     }
     tmb_err err = save(p, &checkpoint);
     if (err == TMB_OK) {
@@ -120,13 +126,18 @@ void tmb_plugin_load_checkpoint(tmb_plugin *p, tmb_checkpoint *ret_checkpoint)
         uint8_t *bytes = NULL;
         size_t len = 0;
         tmb_err err = tmb_file_load(path, &bytes, &len);
-        if (err == TMB_OK)
-            err = tmb_checkpoint_decode(tmb_bytes_of(bytes, len), p->children, p->publishers,
-                                        ret_checkpoint);
+        bool is_loaded = err == TMB_OK;
+        if (is_loaded)
+            err =
+                tmb_checkpoint_decode(tmb_bytes_of(bytes, len), tmb_journal_incarnation(p->journal),
+                                      p->children, p->publishers, ret_checkpoint);
         free(bytes);
         if (err == TMB_OK)
             return;
-        if (err != TMB_ENOENT)
+        if (is_loaded && err == TMB_ENOENT)
+            mosquitto_log_printf(MOSQ_LOG_NOTICE,
+                                 "tombolo: %s is of another journal, it is not used", path);
+        else if (err != TMB_ENOENT)
             mosquitto_log_printf(MOSQ_LOG_WARNING,
                                  "tombolo: %s cannot be used: %s; an older one, or the whole "
                                  "journal, is replayed instead",

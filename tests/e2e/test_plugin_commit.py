@@ -94,6 +94,21 @@ class CommitTest(PluginTest):
             got = self.heard(self.come_back(f"sub{life}"))
             self.assertEqual(got, [*range(life * 10 + 1, life * 10 + 11), 0, 1, 2, 3, 4, 5])
 
+    def test_a_new_journal_has_seen_nothing(self):
+        """<data_dir>/checkpoint is left over when only the journal is moved away."""
+        self.commit(batch(1, 50))
+        for _ in range(2):  # checkpoint and checkpoint.old
+            self.commit(batch(51, 51))
+            self.snapshot()
+        self.broker.stop()
+        (self.data / "journal").rename(self.data / "journal.away")
+        self.broker.start()
+        self.assertGreater(self.broker.daemon.log().count("of another journal"), 0)
+        self.hub = self.tls_client("hub", "tombolo-syncd")
+        self.commit(batch(1, 50))
+        self.commit(batch(50, 52))
+        self.assertEqual(self.numbers(self.journal(52)), list(range(1, 53)))
+
     def test_bad_commits_are_refused_whole(self):
         good = encode_record("s1/t", b"1", origin=("s1", LIFE, "default", 1))
         flipped = bytearray(good)

@@ -163,6 +163,19 @@ class InFlightTest(PluginTest):
         self.assertEqual([m[1] for m in self.come_back("sub")], [b"1", b"2"])
 
 
+    def test_released_after_a_stop(self):
+        """The broker drops what a clean session had in flight; a lasting one has it still."""
+        for clean in (True, False):
+            with self.subTest(clean=clean):
+                _, mid = self.start(clean)
+                self.assertEqual(self.broker.stop(), 0)
+                self.broker.start()
+                pub = self.client("pub", 4, clean=clean)
+                pub.release(mid)
+                self.assertEqual([m[1] for m in self.come_back("sub")], [b"1"])
+                self.broker.stop()
+
+
 class SmallCheckpointTest(PluginTest):
     records = 100
 
@@ -244,6 +257,24 @@ class NumberedTest(PluginTest):
             self.assertLess(pub.publish("t/n", b"7", props=number_property(bad)), 0x80)
         self.assertEqual(self.journal_numbers(), [1, 2, 1, 2, 1, 1] + [7] * 12)
         self.assertEqual(self.wait_stat("bad_numbers", 12)["repeats"], 0)
+
+    def test_one_client_with_many_runs_costs_the_others_nothing(self):
+        self.broker.start()
+        good = self.client("press-7", 5)
+        self.publish(good, [17, 17])
+        greedy, count = self.client("greedy", 5), 66000
+        for run in range(count):
+            greedy.send("t/b", b"", 0, props=number_property(f"r{run}:1"))
+        greedy.ping()
+        self.publish(good, [17])
+        stats = self.wait_stat("forgotten", count - 64)
+        self.assertEqual((stats["forgotten"], stats["numbered_publishers"]), (count - 64, 65))
+        self.assertEqual(stats["repeats"], 2)
+        self.snapshot()
+        self.broker.kill9()
+        self.broker.start()
+        self.publish(self.client("press-7", 5), [17])
+        self.assertEqual(self.wait_stat("repeats", 1)["repeats"], 1)
 
     def test_a_retained_repeat_does_not_bring_the_old_value_back(self):
         self.broker.start()

@@ -19,8 +19,8 @@ typedef struct tables {
 static tables empty(void)
 {
     tables t = {NULL, NULL};
-    assert_int_equal(tmb_seen_new(100, &t.children), TMB_OK);
-    assert_int_equal(tmb_seen_new(100, &t.publishers), TMB_OK);
+    assert_int_equal(tmb_seen_new(100, 100, &t.children), TMB_OK);
+    assert_int_equal(tmb_seen_new(100, 100, &t.publishers), TMB_OK);
     return t;
 }
 
@@ -30,13 +30,15 @@ static void drop(tables t)
     tmb_seen_free(t.publishers);
 }
 
+static const tmb_incarnation journal = {{0xa0, 0xa1, 0xa2, 0xa3, 0xa4, 0xa5, 0xa6, 0xa7, 0xa8, 0xa9,
+                                         0xaa, 0xab, 0xac, 0xad, 0xae, 0xaf}};
+
 static tmb_checkpoint sample(void)
 {
     tmb_checkpoint c = {
+        .incarnation = journal,
         .streams_count = 2,
         .streams = {{"alarms", 17, 17}, {"default", UINT64_C(0x1122334455), 0x1122334459}}};
-    for (unsigned i = 0; i < 16; i++)
-        c.incarnation.bytes[i] = (uint8_t)(0xa0 + i);
     return c;
 }
 
@@ -66,8 +68,9 @@ static void comes_back_the_same(void **state)
     uint8_t *bytes = encode(&len), *again = NULL;
     tables t = empty();
     tmb_checkpoint c;
-    assert_int_equal(tmb_checkpoint_decode(tmb_bytes_of(bytes, len), t.children, t.publishers, &c),
-                     TMB_OK);
+    assert_int_equal(
+        tmb_checkpoint_decode(tmb_bytes_of(bytes, len), &journal, t.children, t.publishers, &c),
+        TMB_OK);
     assert_int_equal(c.streams_count, 2);
     assert_int_equal(tmb_checkpoint_find(&c, "alarms").seq, 17);
     assert_true(tmb_checkpoint_find(&c, "default").seq == UINT64_C(0x1122334455));
@@ -78,8 +81,9 @@ static void comes_back_the_same(void **state)
     assert_true(number == UINT64_MAX);
     drop(t);
     t = empty(); /* the order of use comes back too: encoding what was decoded gives the same bytes */
-    assert_int_equal(tmb_checkpoint_decode(tmb_bytes_of(bytes, len), t.children, t.publishers, &c),
-                     TMB_OK);
+    assert_int_equal(
+        tmb_checkpoint_decode(tmb_bytes_of(bytes, len), &journal, t.children, t.publishers, &c),
+        TMB_OK);
     assert_int_equal(tmb_checkpoint_encode(&c, t.children, t.publishers, &again, &again_len),
                      TMB_OK);
     assert_int_equal(again_len, len);
@@ -111,6 +115,24 @@ static void has_the_bytes_of_version_1(void **state)
     free(bytes);
 }
 
+static void one_of_another_journal_fills_nothing(void **state)
+{
+    (void)state;
+    size_t len = 0;
+    uint8_t *bytes = encode(&len);
+    tables t = empty();
+    tmb_checkpoint c;
+    tmb_incarnation other = journal;
+    other.bytes[15] ^= 1;
+    assert_int_equal(
+        tmb_checkpoint_decode(tmb_bytes_of(bytes, len), &other, t.children, t.publishers, &c),
+        TMB_ENOENT);
+    assert_int_equal(tmb_seen_count(t.children), 0);
+    assert_int_equal(tmb_seen_count(t.publishers), 0);
+    drop(t);
+    free(bytes);
+}
+
 static void every_flip_and_every_cut_is_noticed(void **state)
 {
     (void)state;
@@ -121,14 +143,16 @@ static void every_flip_and_every_cut_is_noticed(void **state)
         tables t = empty();
         bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
         assert_int_not_equal(
-            tmb_checkpoint_decode(tmb_bytes_of(bytes, len), t.children, t.publishers, &c), TMB_OK);
+            tmb_checkpoint_decode(tmb_bytes_of(bytes, len), &journal, t.children, t.publishers, &c),
+            TMB_OK);
         bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
         drop(t);
     }
     for (size_t cut = 0; cut < len; cut++) {
         tables t = empty();
         assert_int_not_equal(
-            tmb_checkpoint_decode(tmb_bytes_of(bytes, cut), t.children, t.publishers, &c), TMB_OK);
+            tmb_checkpoint_decode(tmb_bytes_of(bytes, cut), &journal, t.children, t.publishers, &c),
+            TMB_OK);
         drop(t);
     }
     free(bytes);
@@ -165,6 +189,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(comes_back_the_same),
         cmocka_unit_test(has_the_bytes_of_version_1),
+        cmocka_unit_test(one_of_another_journal_fills_nothing),
         cmocka_unit_test(every_flip_and_every_cut_is_noticed),
         cmocka_unit_test(is_replaced_with_the_older_one_kept),
     };

@@ -22,8 +22,8 @@ static void holds_before_the_first(void **state)
     (void)state;
     tmb_inflight list = {.count = 0};
     assert_int_equal(tmb_inflight_hold(&list, 9, at_ms(0)), 9);
-    tmb_inflight_add(&list, 5, &memory[0], at_ms(0));
-    tmb_inflight_add(&list, 7, &memory[1], at_ms(0));
+    tmb_inflight_add(&list, 5, &memory[0], false, at_ms(0));
+    tmb_inflight_add(&list, 7, &memory[1], false, at_ms(0));
     assert_int_equal(tmb_inflight_hold(&list, 3, at_ms(1)), 3);
     assert_int_equal(tmb_inflight_hold(&list, 9, at_ms(1)), 4);
     tmb_inflight_done(&list, &memory[2]);
@@ -38,10 +38,10 @@ static void lets_go_when_memory_is_used_again_or_in_time(void **state)
 {
     (void)state;
     tmb_inflight list = {.count = 0};
-    tmb_inflight_add(&list, 5, &memory[0], at_ms(0));
-    tmb_inflight_add(&list, 6, NULL, at_ms(10));
-    tmb_inflight_add(&list, 7, NULL, at_ms(20));
-    tmb_inflight_add(&list, 8, &memory[0], at_ms(30));
+    tmb_inflight_add(&list, 5, &memory[0], false, at_ms(0));
+    tmb_inflight_add(&list, 6, NULL, false, at_ms(10));
+    tmb_inflight_add(&list, 7, NULL, false, at_ms(20));
+    tmb_inflight_add(&list, 8, &memory[0], false, at_ms(30));
     assert_int_equal(tmb_inflight_hold(&list, 9, at_ms(30)), 5);
     tmb_inflight_done(&list, NULL);
     assert_int_equal(tmb_inflight_hold(&list, 9, at_ms(TMB_INFLIGHT_MS + 9)), 5);
@@ -55,17 +55,35 @@ static void more_than_fit_hold_together(void **state)
     (void)state;
     tmb_inflight list = {.count = 0};
     for (unsigned i = 0; i < TMB_INFLIGHT_MAX + 3; i++)
-        tmb_inflight_add(&list, 10 + i, &memory[i], at_ms(i));
+        tmb_inflight_add(&list, 10 + i, &memory[i], false, at_ms(i));
     for (unsigned i = 0; i < TMB_INFLIGHT_MAX + 3; i++)
         tmb_inflight_done(&list, &memory[i]);
     uint64_t beyond = 10 + TMB_INFLIGHT_MAX;
     int64_t last_ms = TMB_INFLIGHT_MAX + 2;
     assert_int_equal(tmb_inflight_hold(&list, 9999, at_ms(last_ms)), beyond - 1);
-    tmb_inflight_add(&list, 5000, &memory[0], at_ms(last_ms));
+    tmb_inflight_add(&list, 5000, &memory[0], false, at_ms(last_ms));
     assert_int_equal(tmb_inflight_hold(&list, 9999, at_ms(last_ms + TMB_INFLIGHT_MS - 1)),
                      beyond - 1);
     tmb_inflight_done(&list, &memory[0]);
     assert_int_equal(tmb_inflight_hold(&list, 9999, at_ms(last_ms + TMB_INFLIGHT_MS)), 9999);
+}
+
+static void at_the_end_lasting_publishers_hold_nothing(void **state)
+{
+    (void)state;
+    tmb_inflight list = {.count = 0};
+    tmb_inflight_add(&list, 5, &memory[0], true, at_ms(0));
+    assert_int_equal(tmb_inflight_hold_last(&list, 9, at_ms(1)), 9);
+    tmb_inflight_add(&list, 7, &memory[1], false, at_ms(1));
+    tmb_inflight_add(&list, 8, &memory[2], true, at_ms(1));
+    assert_int_equal(tmb_inflight_hold_last(&list, 9, at_ms(1)), 6);
+    assert_int_equal(tmb_inflight_hold(&list, 9, at_ms(1)), 4);
+    tmb_inflight_done(&list, &memory[1]);
+    assert_int_equal(tmb_inflight_hold_last(&list, 9, at_ms(1)), 9);
+    for (unsigned i = 3; i < TMB_INFLIGHT_MAX + 2; i++)
+        tmb_inflight_add(&list, 10 + i, &memory[i], true, at_ms(2));
+    uint64_t beyond = 10 + TMB_INFLIGHT_MAX + 1; /* whose publishers are not remembered */
+    assert_int_equal(tmb_inflight_hold_last(&list, 9999, at_ms(3)), beyond - 1);
 }
 
 int main(void)
@@ -74,6 +92,7 @@ int main(void)
         cmocka_unit_test(holds_before_the_first),
         cmocka_unit_test(lets_go_when_memory_is_used_again_or_in_time),
         cmocka_unit_test(more_than_fit_hold_together),
+        cmocka_unit_test(at_the_end_lasting_publishers_hold_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

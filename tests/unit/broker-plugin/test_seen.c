@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdio.h>
 
 #include "broker-plugin/seen.h"
 
@@ -30,7 +31,7 @@ static void keeps_the_highest(void **state)
 {
     (void)state;
     tmb_seen *seen = NULL;
-    assert_int_equal(tmb_seen_new(8, &seen), TMB_OK);
+    assert_int_equal(tmb_seen_new(8, 8, &seen), TMB_OK);
     assert_int_equal(max_of(seen, "a"), 0);
     raise_to(seen, "a", 7);
     raise_to(seen, "a", 5);
@@ -46,7 +47,7 @@ static void forgets_the_one_not_heard_of_for_longest(void **state)
 {
     (void)state;
     tmb_seen *seen = NULL;
-    assert_int_equal(tmb_seen_new(3, &seen), TMB_OK);
+    assert_int_equal(tmb_seen_new(3, 3, &seen), TMB_OK);
     raise_to(seen, "a", 1);
     raise_to(seen, "b", 2);
     raise_to(seen, "c", 3);
@@ -59,6 +60,114 @@ static void forgets_the_one_not_heard_of_for_longest(void **state)
     assert_int_equal(max_of(seen, "d"), 4);
     assert_int_equal(max_of(seen, "b"), 0);
     assert_int_equal(tmb_seen_forgotten(seen), 2);
+    tmb_seen_free(seen);
+}
+
+/* raise_run raises a run of a client, in the stream s. */
+static void raise_run(tmb_seen *seen, const char *client, unsigned run, uint64_t number)
+{
+    char name[16];
+    snprintf(name, sizeof name, "%u", run);
+    tmb_seen_key key =
+        tmb_seen_key_publisher(tmb_bytes_str(client), tmb_bytes_str(name), tmb_bytes_str("s"));
+    assert_int_equal(tmb_seen_raise(seen, key_of(&key), number), TMB_OK);
+}
+
+/* has_run says whether it is remembered: looked for in a walk, which changes nothing. */
+typedef struct wanted {
+    tmb_seen_key key;
+    bool is_there;
+} wanted;
+
+static void look(void *arg, tmb_bytes key, uint64_t number)
+{
+    (void)number;
+    wanted *w = arg;
+    w->is_there |= tmb_bytes_eq(key, key_of(&w->key));
+}
+
+static bool has_run(const tmb_seen *seen, const char *client, unsigned run)
+{
+    char name[16];
+    snprintf(name, sizeof name, "%u", run);
+    wanted w = {
+        tmb_seen_key_publisher(tmb_bytes_str(client), tmb_bytes_str(name), tmb_bytes_str("s")),
+        false};
+    tmb_seen_each(seen, look, &w);
+    return w.is_there;
+}
+
+static void one_with_too_many_loses_its_own_oldest(void **state)
+{
+    (void)state;
+    tmb_seen *seen = NULL;
+    assert_int_equal(tmb_seen_new(100, 4, &seen), TMB_OK);
+    raise_run(seen, "good", 0, 17);
+    for (unsigned run = 0; run < 1000; run++)
+        raise_run(seen, "evil", run, 1);
+    assert_int_equal(tmb_seen_count(seen), 5);
+    assert_int_equal(tmb_seen_forgotten(seen), 996);
+    assert_true(has_run(seen, "good", 0));
+    assert_false(has_run(seen, "evil", 995));
+    raise_run(seen, "evil", 996, 2); /* heard of again: 997 is its oldest now */
+    raise_run(seen, "evil", 1000, 1);
+    assert_true(has_run(seen, "evil", 996));
+    assert_false(has_run(seen, "evil", 997));
+    tmb_seen_free(seen);
+}
+
+static void a_full_table_takes_from_who_has_the_most(void **state)
+{
+    (void)state;
+    tmb_seen *seen = NULL;
+    assert_int_equal(tmb_seen_new(12, 4, &seen), TMB_OK);
+    raise_run(seen, "good", 0, 17); /* never heard of again */
+    for (unsigned run = 0; run < 4; run++) {
+        raise_run(seen, "evil1", run, 1);
+        raise_run(seen, "evil2", run, 1);
+    }
+    char name[16];
+    for (unsigned i = 0; i < 8;
+         i++) { /* newcomers: 3 fit, the others cost evil1 and evil2 theirs */
+        snprintf(name, sizeof name, "new%u", i);
+        raise_run(seen, name, 0, 1);
+    }
+    assert_int_equal(tmb_seen_count(seen), 12);
+    assert_int_equal(tmb_seen_forgotten(seen), 5);
+    assert_true(has_run(seen, "good", 0));
+    assert_false(has_run(seen, "evil1", 2));
+    assert_true(has_run(seen, "evil1", 3));
+    assert_false(has_run(seen, "evil2", 1));
+    assert_true(has_run(seen, "evil2", 2));
+    raise_run(seen, "new8", 0, 1);
+    assert_false(has_run(seen, "evil2", 2));
+    raise_run(seen, "new9", 0, 1); /* now all have one: the one not heard of for longest goes */
+    assert_false(has_run(seen, "good", 0));
+    tmb_seen_free(seen);
+}
+
+static void all_children_fit_with_all_their_streams(void **state)
+{
+    (void)state;
+    tmb_seen *seen = NULL;
+    assert_int_equal(tmb_seen_new(TMB_SEEN_CHILDREN_MAX, TMB_SEEN_RUNS_MAX, &seen), TMB_OK);
+    for (unsigned i = 0; i < TMB_CHILDREN_MAX * TMB_STREAMS_MAX; i++) {
+        char node[16], stream[16];
+        snprintf(node, sizeof node, "n%u", i % TMB_CHILDREN_MAX);
+        snprintf(stream, sizeof stream, "s%u", i / TMB_CHILDREN_MAX);
+        tmb_origin source = {.node = tmb_bytes_str(node), .stream = tmb_bytes_str(stream)};
+        tmb_seen_key key = tmb_seen_key_child(&source);
+        assert_int_equal(tmb_seen_raise(seen, key_of(&key), 1), TMB_OK);
+    }
+    assert_int_equal(tmb_seen_forgotten(seen), 0);
+    assert_int_equal(tmb_seen_count(seen), TMB_CHILDREN_MAX * TMB_STREAMS_MAX);
+    for (unsigned life = 0; life < 100; life++) { /* a child that is set up again and again */
+        tmb_origin source = {.node = tmb_bytes_str("n7"), .stream = tmb_bytes_str("s0")};
+        source.incarnation.bytes[0] = (uint8_t)(life + 1);
+        tmb_seen_key key = tmb_seen_key_child(&source);
+        assert_int_equal(tmb_seen_raise(seen, key_of(&key), 1), TMB_OK);
+    }
+    assert_int_equal(tmb_seen_forgotten(seen), 100);
     tmb_seen_free(seen);
 }
 
@@ -79,7 +188,7 @@ static void is_walked_in_order_of_use(void **state)
 {
     (void)state;
     tmb_seen *seen = NULL;
-    assert_int_equal(tmb_seen_new(8, &seen), TMB_OK);
+    assert_int_equal(tmb_seen_new(8, 8, &seen), TMB_OK);
     raise_to(seen, "a", 1);
     raise_to(seen, "b", 1);
     raise_to(seen, "c", 1);
@@ -136,6 +245,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keeps_the_highest),
         cmocka_unit_test(forgets_the_one_not_heard_of_for_longest),
+        cmocka_unit_test(one_with_too_many_loses_its_own_oldest),
+        cmocka_unit_test(a_full_table_takes_from_who_has_the_most),
+        cmocka_unit_test(all_children_fit_with_all_their_streams),
         cmocka_unit_test(is_walked_in_order_of_use),
         cmocka_unit_test(keys_of_different_sources_differ),
         cmocka_unit_test(long_parts_are_cut),
