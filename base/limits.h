@@ -48,8 +48,8 @@
 #define TMB_INFLIGHT_BATCHES_MAX 8
 /* Children of one node. More: a HELLO is refused with TMB_BYE_LIMIT. */
 #define TMB_CHILDREN_MAX 4096
-/* Frames a second of one child, over two seconds. A healthy session stays far below: what is above is dropped
- * at the parent's broker and counted, so that one site cannot keep the others waiting. */
+/* Frames a second of one child, over two seconds. A healthy session stays far below: above, the parent's
+ * broker closes the connection and counts it, so that one site cannot keep the others waiting. */
 #define TMB_SITE_FRAMES_PER_S_MAX 2000
 /* Numbers that the plugin remembers: of each run of a numbered publisher, in each stream; of each stream and
  * life (incarnation) of a child. At the limit whoever has the most loses his oldest, counted. */

@@ -32,6 +32,19 @@ static int deny(tmb_plugin *p, const struct mosquitto_evt_acl_check *event, cons
     return MOSQ_ERR_ACL_DENIED;
 }
 
+/* Any answer but "denied" closes the connection: a flood must not even be read. The session of a site that
+ * means well comes back after its backoff and goes on at its mark. */
+static int hang_up(tmb_plugin *p, const char *who)
+{
+    if (p->counts.sites_hung_up++ == 0)
+        mosquitto_log_printf(
+            MOSQ_LOG_WARNING,
+            "tombolo: site %s sends more than %d frames a second: its connection is "
+            "closed (counted in sites_hung_up)",
+            who, TMB_SITE_FRAMES_PER_S_MAX);
+    return MOSQ_ERR_UNKNOWN;
+}
+
 /* The broker asks whether the sender of a retained message might still send it, with a made-up client that
  * has no connection and speaks no version. Its message passed the rules when it was published. */
 static bool is_retained_check(const struct mosquitto_evt_acl_check *event)
@@ -56,6 +69,9 @@ int tmb_plugin_on_acl(tmb_plugin *p, const struct mosquitto_evt_acl_check *event
     tmb_acl_verdict verdict = tmb_acl_decide(p->config->node, who, event->access, event->topic);
     if (verdict == TMB_ACL_DENY)
         return deny(p, event, who);
+    if (event->access == MOSQ_ACL_WRITE && who && strcmp(who, p->config->node) != 0 &&
+        !tmb_pace_take(p->pace, tmb_bytes_str(who), tmb_plugin_now()))
+        return hang_up(p, who);
     if (event->access == MOSQ_ACL_WRITE)
         tmb_plugin_pend(p, event);
     else if (event->access == MOSQ_ACL_SUBSCRIBE && !mosquitto_client_clean_session(event->client))

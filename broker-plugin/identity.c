@@ -5,7 +5,8 @@
  * closed the connection, so a site could have published anything by its will. Hence a node that leaves is
  * remembered, by client and client id, and what it writes then is denied: no node needs a will. Being
  * remembered takes rights away and never gives any, for the broker uses a client's address again, and anybody
- * may choose a client id. At the limit the first to leave is forgotten.
+ * may choose a client id. There are at most as many as the broker has had clients at a time, since one address
+ * is remembered once.
  */
 #define HASH_NONFATAL_OOM 1
 #include <openssl/x509.h>
@@ -70,8 +71,6 @@ void tmb_plugin_note_leaving(tmb_plugin *p, const struct mosquitto *client)
         return;
     struct tmb_plugin_gone *before = NULL;
     HASH_FIND_PTR(p->gone, &client, before);
-    if (!before && HASH_COUNT(p->gone) >= TMB_CHILDREN_MAX)
-        before = p->gone;
     if (before)
         forget(p, before);
     struct tmb_plugin_gone *gone = calloc(1, sizeof *gone + strlen(id) + 1);

@@ -16,6 +16,7 @@
 
 #include "broker-plugin/broker_conf.h"
 #include "broker-plugin/checkpoint.h"
+#include "broker-plugin/pace.h"
 #include "broker-plugin/inflight.h"
 #include "broker-plugin/seen.h"
 #include "config/config.h"
@@ -37,6 +38,7 @@
     X(committed)          /* records in them */                                                    \
     X(commit_repeats)     /* records of them that were here already */                             \
     X(denied)             /* by the rules for $tombolo/ */                                         \
+    X(sites_hung_up)      /* connections closed: too many frames a second */                       \
     X(replayed)           /* given to the broker again at its start */                             \
     X(gaps)               /* missing ranges met while replaying */                                 \
     X(publish_failures)   /* the broker had no memory for a message that is in the journal */      \
@@ -100,6 +102,7 @@ typedef struct tmb_plugin {
     tmb_plugin_counts counts, counts_told;
     tmb_plugin_pending pending;
     struct tmb_plugin_gone *gone;
+    tmb_pace *pace;
     uint8_t props[TMB_PROPS_BYTES_MAX];
     char topic[TMB_TOPIC_BYTES_MAX + 1];
 

@@ -144,19 +144,26 @@ static void do_marks(uv_work_t *work)
 static void on_marks(uv_work_t *work, int status)
 {
     marks_job *job = work->data;
+    tmb_child *child = job->child;
     (void)status;
-    if (!job->child->hub->is_stopping) {
+    child->is_loading_marks = false;
+    if (!child->hub->is_stopping) {
         tmb_intake_event event = {.type = TMB_INTAKE_MARKS};
         event.u.marks.session = job->session;
         event.u.marks.seqs = job->seqs;
-        tmb_child_step(job->child, &event);
+        tmb_child_step(child, &event);
+        if (child->wants_marks)
+            tmb_marks_load(child, child->intake.session);
     }
     free(job);
 }
 
+/* One look-up a child at a time, whatever it asks: the pool is everybody's. The session that has been
+ * replaced meanwhile gets no answer, the newest one does. */
+
 void tmb_marks_load(tmb_child *child, uint64_t session)
 {
-    child->wants_marks = !child->hub->is_open;
+    child->wants_marks = !child->hub->is_open || child->is_loading_marks;
     if (child->wants_marks)
         return;
     marks_job *job = calloc(1, sizeof *job);
@@ -170,5 +177,6 @@ void tmb_marks_load(tmb_child *child, uint64_t session)
         job->lanes[i].incarnation = child->intake.lanes[i].incarnation;
     }
     job->work.data = job;
+    child->is_loading_marks = true;
     (void)uv_queue_work(&child->hub->daemon->loop, &job->work, do_marks, on_marks);
 }

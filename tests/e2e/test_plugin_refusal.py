@@ -278,6 +278,21 @@ class ClosedTopicsTest(PluginTest):
                 self.assertLess(stranger.publish("t/a", b"as anybody"), 0x80, "an ordinary topic")
                 stranger.close()
 
+    def test_a_site_that_floods_is_hung_up_on(self):
+        self.broker.start()
+        hub, flood, honest = self.tls_client("hub"), self.tls_client("s1"), self.tls_client("s2")
+        hub.subscribe("$tombolo/v1/up/s2", 0)
+        with self.assertRaises((ConnectionError, OSError)):
+            for _ in range(20_000):
+                flood.send("$tombolo/v1/up/s1", b"x" * 100, 0)
+            flood.ping()
+        honest.publish("$tombolo/v1/up/s2", b"still heard", 0)
+        self.assertEqual(hub.receive()[1], b"still heard")
+        self.assertEqual(self.wait_stat("sites_hung_up", 1)["sites_hung_up"], 1)
+        self.assertIn("site s1 sends more than 2000 frames a second", self.broker.daemon.log())
+        again = self.tls_client("s1")
+        again.ping()
+
     def test_another_domain_is_nobody(self):
         self.broker.start()
         self._certificates["hub2"] = self.authority.issue("hub2", "spiffe://other.example/site/hub")
