@@ -46,11 +46,37 @@ void tmb_lane_close(tmb_lane *lane)
     lane->load = NULL;
 }
 
-/* Blocking. The cursor of the store is asked for once an incarnation. */
+/* A tail that reads keeps what it leaves open until it is synced, deleted segments too; this one is about to
+ * sync nothing, so it goes as soon as it knows. */
+static tmb_hlc find_stamp(const tmb_lane *lane, uint64_t seq)
+{
+    tmb_hlc stamp = {0};
+    tmb_tail *tail = NULL;
+    tmb_record record;
+    tmb_tail_gap gap;
+    tmb_err err = tmb_tail_open(lane->daemon->journal_root, lane->stream, NULL, &tail);
+    if (err == TMB_OK)
+        err = tmb_tail_seek(tail, seq);
+    if (err == TMB_OK) {
+        do {
+            err = tmb_tail_next(tail, &record, &gap);
+        } while (err == TMB_EGAP);
+    }
+    if (err == TMB_OK)
+        stamp = record.stamp;
+    tmb_tail_close(tail);
+    return stamp;
+}
+
+/* Blocking. The cursor of the store is asked for once an incarnation. The range comes last, so that it is not
+ * older than what a load has seen meanwhile. */
 static void do_look(uv_work_t *work)
 {
     tmb_lane *lane = work->data;
     tmb_look *look = &lane->look;
+    look->stamp.u64 = 0;
+    if (look->stamp_seq != 0)
+        look->stamp = find_stamp(lane, look->stamp_seq);
     tmb_tail_watch_clear(lane->watch);
     look->err = tmb_tail_range(lane->watch, &look->first_seq, &look->last_seq, &look->incarnation);
     if (look->err != TMB_OK)
@@ -62,19 +88,6 @@ static void do_look(uv_work_t *work)
         tmb_store_cursor_get(lane->daemon->store, &look->incarnation, tmb_bytes_str(lane->stream),
                              &look->cursor) != TMB_OK)
         look->cursor = 0;
-    look->stamp.u64 = 0;
-    if (look->stamp_seq == 0)
-        return;
-    tmb_record record;
-    tmb_tail_gap gap;
-    tmb_err err = tmb_tail_seek(lane->watch, look->stamp_seq);
-    while (err == TMB_OK || err == TMB_EGAP) {
-        err = tmb_tail_next(lane->watch, &record, &gap);
-        if (err == TMB_OK) {
-            look->stamp = record.stamp;
-            return;
-        }
-    }
 }
 
 static void on_looked(uv_work_t *work, int status)
