@@ -9,9 +9,10 @@ foreach(page IN LISTS pages)
   install(FILES ${page} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section})
 endforeach()
 
-install(FILES LICENSE README.md DESTINATION ${CMAKE_INSTALL_DOCDIR} OPTIONAL)
-install(DIRECTORY docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR} FILES_MATCHING PATTERN *.md PATTERN *.svg)
-install(DIRECTORY config/samples/ DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples OPTIONAL)
+# As they lie in the tree, so that their links hold.
+install(FILES LICENSE README.md CHANGELOG.md CONTRIBUTING.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(DIRECTORY docs DESTINATION ${CMAKE_INSTALL_DOCDIR} FILES_MATCHING PATTERN *.md PATTERN *.svg)
+install(DIRECTORY config/samples DESTINATION ${CMAKE_INSTALL_DOCDIR}/config)
 
 set(TMB_SYSTEMD_DIR lib/systemd/system CACHE STRING "Where systemd's units go, below the prefix")
 configure_file(config/systemd/tombolo-syncd@.service.in tombolo-syncd@.service @ONLY)

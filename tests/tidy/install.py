@@ -9,7 +9,8 @@ import sys
 import tempfile
 
 UNIT = "lib/systemd/system/tombolo-syncd@.service"
-ALWAYS = ["share/doc/tombolo/examples/site.yaml", "share/doc/tombolo/operations.md",
+ALWAYS = ["share/doc/tombolo/config/samples/site.yaml", "share/doc/tombolo/docs/operations.md",
+          "share/doc/tombolo/docs/figures/road.svg", "share/doc/tombolo/CHANGELOG.md",
           "share/man/man8/tombolo-syncd.8", "share/man/man5/tombolo.yaml.5", UNIT, "lib/tmpfiles.d/tombolo.conf",
           "share/doc/tombolo/LICENSE"]
 # Installed by a target of this name, if the tree has it.
