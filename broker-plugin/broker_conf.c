@@ -4,7 +4,8 @@
  * per_listener_settings true: the broker never calls the tick event. max_queued_messages too small, which
  * its default is: messages to an offline session are dropped in silence; without a limit: one forgotten
  * session takes all memory, and a refused message closes the connection. persistence false: sessions do not
- * survive the broker at all.
+ * survive the broker at all. message_size_limit: what is larger is dropped before the plugin sees it, and yet
+ * acked to clients of MQTT 3.1.1; a child's frame that is dropped would be sent again for ever.
  */
 #include "broker-plugin/broker_conf.h"
 
@@ -83,6 +84,10 @@ static const char *note(scan *s, char *line)
         conf->max_queued_messages = strtoll(value, NULL, 10);
     else if (strcmp(key, "max_queued_bytes") == 0)
         conf->max_queued_bytes = strtoll(value, NULL, 10);
+    else if (strcmp(key, "message_size_limit") == 0)
+        conf->message_size_limit = strtoll(value, NULL, 10);
+    else if (strcmp(key, "max_packet_size") == 0)
+        conf->max_packet_size = strtoll(value, NULL, 10);
     else if (strcmp(key, "acl_file") == 0)
         conf->has_acl_file = true;
     else if (strcmp(key, "plugin") == 0 || strcmp(key, "auth_plugin") == 0)
@@ -159,9 +164,27 @@ tmb_err tmb_broker_conf_read(const char *file, tmb_broker_conf *ret_conf)
     return TMB_OK;
 }
 
-tmb_err tmb_broker_conf_check(const tmb_broker_conf *conf, FILE *errors)
+/* check_sizes gives how many lines it wrote. */
+static unsigned check_sizes(const tmb_broker_conf *conf, bool has_children, FILE *errors)
 {
     unsigned wrong = 0;
+    if (conf->message_size_limit != 0 && ++wrong)
+        fprintf(errors,
+                "%s: message_size_limit %lld drops larger messages and acks them to MQTT 3.1.1; "
+                "set: message_size_limit 0\n",
+                conf->file, (long long)conf->message_size_limit);
+    if (has_children && conf->max_packet_size != 0 &&
+        conf->max_packet_size < TMB_MAX_PACKET_SIZE_MIN && ++wrong)
+        fprintf(errors,
+                "%s: max_packet_size %lld keeps children's large frames out, which they would send "
+                "for ever; set: max_packet_size %d\n",
+                conf->file, (long long)conf->max_packet_size, TMB_MAX_PACKET_SIZE_MIN);
+    return wrong;
+}
+
+tmb_err tmb_broker_conf_check(const tmb_broker_conf *conf, bool has_children, FILE *errors)
+{
+    unsigned wrong = check_sizes(conf, has_children, errors);
     if (conf->per_listener_settings && ++wrong)
         fprintf(errors,
                 "%s: with per_listener_settings true the broker never calls the plugin's tick; "

@@ -21,6 +21,8 @@ extern "C" {
 
 #define TMB_MAX_QUEUED_MESSAGES_MIN 10000
 #define TMB_MAX_QUEUED_MESSAGES_MAX 10000000
+/* Room for a frame of a child (TMB_FRAME_BYTES_MAX) and for what is around it. */
+#define TMB_MAX_PACKET_SIZE_MIN (32 * 1024 * 1024)
 
 typedef struct tmb_broker_conf {
     char file[PATH_MAX];    /* the main file */
@@ -32,6 +34,7 @@ typedef struct tmb_broker_conf {
     bool has_plugin_before;      /* another plugin line comes before ours */
     int64_t max_queued_messages; /* 1000 when the file does not say */
     int64_t max_queued_bytes;
+    int64_t message_size_limit, max_packet_size; /* 0: none */
 } tmb_broker_conf;
 
 /* tmb_broker_conf_find gives the file that a process was told to use by `-c FILE`, from its command line as
@@ -43,8 +46,10 @@ TMB_MUST_USE tmb_err tmb_broker_conf_find(const char *cmdline, char ret_file[PAT
 TMB_MUST_USE tmb_err tmb_broker_conf_read(const char *file, tmb_broker_conf *ret_conf);
 
 /* tmb_broker_conf_check writes one line for each setting that would make the plugin's promises untrue, ending
- * with the line that cures it. Errors: TMB_ECONFIG (at least one line written). */
-TMB_MUST_USE tmb_err tmb_broker_conf_check(const tmb_broker_conf *conf, FILE *errors);
+ * with the line that cures it; has_children: frames of children come by this broker.
+ * Errors: TMB_ECONFIG (at least one line written). */
+TMB_MUST_USE tmb_err tmb_broker_conf_check(const tmb_broker_conf *conf, bool has_children,
+                                           FILE *errors);
 
 #ifdef __cplusplus
 }

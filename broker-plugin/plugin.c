@@ -38,7 +38,7 @@ static tmb_err load_config(const char *file, tmb_config **ret_config)
     return err;
 }
 
-static tmb_err check_broker(tmb_broker_conf *ret_broker)
+static tmb_err check_broker(const tmb_config *config, tmb_broker_conf *ret_broker)
 {
     char file[PATH_MAX];
     if (tmb_broker_conf_find("/proc/self/cmdline", file) != TMB_OK) {
@@ -60,7 +60,7 @@ static tmb_err check_broker(tmb_broker_conf *ret_broker)
     FILE *errors = open_memstream(&text, &len);
     if (!errors)
         return TMB_ENOMEM;
-    err = tmb_broker_conf_check(ret_broker, errors);
+    err = tmb_broker_conf_check(ret_broker, config && config->children_accept, errors);
     fclose(errors);
     log_lines(text);
     return err;
@@ -134,6 +134,8 @@ static int on_event(int kind, void *event, void *userdata)
 {
     tmb_plugin *p = userdata;
     TMB_ASSERT(p->magic == TMB_PLUGIN_MAGIC);
+    if (kind != MOSQ_EVT_TICK)
+        p->event_at = tmb_plugin_now();
     if (kind == MOSQ_EVT_ACL_CHECK)
         return tmb_plugin_on_acl(p, event);
     if (kind == MOSQ_EVT_MESSAGE)
@@ -145,7 +147,7 @@ static int on_event(int kind, void *event, void *userdata)
         tmb_plugin_note_leaving(p, ((struct mosquitto_evt_disconnect *)event)->client);
     } else if (kind == MOSQ_EVT_RELOAD) {
         tmb_broker_conf fresh;
-        if (check_broker(&fresh) == TMB_OK)
+        if (check_broker(p->config, &fresh) == TMB_OK)
             p->broker = fresh;
         return MOSQ_ERR_PLUGIN_DEFER; /* any other answer keeps other plugins from their reload */
     }
@@ -170,7 +172,8 @@ static void free_plugin(tmb_plugin *p)
 static tmb_err start(tmb_plugin *p, const char *file)
 {
     tmb_err err = load_config(file, &p->config);
-    tmb_err broker_err = check_broker(&p->broker); /* all mistakes of both are told at once */
+    tmb_err broker_err =
+        check_broker(p->config, &p->broker); /* all mistakes of both are told at once */
     if (err == TMB_OK)
         err = broker_err;
     if (err != TMB_OK)

@@ -20,6 +20,8 @@
 
 #define ASK_AGAIN_MS    5000
 #define ASK_GAP_MS      200
+#define ASK_GAP_FACTOR  20   /* snapshots on wish take at most a twentieth of the broker's time, */
+#define ASK_GAP_MS_MAX  4000 /* unless that leaves a new subscription out for too long */
 #define RETAIN_EVERY_MS 10000
 
 static bool has_file_changed(tmb_plugin *p)
@@ -145,6 +147,23 @@ void tmb_plugin_load_checkpoint(tmb_plugin *p, tmb_checkpoint *ret_checkpoint)
     }
 }
 
+/* Each subscription of a lasting session wishes for a snapshot, and anybody may subscribe again and again. */
+static int64_t wish_gap_ms(const tmb_plugin *p)
+{
+    int64_t gap_ms = p->snapshot_cost_ns / 1000000 * ASK_GAP_FACTOR;
+    if (gap_ms > ASK_GAP_MS_MAX)
+        gap_ms = ASK_GAP_MS_MAX;
+    return gap_ms > ASK_GAP_MS ? gap_ms : ASK_GAP_MS;
+}
+
+/* note_cost measures how long the broker served nobody: from the last event to the end of the checkpoint.
+ * With no event in this round, what the broker waited cannot be told from its writing: only our part then. */
+static void note_cost(tmb_plugin *p, tmb_mono tick_at)
+{
+    bool has_event = p->event_at.ns > p->tick_at.ns;
+    p->snapshot_cost_ns = tmb_plugin_now().ns - (has_event ? p->event_at.ns : tick_at.ns);
+}
+
 static void ask_for_snapshot(tmb_plugin *p, tmb_mono now)
 {
     const tmb_config *c = p->config;
@@ -154,7 +173,7 @@ static void ask_for_snapshot(tmb_plugin *p, tmb_mono now)
          tmb_mono_is_due(tmb_mono_after(p->snapshot_at, tmb_dur_ms(c->checkpoint_interval_ms)),
                          now));
     bool is_unanswered = p->asked_at.ns > p->snapshot_at.ns;
-    int64_t gap_ms = p->is_snapshot_wanted || !is_unanswered ? ASK_GAP_MS : ASK_AGAIN_MS;
+    int64_t gap_ms = p->is_snapshot_wanted || !is_unanswered ? wish_gap_ms(p) : ASK_AGAIN_MS;
     if ((!is_due && !p->is_snapshot_wanted) ||
         !tmb_mono_is_due(tmb_mono_after(p->asked_at, tmb_dur_ms(gap_ms)), now))
         return;
@@ -201,7 +220,9 @@ void tmb_plugin_on_tick(tmb_plugin *p)
         p->snapshot_at = now;
         p->records_since = p->bytes_since = 0;
         write_checkpoint(p, false);
+        note_cost(p, now);
     }
+    p->tick_at = now;
     for (unsigned i = 0; i < p->streams_count; i++) {
         tmb_plugin_stream *s = &p->streams[i];
         s->tick_seq_before = s->tick_seq;

@@ -31,7 +31,8 @@ class StartTest(PluginTest):
         for settings, cure in (({"max_queued_messages": "1000"}, "set: max_queued_messages 1000000"),
                                ({"max_queued_messages": "0"}, "set: max_queued_messages 1000000"),
                                ({"persistence": "false"}, "add: persistence true"),
-                               ({"max_queued_bytes": "1000"}, "set: max_queued_bytes 0")):
+                               ({"max_queued_bytes": "1000"}, "set: max_queued_bytes 0"),
+                               ({"message_size_limit": "100000"}, "set: message_size_limit 0")):
             self.with_settings(**settings)
             self.refuses_to_start(cure)
 

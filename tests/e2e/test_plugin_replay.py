@@ -192,6 +192,31 @@ class SmallCheckpointTest(PluginTest):
         self.assertLess(self.stats()["replayed"], 1000)
 
 
+class BusySubscriberTest(PluginTest):
+    def test_who_subscribes_again_and_again_does_not_keep_the_broker_busy(self):
+        """Each subscription of a lasting session wishes for a snapshot; a large one holds everybody up."""
+        self.broker.start()
+        self.session("offline", "q/#")
+        pub = self.client("pub")
+        for _ in range(40):
+            for _ in range(250):
+                pub.send("q/x", b"x" * 5000)
+            for _ in range(250):
+                self.assertLess(pub.ack(), 0x80)
+        self.snapshot()
+        before = self.stats()["snapshots"]
+        busy, end, slowest_s = self.client("busy", clean=False), time.monotonic() + 3, 0
+        while time.monotonic() < end:
+            busy.subscribe("nothing", 0)
+            began = time.monotonic()
+            pub.publish("z", b"1")
+            slowest_s = max(slowest_s, time.monotonic() - began)
+            time.sleep(0.005)
+        count = self.stats()["snapshots"] - before
+        self.assertLessEqual(count, 5, f"snapshots in 3 s, of 50 MB; slowest ack {slowest_s:.3f} s")
+        self.assertGreaterEqual(self.wait_stat("snapshots", before + 1)["snapshots"], before + 1)
+
+
 class RetentionTest(PluginTest):
     def config(self):
         return super().config().replace("    durability", "    retention: { bytes: 64KiB }\n    durability") + \

@@ -45,7 +45,7 @@ static char *told(const tmb_broker_conf *conf, tmb_err expected)
     size_t len = 0;
     FILE *out = open_memstream(&text, &len);
     assert_non_null(out);
-    assert_int_equal(tmb_broker_conf_check(conf, out), expected);
+    assert_int_equal(tmb_broker_conf_check(conf, true, out), expected);
     fclose(out);
     return text;
 }
@@ -89,7 +89,24 @@ static void each_wrong_setting_is_told_with_its_cure(void **state)
     expect_told(GOOD "max_queued_messages 9999\n", "set: max_queued_messages 1000000\n");
     expect_told(GOOD "max_queued_messages 10000001\n", "set: max_queued_messages 1000000\n");
     expect_told(GOOD "max_queued_bytes 5\n", "set: max_queued_bytes 0\n");
+    expect_told(GOOD "message_size_limit 100000\n", "set: message_size_limit 0\n");
+    expect_told(GOOD "max_packet_size 33554431\n", "set: max_packet_size 33554432\n");
     expect_told(GOOD "plugin /x/other.so\n" OURS, "plugin .../tombolo-mosquitto.so\n");
+}
+
+static void large_packets_matter_where_there_are_children(void **state)
+{
+    (void)state;
+    tmb_broker_conf conf = read_text(GOOD "max_packet_size 33554432\nmessage_size_limit 0\n");
+    char *lines = told(&conf, TMB_OK);
+    assert_string_equal(lines, "");
+    free(lines);
+    conf = read_text(GOOD "max_packet_size 2000\n");
+    FILE *out = fopen("/dev/null", "w");
+    assert_non_null(out);
+    assert_int_equal(tmb_broker_conf_check(&conf, false, out), TMB_OK);
+    assert_int_equal(tmb_broker_conf_check(&conf, true, out), TMB_ECONFIG);
+    fclose(out);
 }
 
 static void all_mistakes_are_told_at_once(void **state)
@@ -188,6 +205,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_good_file_passes),
         cmocka_unit_test(each_wrong_setting_is_told_with_its_cure),
+        cmocka_unit_test(large_packets_matter_where_there_are_children),
         cmocka_unit_test(all_mistakes_are_told_at_once),
         cmocka_unit_test(includes_are_read_from_the_main_file_only),
         cmocka_unit_test(what_cannot_be_read_is_an_error),
