@@ -27,7 +27,8 @@ typedef struct tmb_daemon {
     const tmb_config *config;
     char *journal_root;
     tmb_store *store; /* NULL: could not be opened; marks are 0 then, at the price of repeats */
-    uint64_t boots;
+    uint64_t boots; /* this start's count; 0: it could not be counted */
+    uint64_t salt;  /* differs between starts: the count, or random when there is none */
     struct tmb_uplink *uplink; /* NULL: no parent */
     struct tmb_hub *hub;       /* NULL: no children */
     struct tmb_stats *stats;
@@ -46,7 +47,7 @@ static inline uint64_t tmb_ms_until(tmb_mono deadline, tmb_mono now)
     return (uint64_t)((deadline.ns - now.ns + 999999) / 1000000);
 }
 
-/* tmb_daemon_seed mixes the node's name, the count of starts and what is asked for, never the time. */
+/* tmb_daemon_seed mixes the node's name, what differs between starts and what is asked for, never the time. */
 uint64_t tmb_daemon_seed(const tmb_daemon *d, uint64_t what);
 
 #endif

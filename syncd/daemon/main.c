@@ -55,7 +55,7 @@ uint64_t tmb_daemon_seed(const tmb_daemon *d, uint64_t what)
     uint64_t hash = UINT64_C(14695981039346656037); /* FNV-1a */
     for (const char *at = d->config->node; *at; at++)
         hash = (hash ^ (uint8_t)*at) * UINT64_C(1099511628211);
-    tmb_rng rng = {hash ^ (d->boots * UINT64_C(0x9e3779b97f4a7c15)) ^ (what << 56)};
+    tmb_rng rng = {hash ^ (d->salt * UINT64_C(0x9e3779b97f4a7c15)) ^ (what << 56)};
     return tmb_rng_next(&rng);
 }
 
@@ -147,10 +147,10 @@ static void open_store(tmb_daemon *d)
         LOG(TMB_LOG_ERROR, "store.begun_anew", tmb_str("why", text));
     if (err == TMB_OK)
         err = tmb_store_boot(d->store, &d->boots);
+    d->salt = d->boots;
     if (err != TMB_OK) {
-        /* The count only has to differ between starts. */
-        d->boots = uv_hrtime();
         LOG(TMB_LOG_WARNING, "store.boot_not_counted", tmb_why(err));
+        (void)uv_random(NULL, NULL, &d->salt, sizeof d->salt, 0, NULL);
     }
     free(path);
 }

@@ -196,7 +196,7 @@ static tmb_err write_number(tmb_store *store, const store_key *key, uint64_t num
     return write_value(store, key, tmb_bytes_of(content, sizeof content));
 }
 
-/* A fresh store gets its version; one of another version, or without one but not empty, is not ours. */
+/* A fresh store gets its version; one of another version is not ours. */
 static tmb_err check_version(tmb_store *store, char *text, size_t text_cap)
 {
     uint64_t version = 0;

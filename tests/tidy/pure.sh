@@ -5,7 +5,7 @@
 # A PURE library reads no clock, random number, file, socket or environment, starts no thread and
 # allocates nothing by itself: what it leaves undefined may only be on the list below. An allow list,
 # because a list of what is forbidden would always lack the next call. protobuf-c and zstd are let in
-# by their own names: they are given their memory by an allocator or a context of the caller's.
+# by their own names: protobuf-c takes memory from the allocator it is handed, zstd from the heap.
 set -euo pipefail
 
 allowed='^(tmb_.*|tombolo__.*|protobuf_c_.*|ZSTD_.*|XXH[0-9A-Z]*_.*'
