@@ -27,8 +27,8 @@ typedef struct tmb_daemon {
     const tmb_config *config;
     char *journal_root;
     tmb_store *store; /* NULL: could not be opened; marks are 0 then, at the price of repeats */
-    uint64_t boots; /* this start's count; 0: it could not be counted */
-    uint64_t salt;  /* differs between starts: the count, or random when there is none */
+    uint64_t boots;   /* this start's count; 0: it could not be counted */
+    uint64_t salt;    /* differs between starts: the count, or random when there is none */
     struct tmb_uplink *uplink; /* NULL: no parent */
     struct tmb_hub *hub;       /* NULL: no children */
     struct tmb_stats *stats;
