@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who judges the judge: each kind of fault is fed to it, and it must say so; and no other."""
 
+import os
 import random
+import tempfile
+import time
 import unittest
+from pathlib import Path
 
 from tombolo_lab import Ledger, Verdict, judge, total
 
@@ -80,6 +84,15 @@ class JudgeTest(unittest.TestCase):
         found = verdict(twice, in_doubt={2: 1}, is_numbered=True)
         self.assertEqual((found.resent, found.redelivered, found.duplicated), (0, 3, 3))
 
+    def test_what_came_before_the_last_checkpoint_is_not_redelivered(self):
+        rest = [(3, 1), (4, 1), (5, 1)]
+        found = verdict([(1, 0), (2, 0), (1, 1, True, True), (2, 1, True), *rest])
+        self.assertEqual((found.redelivered, found.duplicated, found.is_clean()), (1, 1, False))
+        found = verdict([(1, 0), (2, 0), (1, 1, True, True), (2, 1, True), *rest], in_doubt={1: 1})
+        self.assertEqual((found.redelivered, found.resent, found.duplicated), (1, 1, 0))
+        found = verdict([(1, 0), (2, 0), (1, 1, True, True), *rest], in_doubt={1: 1}, is_numbered=True)
+        self.assertEqual((found.resent, found.duplicated), (0, 1))
+
     def test_what_nobody_published_is_foreign(self):
         found = verdict([1, 2, 3, 4, 5, 6])
         self.assertEqual((found.foreign, found.delivered, found.is_clean()), (1, 5, False))
@@ -135,6 +148,37 @@ class LedgerTest(unittest.TestCase):
         self.assertEqual((found.lost, found.duplicated, found.reordered), (1, 1, 1))
         for word in ("lost [2]", "duplicated [3]", "reordered [3]", "unknown"):
             self.assertIn(word, self.ledger.evidence())
+
+    def kill(self, age_s: float) -> None:
+        """The subscriber's broker dies; its last checkpoint is so old."""
+        with tempfile.NamedTemporaryFile() as checkpoint:
+            os.utime(checkpoint.name, (time.time() - age_s, time.time() - age_s))
+            self.ledger.subscriber_broker_killed(Path(checkpoint.name))
+        self.ledger.subscriber_is_up()
+
+    def test_a_whole_journal_given_again_is_noticed(self):
+        self.send(4)
+        for number in range(1, 5):
+            self.ledger.arrived("p", number)
+        for number in (1, 2):
+            self.account.arrived_at[number] -= 60
+        self.kill(age_s=5)
+        for number in (3, 4):
+            self.ledger.arrived("p", number)
+        self.assertEqual((self.ledger.verdict().redelivered, self.ledger.verdict().duplicated), (2, 0))
+        for number in (1, 2, 3, 4):
+            self.ledger.arrived("p", number)
+        self.assertEqual((self.ledger.verdict().redelivered, self.ledger.verdict().duplicated), (4, 2))
+
+    def test_a_second_kill_before_the_queue_is_empty_settles_nothing_more(self):
+        self.send(2)
+        for number in (1, 2):
+            self.ledger.arrived("p", number)
+            self.account.arrived_at[number] -= 60
+        self.kill(age_s=70)
+        self.kill(age_s=5)
+        self.ledger.arrived("p", 2)
+        self.assertEqual((self.ledger.verdict().redelivered, self.ledger.verdict().duplicated), (1, 0))
 
     def test_a_clean_ledger_has_no_evidence(self):
         self.send(2)

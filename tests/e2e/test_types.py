@@ -6,6 +6,7 @@ import unittest
 
 from tombolo_lab import Ear, Lab, Talker
 from tombolo_lab.net import wait_until
+from tombolo_lab.node import Settings
 
 
 class TypesTest(unittest.TestCase):
@@ -13,8 +14,9 @@ class TypesTest(unittest.TestCase):
     def setUpClass(cls):
         cls.lab = Lab()
         cls.addClassCleanup(cls.lab.close)
-        cls.hub = cls.lab.node("hub", has_children=True)
-        cls.s1 = cls.lab.node("s1", parent=cls.hub)
+        streams = (("props", '["props/#", "will/#", "large/#"]', "strict"), ("default", '["#"]', "strict"))
+        cls.hub = cls.lab.node("hub", has_children=True, settings=Settings(streams=streams))
+        cls.s1 = cls.lab.node("s1", parent=cls.hub, settings=Settings(streams=streams))
         cls.lab.start()
         cls.ear = Ear("ear", cls.hub.broker.port)
         cls.addClassCleanup(cls.ear.halt)

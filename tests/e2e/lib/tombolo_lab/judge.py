@@ -11,7 +11,8 @@ Words, for the messages 1, 2, 3 ... of one publisher:
     resent       a repeat that its being in doubt explains: at most one for each time that it was in doubt,
                  and none when the publisher numbers its messages
     redelivered  a repeat of a message from before the subscriber's own broker was killed, which then forgot what
-                 had been acked: at most twice for each copy (from the broker's snapshot, and from the journal)
+                 had been acked: at most twice for each copy (from the broker's snapshot, and from the journal),
+                 and only of what had arrived after the broker's last checkpoint before the kill
     duplicated   every other repeat
     reordered    arrived for the first time after a later one had
     foreign      arrived, and was never published
@@ -46,18 +47,24 @@ def total(verdicts) -> Verdict:
 
 class Judge:
     """Judges the arrivals of one publisher one by one. epoch: how often the subscriber's broker had been
-    killed when the message arrived; is_older: it was sent before the last of these kills."""
+    killed when the message arrived; is_older: it was sent before the last of these kills; is_settled: it
+    had arrived before the checkpoint from which the broker came back, which must not give it again."""
 
     def __init__(self, is_numbered: bool = False):
         self.is_numbered = is_numbered
         self.first_epoch = {}  # number -> epoch of its first arrival
         self.repeats = {}      # number -> {epoch: later arrivals}
+        self.settled = {}      # number -> repeats of what was settled
         self.reordered = []
         self._older = set()    # first came after a kill, and was sent before it
         self._highest = 0
 
-    def arrived(self, number: int, epoch: int = 0, is_older: bool = False) -> bool:
+    def arrived(self, number: int, epoch: int = 0, is_older: bool = False,
+                is_settled: bool = False) -> bool:
         """Takes one arrival; gives whether it was the first of its number."""
+        if number in self.first_epoch and is_settled:
+            self.settled[number] = self.settled.get(number, 0) + 1
+            return False
         if number in self.first_epoch:
             of_number = self.repeats.setdefault(number, {})
             of_number[epoch] = of_number.get(epoch, 0) + 1
@@ -73,7 +80,8 @@ class Judge:
     def _sort_repeats(self, number: int, in_doubt: dict) -> tuple:
         """(resent, redelivered, duplicated) of one number."""
         doubt = 0 if self.is_numbered else in_doubt.get(number, 0)
-        resent = redelivered = duplicated = 0
+        settled = self.settled.get(number, 0)
+        resent, redelivered, duplicated = min(settled, doubt), 0, max(0, settled - doubt)
         for epoch, repeats in self.repeats.get(number, {}).items():
             is_first = epoch == self.first_epoch[number]
             if is_first and number not in self._older:
@@ -87,7 +95,7 @@ class Judge:
 
     def verdict(self, published: int, acked, in_doubt: dict) -> Verdict:
         """published: how many; acked: their numbers; in_doubt: number -> how often it was in doubt."""
-        sorted_repeats = [self._sort_repeats(number, in_doubt) for number in self.repeats]
+        sorted_repeats = [self._sort_repeats(number, in_doubt) for number in self.repeats | self.settled]
         resent, redelivered, duplicated = (sum(column) for column in zip((0, 0, 0), *sorted_repeats))
         known = [number for number in self.first_epoch if 1 <= number <= published]
         return Verdict(published=published, acked=len(acked), delivered=len(known),
@@ -98,7 +106,7 @@ class Judge:
     def evidence(self, published: int, acked, in_doubt: dict, limit: int = 10) -> str:
         """The numbers behind a verdict that is not clean, for a person."""
         lost = sorted(number for number in acked if number not in self.first_epoch)
-        doubled = sorted(number for number in self.repeats if self._sort_repeats(number, in_doubt)[2])
+        doubled = sorted(number for number in self.repeats | self.settled if self._sort_repeats(number, in_doubt)[2])
         foreign = sorted(number for number in self.first_epoch if not 1 <= number <= published)
         parts = [f"{what} {numbers[:limit]}{' ...' if len(numbers) > limit else ''}"
                  for what, numbers in (("lost", lost), ("duplicated", doubled),
@@ -107,7 +115,8 @@ class Judge:
 
 
 def judge(arrivals, published: int, acked, in_doubt=None, is_numbered: bool = False) -> Verdict:
-    """The verdict on a whole list of arrivals: numbers, or (number, epoch), or (number, epoch, is_older)."""
+    """The verdict on a whole list of arrivals: numbers, or (number, epoch, is_older, is_settled)
+    of which only the number must be there."""
     one = Judge(is_numbered)
     for arrival in arrivals:
         one.arrived(*arrival) if isinstance(arrival, tuple) else one.arrived(arrival)

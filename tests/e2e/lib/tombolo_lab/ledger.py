@@ -5,11 +5,14 @@ A message is known by (publisher, number), both of which are in its payload; not
 plugin or tombolo-syncd for a figure. Threads: any; one lock.
 """
 
+import math
 import threading
 import time
 from dataclasses import dataclass, field
 
 from .judge import Judge, Verdict, total
+
+CHECKPOINT_SLACK_S = 2.0  # a message takes its way to the subscriber, its ack back, a checkpoint to the disk
 
 
 @dataclass
@@ -29,6 +32,7 @@ class Account:
     first_arrivals: int = 0
     longest_wait_s: float = 0.0
     last_arrival: float = 0.0
+    arrived_at: dict = field(default_factory=dict)   # number -> time of its last arrival
 
     def verdict(self) -> Verdict:
         return self.judge.verdict(len(self.sent_at), self.acked, self.in_doubt)
@@ -41,6 +45,9 @@ class Ledger:
         self.epoch = 0      # how often the subscriber's broker was killed
         self._is_killed = False
         self._killed_at = 0.0
+        self._up_at = 0.0
+        self._settled_at = 0.0     # what had arrived before must not come again
+        self._is_caught_up = True  # what the subscriber's broker had queued for it before has arrived
         self.strangers = 0  # arrivals of publishers that the ledger does not know
 
     def open(self, name: str, site: str, is_numbered: bool = False) -> Account:
@@ -83,22 +90,34 @@ class Ledger:
                 return
             account.arrivals += 1
             is_known = 1 <= number <= len(account.sent_at)
-            is_older = is_known and account.sent_at[number - 1] < self._killed_at
-            if account.judge.arrived(number, self.epoch, is_older) and is_known:
+            sent_at = account.sent_at[number - 1] if is_known else now
+            is_settled = account.arrived_at.get(number, now) < self._settled_at
+            account.arrived_at[number] = now
+            self._is_caught_up |= is_known and sent_at > self._up_at
+            if account.judge.arrived(number, self.epoch, sent_at < self._killed_at, is_settled) and is_known:
                 account.first_arrivals += 1
                 account.last_arrival = now
-                account.longest_wait_s = max(account.longest_wait_s, now - account.sent_at[number - 1])
+                account.longest_wait_s = max(account.longest_wait_s, now - sent_at)
                 account.waiting.pop(number, None)
 
-    def subscriber_broker_killed(self) -> None:
-        """To be told before the kill: from the subscriber's next connection on, what it had may come again."""
+    def subscriber_broker_killed(self, checkpoint_file=None) -> None:
+        """To be told before the kill: from the subscriber's next connection on, what it had may come again;
+        with checkpoint_file, the broker's, only what had arrived since shortly before that was written."""
+        settled_at = 0.0
+        if checkpoint_file and checkpoint_file.exists():
+            settled_at = time.monotonic() - (time.time() - checkpoint_file.stat().st_mtime) - CHECKPOINT_SLACK_S
         with self._lock:
+            # Killed again with the queue of before not emptied: what is in it arrived last before both kills.
+            self._settled_at = settled_at if self._is_caught_up else min(settled_at, self._settled_at)
+            self._is_caught_up = False
             self._is_killed = True
             self._killed_at = time.monotonic()
+            self._up_at = math.inf
 
     def subscriber_is_up(self) -> None:
         with self._lock:
             self.epoch += self._is_killed
+            self._up_at = time.monotonic()
             self._is_killed = False
 
     # What everybody may ask.

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A node: a broker with the plugin, a tombolo-syncd, and the one YAML file that both read."""
 
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,7 @@ def programs(build: str = "") -> Programs:
 class Settings:
     """What a lab may want of a node that is not as shipped."""
     durability: str = "strict"
+    streams: tuple = ()  # (name, topics as YAML has them, durability); () is one, default, for all topics
     checkpoint_interval: str = "60s"
     checkpoint_records: int = 50000
     backoff_base: str = "200ms"
@@ -63,16 +65,15 @@ class Node:
 
     def _yaml(self) -> str:
         s = self.settings
+        streams = "".join(f"  - name: {name}\n    topics: {topics}\n    durability: {durability}\n"
+                          for name, topics, durability in s.streams or (("default", '["#"]', s.durability),))
         text = f"""\
 # Written by the lab; the commented samples are in config/samples.
 node: {self.name}
 domain: {self._domain}
 data_dir: {self.data}
 streams:
-  - name: default
-    topics: ["#"]
-    durability: {s.durability}
-checkpoint:
+{streams}checkpoint:
   interval: {s.checkpoint_interval}
   records: {s.checkpoint_records}
 """
@@ -105,6 +106,15 @@ tls:
   key_file: {self.certificate.key_file}
 """
         return text
+
+    @property
+    def checkpoint_file(self) -> Path:
+        return self.data / "checkpoint"
+
+    def told(self) -> dict:
+        """What the daemon tells of itself in its file, at most a second old; nothing when it has just begun."""
+        file = self.data / "syncd.json"
+        return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
 
     @property
     def journal_root(self) -> Path:

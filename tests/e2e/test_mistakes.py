@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Mistakes that people make: the hub's broker without its plugin, a site put back from a backup. Both must be said,
+and neither may cost a message or bring one twice."""
+
+import itertools
+import shutil
+import time
+import unittest
+
+from tombolo_lab import Ear, Lab, Message, Talker, journal
+from tombolo_lab.net import wait_until
+from tombolo_lab.node import Settings
+
+HELLO, WELCOME, ACK = b"\x0a", b"\x12", b"\x22"  # a frame's first byte says which it is
+QUIET_S = 2.5  # several of the child's tries
+SETTINGS = Settings(backoff_base="50ms", backoff_cap="300ms", ack_timeout="1s", keepalive="5s")
+
+
+class MistakesTest(unittest.TestCase):
+    def setUp(self):
+        self.lab = Lab()
+        self.addCleanup(self.lab.close)
+        self.hub = self.lab.node("hub", has_children=True, settings=SETTINGS)
+        self.s1 = self.lab.node("s1", parent=self.hub, settings=SETTINGS)
+        self.lab.start()
+
+    def say(self, first: int, last: int) -> None:
+        with Talker(self.s1.broker.port, "talker") as talker:
+            for number in range(first, last + 1):
+                self.assertLess(talker.publish("t", str(number)), 0x80)
+
+    def hub_log(self) -> list:
+        is_there = any((self.hub.journal_root / "default").glob("*.seg"))
+        return journal.dump(self.hub, self.lab.built) if is_there else []
+
+    def wait_hub_log(self, count: int) -> list:
+        wait_until(lambda: len(self.hub_log()) >= count, 20, lambda: f"{count} records\n{self.lab.logs()}", 0.2)
+        return self.hub_log()
+
+    def test_a_hub_whose_broker_lost_its_plugin_takes_nothing(self):
+        self.lab.subscribe(self.hub)
+        numbers = (Message("t", {"v": v}, 0.01) for v in itertools.count())
+        publisher = self.lab.publish(self.s1, "pub", numbers)
+        self.wait_hub_log(10)
+        publisher.pause()
+        wait_until(lambda: not publisher.in_flight, 10, "the last ack")
+        self.lab.wait_drained(20)
+        before = self.hub_log()
+        self.hub.broker.stop()
+        whole = self.hub.broker.conf_file.read_text(encoding="utf-8")
+        bare = "\n".join(line for line in whole.splitlines() if not line.startswith("plugin"))
+        self.hub.broker.conf_file.write_text(bare + "\n", encoding="utf-8")
+        self.hub.broker.start()
+        spy = Ear("spy", self.hub.broker.port, "$tombolo/#")  # without the plugin anybody may
+        self.addCleanup(spy.halt)
+        publisher.pause(False)
+        self.hub.syncd.wait_for_log("runs without the tombolo plugin", 10)
+        time.sleep(QUIET_S)
+        publisher.pause()
+        said = {(m.topic, m.payload[:1]) for m in list(spy.messages) if "/stats/" not in m.topic}
+        self.assertIn(("$tombolo/v1/up/s1", HELLO), said)
+        self.assertEqual(said & {("$tombolo/v1/down/s1", WELCOME), ("$tombolo/v1/down/s1", ACK)}, set())
+        self.assertEqual(self.hub_log(), before)
+        self.assertGreater(self.lab.ledger.waiting()[0], 50)
+        self.assertFalse(self.hub.told()["broker"]["up"])
+        self.assertIn("without the tombolo plugin", self.hub.told()["broker"]["down_why"])
+        spy.halt()
+        self.hub.broker.stop()
+        self.hub.broker.conf_file.write_text(whole, encoding="utf-8")
+        self.hub.broker.start()
+        self.lab.wait_acked([publisher], 20)
+        self.lab.wait_drained(20)
+        verdict = self.lab.ledger.verdict()
+        self.assertTrue(verdict.is_clean(), self.lab.ledger.evidence())
+        self.assertEqual((len(self.hub_log()), verdict.redelivered), (verdict.acked, 0))
+
+    def test_a_site_put_back_from_a_backup_is_fenced(self):
+        self.say(1, 30)
+        self.wait_hub_log(30)
+        self.s1.stop()
+        backup = self.s1.folder / "backup"
+        shutil.copytree(self.s1.data, backup)
+        self.s1.start()
+        self.say(31, 60)
+        before = self.wait_hub_log(60)
+        self.assertEqual([record["payload"] for record in before], [str(n) for n in range(1, 61)])
+        self.assertNotIn("session.fenced", self.s1.syncd.log())
+        self.s1.stop()
+        shutil.rmtree(self.s1.data)
+        shutil.copytree(backup, self.s1.data)
+        self.s1.start()
+        self.s1.syncd.wait_for_log("session.fenced", 15)
+        self.assertIn("parent_has=60", self.s1.syncd.log())
+        self.say(61, 65)  # with the numbers 31 to 35, which the hub has of other messages
+        time.sleep(QUIET_S)
+        self.assertEqual(self.hub_log(), before)
+        self.assertTrue(self.s1.syncd.is_alive())
+
+
+if __name__ == "__main__":
+    unittest.main()
