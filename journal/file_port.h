@@ -26,6 +26,8 @@ struct tmb_file_port {
     int (*sync)(void *context, int fd); /* fdatasync; fsync for a directory */
     int (*truncate)(void *context, int fd, off_t len);
     int64_t (*size)(void *context, int fd);
+    /* When it was last written, wall time; 0: not known. */
+    int64_t (*changed_ms)(void *context, int fd);
     int (*rename)(void *context, const char *from, const char *to);
     int (*unlink)(void *context, const char *path);
     int (*mkdir)(void *context, const char *path, mode_t mode);

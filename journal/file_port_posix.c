@@ -79,6 +79,16 @@ static int64_t size_file(void *context, int fd)
     return fstat(fd, &st) < 0 ? -errno : (int64_t)st.st_size;
 }
 
+static int64_t changed_ms_of_file(void *context, int fd)
+{
+    (void)context;
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    return st.st_mtim.tv_sec > 0 ? (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000
+                                 : 0;
+}
+
 static int rename_file(void *context, const char *from, const char *to)
 {
     (void)context;
@@ -130,7 +140,8 @@ static int list_folder(void *context, const char *path, int (*visit)(void *arg, 
 const tmb_file_port *tmb_file_port_posix(void)
 {
     static const tmb_file_port port = {
-        NULL,      open_file,   close_file,  write_file,  pread_file, sync_file,  truncate_file,
-        size_file, rename_file, unlink_file, make_folder, lock_file,  list_folder};
+        NULL,        open_file,     close_file, write_file,         pread_file,
+        sync_file,   truncate_file, size_file,  changed_ms_of_file, rename_file,
+        unlink_file, make_folder,   lock_file,  list_folder};
     return &port;
 }

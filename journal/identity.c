@@ -109,7 +109,7 @@ typedef struct folder_names {
 static int collect_folder(void *arg, const char *name)
 {
     folder_names *folders = arg;
-    if (!tmb_segment_name_is_valid(name, TMB_STREAM_NAME_BYTES_MAX) ||
+    if (!tmb_name_is_valid(tmb_bytes_str(name), TMB_STREAM_NAME_BYTES_MAX) ||
         folders->count == TMB_STREAMS_MAX)
         return 0;
     memcpy(folders->names[folders->count++], name, strlen(name) + 1);

@@ -140,7 +140,7 @@ tmb_err tmb_journal_open(const tmb_journal_options *options, tmb_journal **ret_j
     size_t root_len = strlen(options->root);
     while (root_len > 1 && options->root[root_len - 1] == '/')
         root_len--;
-    if (!tmb_segment_name_is_valid(options->node, TMB_NAME_BYTES_MAX))
+    if (!tmb_name_is_valid(tmb_bytes_str(options->node), TMB_NAME_BYTES_MAX))
         return fail(TMB_EINVAL, text, text_cap, "\"%s\" cannot be the name of a node",
                     options->node);
     if (root_len == 0 || root_len >= TMB_PATH_BYTES / 2)
@@ -192,7 +192,7 @@ const tmb_journal_counts *tmb_journal_counts_get(const tmb_journal *journal)
 tmb_err tmb_journal_stream_open(tmb_journal *journal, const char *name,
                                 tmb_journal_stream **ret_stream, char *text, size_t text_cap)
 {
-    if (!tmb_segment_name_is_valid(name, TMB_STREAM_NAME_BYTES_MAX))
+    if (!tmb_name_is_valid(tmb_bytes_str(name), TMB_STREAM_NAME_BYTES_MAX))
         return fail(TMB_EINVAL, text, text_cap, "\"%s\" cannot be the name of a stream", name);
     if (journal->streams_count == TMB_STREAMS_MAX)
         return fail(TMB_ELIMIT, text, text_cap, "%s: more than %d streams", name, TMB_STREAMS_MAX);

@@ -44,7 +44,7 @@ typedef struct tmb_journal_options {
 
 typedef struct tmb_retention {
     uint64_t bytes_max; /* of all segments of a stream; 0: no limit */
-    int64_t age_ms_max; /* of a segment's newest record; 0: no limit */
+    int64_t age_ms_max; /* of a closed segment; 0: no limit */
 } tmb_retention;
 
 /* What opening and running met; rises only. */
@@ -101,14 +101,16 @@ TMB_MUST_USE tmb_err tmb_journal_sync(tmb_journal_stream *stream);
  * Errors: TMB_EIO, TMB_ENOSPC, TMB_ENOMEM (call again when the disk may be well). */
 TMB_MUST_USE tmb_err tmb_journal_settle(tmb_journal_stream *stream, tmb_wall now);
 
-/* The newest record given a number, and the newest that a sync covered. */
+/* The newest record given a number. */
 uint64_t tmb_journal_last_seq(const tmb_journal_stream *stream);
-uint64_t tmb_journal_synced_seq(const tmb_journal_stream *stream);
 
 /* tmb_journal_retain drops whole closed segments that the rule allows, none of which holds a record at or
- * above keep_from. Errors: TMB_EIO (some file could not be removed; counted). */
+ * above keep_from. now: of a clock that never steps, from which the age of what this process has closed is
+ * counted; wall: the date, which is only asked about files of an earlier process, and of which no jump
+ * forward in the time of this process is believed. Call it often: closing is noticed here. After an error
+ * nothing but the rule is broken; call again. Errors: TMB_EIO (some file could not be removed; counted). */
 TMB_MUST_USE tmb_err tmb_journal_retain(tmb_journal_stream *stream, const tmb_retention *rule,
-                                        uint64_t keep_from, tmb_wall now);
+                                        uint64_t keep_from, tmb_mono now, tmb_wall wall);
 
 #ifdef __cplusplus
 }

@@ -143,7 +143,9 @@ static tmb_err read_segment(recovery *r, tmb_segment_info *info)
     if (size < 0) {
         err = fail(r, tmb_files_err(size), NULL);
     } else {
+        int64_t changed_ms = files->changed_ms(files->context, fd);
         info->bytes = (uint64_t)size;
+        info->changed_ms = changed_ms > 0 ? changed_ms : 0;
         err = read_header(r, info);
     }
     if (!err && (r->is_newest || !r->has_record) && size > (int64_t)TMB_SEGMENT_HEADER_BYTES)
@@ -153,13 +155,12 @@ static tmb_err read_segment(recovery *r, tmb_segment_info *info)
 }
 
 /* Goes on in the newest segment: what is in it is made durable first, so that later promises hold. */
-static tmb_err reopen(tmb_journal_stream *stream, tmb_segment_info *newest, bool *ret_done)
+static void reopen(tmb_journal_stream *stream, tmb_segment_info *newest)
 {
     tmb_journal *journal = stream->journal;
     int fd = -1;
     tmb_err err = tmb_segment_open(journal->files, stream->folder.text, newest->base,
                                    O_WRONLY | O_APPEND, &fd);
-    *ret_done = false;
     if (!err) {
         err = tmb_files_err(journal->files->sync(journal->files->context, fd));
         if (!err)
@@ -174,14 +175,13 @@ static tmb_err reopen(tmb_journal_stream *stream, tmb_segment_info *newest, bool
             stream->gap_first = stream->next_seq++;
             stream->gap_reason = TMB_GAP_TORN;
         }
-        return TMB_OK;
+        return;
     }
     journal->counts.syncs++;
     stream->fd = fd;
     stream->file_bytes = stream->safe_bytes = newest->bytes;
-    stream->safe_seq = stream->synced_seq = stream->next_seq - 1;
-    *ret_done = true;
-    return TMB_OK;
+    stream->safe_seq = stream->next_seq - 1;
+    newest->changed_ms = -1;
 }
 
 /* The half record goes when the new segment is there; a segment that cannot be begun now (disk full) is
@@ -197,8 +197,8 @@ static void begin_anew(recovery *r)
     stream->torn.bytes = r->torn_offset;
     stream->safe_seq = stream->next_seq - 1;
     journal->stamp = tmb_hlc_next(journal->stamp, (tmb_wall){0});
-    if (tmb_writer_begin(stream, journal->stamp))
-        return;
+    tmb_err err = tmb_writer_begin(stream, journal->stamp);
+    (void)err; /* counted; the first append tries again */
 }
 
 /* Segments are read newest first, and kept oldest first. */
@@ -206,7 +206,8 @@ static tmb_err read_all(recovery *r, const tmb_segment_list *list)
 {
     tmb_journal_stream *stream = r->stream;
     for (size_t i = 0; i < list->count; i++) {
-        tmb_segment_info info = {.base = list->bases[i], .created_ms = -1};
+        tmb_segment_info info = {
+            .base = list->bases[i], .created_ms = -1, .closed = tmb_mono_never()};
         tmb_err err = tmb_writer_reserve_segment(stream);
         if (err)
             return err;
@@ -240,10 +241,8 @@ tmb_err tmb_recover_stream(tmb_journal_stream *stream, char *text, size_t text_c
     } else {
         err = read_all(&r, &list);
     }
-    if (!err && list.count > 0 && !r.needs_segment) {
-        bool done;
-        err = reopen(stream, &stream->segments[stream->segments_count - 1], &done);
-    }
+    if (!err && list.count > 0 && !r.needs_segment)
+        reopen(stream, &stream->segments[stream->segments_count - 1]);
     stream->safe_seq = stream->next_seq - 1;
     tmb_scan_fini(&r.scan);
     tmb_segment_list_fini(&list);

@@ -3,28 +3,70 @@
  *
  * The oldest first even when a file refuses to go: readers tell a retained gap from a lost file by whether
  * older segments are still there.
+ *
+ * How old is a segment? The date is the wrong thing to ask where there is better: a box boots in 1970, writes
+ * a backlog, is told the date, and all of it is fifty years old; or once believes in 2099, and as stamps never
+ * go back, nothing grows old again. So:
+ *
+ *   closed by this process     time since then, of the clock that never steps
+ *   closed before it           the same, or more if the file's date says so
+ *
+ * The file's date is the later of its last stamp and its last write (of a stamp that lies ahead, the last write
+ * alone). No date before this software is one, and the date of today goes on as the steady clock does from the
+ * first one that can be true: set forward, it is not believed until the next start; set back, it is.
  */
 #include "journal/writer.h"
 
+/* 2026-01-01: an earlier date is that of a clock which nobody has set. */
+#define EARLIEST_MS INT64_C(1767225600000)
+
+/* Today, or 0 when nobody knows. */
+static int64_t believe(tmb_journal *journal, tmb_mono now, tmb_wall wall)
+{
+    int64_t today_ms = journal->date.ms + (now.ns - journal->date_at.ns) / 1000000;
+    if (wall.ms < EARLIEST_MS)
+        return journal->date.ms > 0 ? today_ms : 0;
+    if (journal->date.ms == 0 || wall.ms < today_ms) {
+        journal->date = wall;
+        journal->date_at = now;
+        return wall.ms;
+    }
+    return today_ms;
+}
+
 /* A segment's records all have stamps below that at which the next was begun. Where a header is damaged a
  * later one stands in: that errs towards keeping. */
-static int64_t newest_ms(const tmb_journal_stream *stream, size_t i, tmb_wall now)
+static int64_t last_stamp_ms(const tmb_journal_stream *stream, size_t i)
 {
     for (size_t k = i + 1; k < stream->segments_count; k++) {
         if (stream->segments[k].created_ms >= 0)
             return stream->segments[k].created_ms;
     }
-    return now.ms;
+    return INT64_MAX;
+}
+
+static int64_t age_ms(const tmb_journal_stream *stream, size_t i, tmb_mono now, int64_t today_ms)
+{
+    const tmb_segment_info *info = &stream->segments[i];
+    int64_t seen_ms = (now.ns - info->closed.ns) / 1000000;
+    if (info->changed_ms < 0)
+        return seen_ms;
+    int64_t stamp_ms = last_stamp_ms(stream, i), date_ms = info->changed_ms;
+    if (stamp_ms <= today_ms && stamp_ms > date_ms)
+        date_ms = stamp_ms;
+    if (date_ms < EARLIEST_MS || today_ms - date_ms < seen_ms)
+        return seen_ms;
+    return today_ms - date_ms;
 }
 
 static bool is_due(const tmb_journal_stream *stream, size_t i, const tmb_retention *rule,
-                   uint64_t bytes, uint64_t keep_from, tmb_wall now)
+                   uint64_t bytes, uint64_t keep_from, tmb_mono now, int64_t today_ms)
 {
     if (i + 1 >= stream->segments_count || stream->segments[i + 1].base > keep_from)
         return false;
     if (rule->bytes_max > 0 && bytes > rule->bytes_max)
         return true;
-    return rule->age_ms_max > 0 && now.ms - newest_ms(stream, i, now) > rule->age_ms_max;
+    return rule->age_ms_max > 0 && age_ms(stream, i, now, today_ms) > rule->age_ms_max;
 }
 
 static tmb_err drop(tmb_journal_stream *stream, const tmb_segment_info *info,
@@ -46,14 +88,19 @@ static tmb_err drop(tmb_journal_stream *stream, const tmb_segment_info *info,
 }
 
 tmb_err tmb_journal_retain(tmb_journal_stream *stream, const tmb_retention *rule,
-                           uint64_t keep_from, tmb_wall now)
+                           uint64_t keep_from, tmb_mono now, tmb_wall wall)
 {
     uint64_t bytes = stream->buffer_len;
     size_t dropped = 0;
     tmb_err err = TMB_OK;
-    for (size_t i = 0; i < stream->segments_count; i++)
-        bytes += stream->segments[i].bytes;
-    while (!err && is_due(stream, dropped, rule, bytes, keep_from, now)) {
+    int64_t today_ms = believe(stream->journal, now, wall);
+    for (size_t i = 0; i < stream->segments_count; i++) {
+        tmb_segment_info *info = &stream->segments[i];
+        bytes += info->bytes;
+        if (i + 1 < stream->segments_count && info->closed.ns == tmb_mono_never().ns)
+            info->closed = now;
+    }
+    while (!err && is_due(stream, dropped, rule, bytes, keep_from, now, today_ms)) {
         err = drop(stream, &stream->segments[dropped], &stream->segments[dropped + 1]);
         if (!err)
             bytes -= stream->segments[dropped++].bytes;
@@ -63,7 +110,6 @@ tmb_err tmb_journal_retain(tmb_journal_stream *stream, const tmb_retention *rule
     stream->segments_count -= dropped;
     memmove(stream->segments, stream->segments + dropped,
             stream->segments_count * sizeof *stream->segments);
-    if (!err)
-        err = tmb_files_sync_folder(stream->journal->files, stream->folder.text);
-    return err ? TMB_EIO : TMB_OK;
+    tmb_err synced = tmb_files_sync_folder(stream->journal->files, stream->folder.text);
+    return err || synced ? TMB_EIO : TMB_OK;
 }

@@ -68,10 +68,10 @@ static bool take_name(const uint8_t *from, size_t len, size_t max, char *out)
         return false;
     memcpy(out, from, len);
     out[len] = '\0';
-    return tmb_segment_name_is_valid(out, max);
+    return tmb_name_is_valid(tmb_bytes_str(out), max);
 }
 
-tmb_err tmb_segment_header_decode(tmb_bytes bytes, tmb_segment_header *ret_header)
+static tmb_err decode(tmb_bytes bytes, tmb_segment_header *ret_header)
 {
     unsigned version = 0;
     tmb_err err = check_frame(bytes, &version);
@@ -117,7 +117,7 @@ tmb_err tmb_segment_header_read(const tmb_file_port *files, int fd, uint64_t bas
     tmb_err err = tmb_files_read(files, fd, bytes, sizeof bytes, 0, &len);
     if (err)
         return err;
-    err = tmb_segment_header_decode(tmb_bytes_of(bytes, len), &header);
+    err = decode(tmb_bytes_of(bytes, len), &header);
     if (err)
         return err;
     if (header.base != base || strcmp(header.stream, stream) != 0)
@@ -135,7 +135,7 @@ void tmb_segment_name(uint64_t base, char out[TMB_SEGMENT_NAME_BYTES])
     memcpy(out + 20, ".seg", 5);
 }
 
-bool tmb_segment_name_parse(const char *name, uint64_t *ret_base)
+static bool parse_name(const char *name, uint64_t *ret_base)
 {
     uint64_t base = 0;
     if (strlen(name) != TMB_SEGMENT_NAME_BYTES - 1 || strcmp(name + 20, ".seg") != 0)
@@ -176,7 +176,7 @@ static int collect_name(void *arg, const char *name)
 {
     collect *c = arg;
     uint64_t base;
-    if (!tmb_segment_name_parse(name, &base))
+    if (!parse_name(name, &base))
         return 0;
     if (c->list->count == c->list->cap) {
         size_t cap = c->list->cap ? 2 * c->list->cap : 16;
@@ -222,18 +222,4 @@ void tmb_segment_list_fini(tmb_segment_list *list)
     free(list->bases);
     list->bases = NULL;
     list->count = list->cap = 0;
-}
-
-bool tmb_segment_name_is_valid(const char *name, size_t bytes_max)
-{
-    size_t len = strlen(name);
-    if (len == 0 || len > bytes_max)
-        return false;
-    for (size_t i = 0; i < len; i++) {
-        char c = name[i];
-        bool is_word = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-        if (!is_word && (i == 0 || (c != '.' && c != '_' && c != '-')))
-            return false;
-    }
-    return true;
 }

@@ -48,16 +48,13 @@ typedef struct tmb_segment_header {
 void tmb_segment_header_encode(const tmb_segment_header *header,
                                uint8_t out[TMB_SEGMENT_HEADER_BYTES]);
 
-/* Errors: TMB_ECORRUPT (too short, or a bit is wrong), TMB_EVERSION. */
-TMB_MUST_USE tmb_err tmb_segment_header_decode(tmb_bytes bytes, tmb_segment_header *ret_header);
-
 /* tmb_segment_header_read reads the header of an open segment and checks it against its name and stream
- * (ECORRUPT when it is another's). Errors: as decode, and TMB_EIO. */
+ * (ECORRUPT when it is another's). Errors: TMB_ECORRUPT (too short, or a bit is wrong), TMB_EVERSION,
+ * TMB_EIO. */
 TMB_MUST_USE tmb_err tmb_segment_header_read(const tmb_file_port *files, int fd, uint64_t base,
                                              const char *stream, tmb_segment_header *ret_header);
 
 void tmb_segment_name(uint64_t base, char out[TMB_SEGMENT_NAME_BYTES]);
-bool tmb_segment_name_parse(const char *name, uint64_t *ret_base);
 
 /* tmb_segment_open opens segment base of folder. Errors: TMB_ENOENT, TMB_EIO, TMB_ENOMEM. */
 TMB_MUST_USE tmb_err tmb_segment_open(const tmb_file_port *files, const char *folder, uint64_t base,
@@ -74,9 +71,6 @@ typedef struct tmb_segment_list {
 TMB_MUST_USE tmb_err tmb_segment_list_load(tmb_segment_list *list, const tmb_file_port *files,
                                            const char *folder);
 void tmb_segment_list_fini(tmb_segment_list *list);
-
-/* tmb_segment_name_is_valid says whether name may be a node or stream (and so a folder). */
-bool tmb_segment_name_is_valid(const char *name, size_t bytes_max);
 
 #ifdef __cplusplus
 }

@@ -21,7 +21,7 @@ tmb_err tmb_tail_open(const char *root, const char *stream, const tmb_file_port 
                       tmb_tail **ret_tail)
 {
     size_t root_len = strlen(root), stream_len = strlen(stream);
-    if (!tmb_segment_name_is_valid(stream, TMB_STREAM_NAME_BYTES_MAX) || root_len == 0 ||
+    if (!tmb_name_is_valid(tmb_bytes_str(stream), TMB_STREAM_NAME_BYTES_MAX) || root_len == 0 ||
         root_len >= TMB_PATH_BYTES / 2)
         return TMB_EINVAL;
     tmb_tail *tail = calloc(1, sizeof *tail);

@@ -95,8 +95,8 @@ static bool leave(tmb_journal_stream *stream)
         stream->safe_seq = stream->next_seq - 1;
     }
     journal->stamp = tmb_hlc_next(journal->stamp, (tmb_wall){0});
-    if (tmb_writer_begin(stream, journal->stamp))
-        return has_lost; /* the next append tries again */
+    tmb_err err = tmb_writer_begin(stream, journal->stamp);
+    (void)err; /* counted; the next append tries again */
     return has_lost;
 }
 
@@ -129,7 +129,9 @@ tmb_err tmb_writer_begin(tmb_journal_stream *stream, tmb_hlc stamp)
     tmb_segment_info info = {.base = header.base,
                              .bytes = TMB_SEGMENT_HEADER_BYTES,
                              .gap_first = header.gap_first,
-                             .created_ms = tmb_hlc_wall(stamp).ms};
+                             .created_ms = tmb_hlc_wall(stamp).ms,
+                             .changed_ms = -1,
+                             .closed = tmb_mono_never()};
     uint8_t bytes[TMB_SEGMENT_HEADER_BYTES];
     char name[TMB_SEGMENT_NAME_BYTES];
     memcpy(header.stream, stream->name, sizeof header.stream);
@@ -151,14 +153,14 @@ tmb_err tmb_writer_begin(tmb_journal_stream *stream, tmb_hlc stamp)
     stream->file_bytes = sizeof bytes;
     if (stream->loose.fd < 0) {
         stream->safe_bytes = sizeof bytes;
-        stream->safe_seq = stream->synced_seq = stream->next_seq - 1;
+        stream->safe_seq = stream->next_seq - 1;
     }
     stream->gap_first = 0;
     stream->gap_reason = TMB_GAP_NONE;
     if (undo(stream, &stream->torn))
         let_go(stream, &stream->torn.fd); /* stays as it is: the new segment says what it is */
-    if (undo(stream, &stream->failed))
-        return TMB_OK; /* the next append tries again, before anything else */
+    err = undo(stream, &stream->failed);
+    (void)err; /* counted; the next append tries again, before anything else */
     return TMB_OK;
 }
 
@@ -238,7 +240,6 @@ tmb_err tmb_journal_sync(tmb_journal_stream *stream)
         return narrow(err);
     }
     claim(stream);
-    stream->synced_seq = stream->safe_seq;
     return TMB_OK;
 }
 
@@ -349,11 +350,6 @@ tmb_err tmb_journal_append(tmb_journal_stream *stream, const tmb_record *record,
 uint64_t tmb_journal_last_seq(const tmb_journal_stream *stream)
 {
     return stream->next_seq - 1;
-}
-
-uint64_t tmb_journal_synced_seq(const tmb_journal_stream *stream)
-{
-    return stream->synced_seq;
 }
 
 void tmb_writer_close(tmb_journal_stream *stream)

@@ -7,7 +7,6 @@
  *
  *   given by append       next_seq - 1
  *   success was claimed   safe_seq    at file offset safe_bytes   (a flush or sync that the caller made)
- *   on the disk           synced_seq
  */
 #ifndef TMB_JOURNAL_WRITER_H
 #define TMB_JOURNAL_WRITER_H
@@ -25,6 +24,9 @@ typedef struct tmb_segment_info {
     uint64_t bytes;
     uint64_t gap_first; /* of its header; 0: none, or not known */
     int64_t created_ms; /* -1: not known (damaged header) */
+    int64_t
+        changed_ms; /* of a file that opening found: last written, as the file system says; -1: ours */
+    tmb_mono closed; /* when retention first saw it closed; never: not yet */
 } tmb_segment_info;
 
 /* Segments of one stretch of records for which no success was claimed that one segment cannot hold. More:
@@ -47,7 +49,7 @@ struct tmb_journal_stream {
     int fd;              /* -1: the next append begins a segment */
     uint64_t file_bytes; /* written to fd */
     uint64_t safe_bytes; /* of fd, or of loose.fd when there is one */
-    uint64_t next_seq, safe_seq, synced_seq;
+    uint64_t next_seq, safe_seq;
     bool is_dirty; /* written since the last sync */
     bool has_lost; /* an append failed and took others with it: the next flush or sync says so */
 
@@ -74,6 +76,8 @@ struct tmb_journal {
     void *found_arg;
     int lock_fd;
     tmb_hlc stamp; /* the last given, of all streams: so their records can be merged by it */
+    tmb_wall date; /* what retention believes, as of date_at; 0: no date yet that can be true */
+    tmb_mono date_at;
     tmb_journal_counts counts;
     tmb_journal_stream *streams[TMB_STREAMS_MAX];
     size_t streams_count;

@@ -22,7 +22,7 @@ static int keep_stream(void *arg, const char *name)
     cli_root *root = arg;
     tmb_segment_list list = {NULL, 0, 0};
     if (root->count == TMB_STREAMS_MAX ||
-        !tmb_segment_name_is_valid(name, TMB_STREAM_NAME_BYTES_MAX))
+        !tmb_name_is_valid(tmb_bytes_str(name), TMB_STREAM_NAME_BYTES_MAX))
         return 0;
     tmb_path folder = tmb_path_join(root->path.text, name);
     if (tmb_segment_list_load(&list, tmb_file_port_posix(), folder.text) == TMB_OK &&

@@ -15,7 +15,7 @@ tmb_err tmb_lane_open(tmb_lane *lane)
 {
     tmb_err err = tmb_tail_open(lane->daemon->journal_root, lane->stream, NULL, &lane->watch);
     if (err == TMB_OK)
-        err = tmb_loader_open(lane->daemon->journal_root, lane->stream, &lane->loader);
+        err = tmb_loader_open(lane->daemon->journal_root, lane->stream, NULL, &lane->loader);
     if (err != TMB_OK)
         return err;
     int fd = tmb_tail_watch_fd(lane->watch);

@@ -30,12 +30,13 @@ struct tmb_loader {
     size_t raw_len, raw_cap;
 };
 
-tmb_err tmb_loader_open(const char *journal_root, const char *stream, tmb_loader **ret_loader)
+tmb_err tmb_loader_open(const char *journal_root, const char *stream, const tmb_file_port *files,
+                        tmb_loader **ret_loader)
 {
     tmb_loader *loader = calloc(1, sizeof *loader);
     if (!loader)
         return TMB_ENOMEM;
-    tmb_err err = tmb_tail_open(journal_root, stream, NULL, &loader->tail);
+    tmb_err err = tmb_tail_open(journal_root, stream, files, &loader->tail);
     if (err != TMB_OK) {
         free(loader);
         return err;

@@ -6,6 +6,7 @@
 #ifndef TMB_SYNCD_DAEMON_LOADER_H
 #define TMB_SYNCD_DAEMON_LOADER_H
 
+#include "journal/file_port.h"
 #include "proto/frame.h"
 
 typedef struct tmb_loader tmb_loader;
@@ -25,9 +26,10 @@ typedef struct tmb_load {
     uint64_t damaged_bytes;
 } tmb_load;
 
-/* gives ret_loader. Errors: TMB_ENOMEM, TMB_EINVAL (not a stream's name). */
+/* files: as of tmb_tail_open, NULL for the real ones. gives ret_loader. Errors: TMB_ENOMEM, TMB_EINVAL (not a
+ * stream's name). */
 TMB_MUST_USE tmb_err tmb_loader_open(const char *journal_root, const char *stream,
-                                     tmb_loader **ret_loader);
+                                     const tmb_file_port *files, tmb_loader **ret_loader);
 void tmb_loader_close(tmb_loader *loader);
 
 /* tmb_loader_read fills load: records from seq on without a hole, up to bytes_max and

@@ -5,12 +5,14 @@
 #define _DEFAULT_SOURCE /* mkdtemp */
 #include "syncd/daemon/loader.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -25,6 +27,28 @@ static const tmb_incarnation LIFE = {{4, 5, 6}};
 static tmb_journal *journal;
 static tmb_journal_stream *stream;
 static tmb_loader *loader;
+
+/* The loader's own files: their syncs counted, and a call that fails. */
+static struct {
+    unsigned syncs, reads;
+    bool is_sync_failing;
+    unsigned read_failing; /* this one, from 1; 0: none */
+} files;
+
+static int sync_file(void *context, int fd)
+{
+    (void)context;
+    (void)fd;
+    files.syncs++;
+    return files.is_sync_failing ? -EIO : 0;
+}
+
+static ssize_t read_file(void *context, int fd, void *bytes, size_t len, off_t offset)
+{
+    const tmb_file_port *real = tmb_file_port_posix();
+    files.reads++;
+    return files.reads == files.read_failing ? -EIO : real->pread(context, fd, bytes, len, offset);
+}
 
 static void open_journal(const tmb_incarnation *life)
 {
@@ -47,7 +71,12 @@ static int begin(void **state)
     (void)snprintf(root, sizeof root, "/tmp/tmb-loader-XXXXXX");
     assert_non_null(mkdtemp(root));
     open_journal(&LIFE);
-    assert_int_equal(tmb_loader_open(root, STREAM, &loader), TMB_OK);
+    static tmb_file_port port;
+    memset(&files, 0, sizeof files);
+    port = *tmb_file_port_posix();
+    port.sync = sync_file;
+    port.pread = read_file;
+    assert_int_equal(tmb_loader_open(root, STREAM, &port, &loader), TMB_OK);
     return 0;
 }
 
@@ -170,7 +199,7 @@ static void test_retention_is_told_as_a_gap(void **state)
     append(300, 100);
     tmb_retention rule = {.bytes_max = 8000};
     tmb_wall now = {2000000};
-    assert_int_equal(tmb_journal_retain(stream, &rule, 301, now), TMB_OK);
+    assert_int_equal(tmb_journal_retain(stream, &rule, 301, (tmb_mono){0}, now), TMB_OK);
     tmb_load *l = load(2, 100000);
     assert_int_equal(l->err, TMB_OK);
     assert_int_equal(l->batch.gap_first, 2);
@@ -180,11 +209,9 @@ static void test_retention_is_told_as_a_gap(void **state)
     tmb_load_free(l);
 }
 
-/* Bytes flipped in the middle: a batch ends in front of them, the next begins behind them and says so. */
-static void test_damage_ends_a_batch_and_is_kept(void **state)
+/* Flips a bit in the middle of the first segment. */
+static void harm_the_log(void)
 {
-    (void)state;
-    append(20, 10);
     char file[160];
     (void)snprintf(file, sizeof file, "%s/%s/%020u.seg", root, STREAM, 1u);
     int fd = open(file, O_RDWR);
@@ -195,7 +222,14 @@ static void test_damage_ends_a_batch_and_is_kept(void **state)
     byte ^= 1;
     assert_int_equal(pwrite(fd, &byte, 1, size / 2), 1);
     assert_int_equal(close(fd), 0);
+}
 
+/* A batch ends in front of damaged bytes, the next begins behind them and says so. */
+static void test_damage_ends_a_batch_and_is_kept(void **state)
+{
+    (void)state;
+    append(20, 10);
+    harm_the_log();
     tmb_load *l = load(1, 100000);
     assert_int_equal(l->err, TMB_OK);
     uint64_t before = l->batch.last_seq;
@@ -212,6 +246,94 @@ static void test_damage_ends_a_batch_and_is_kept(void **state)
     char folder[160];
     (void)snprintf(folder, sizeof folder, "%s/%s/quarantine", root, STREAM);
     assert_int_equal(access(folder, F_OK), 0);
+}
+
+/* Read by whichever batch, and however often: one damaged range is counted (and logged) once. */
+static void test_damage_is_counted_once(void **state)
+{
+    (void)state;
+    unsigned ranges = 0;
+    uint64_t bytes = 0;
+    append(20, 10);
+    harm_the_log();
+    for (unsigned round = 0; round < 3; round++) {
+        for (uint64_t seq = 1; seq <= 20;) {
+            tmb_load *l = load(seq, 100000);
+            assert_int_equal(l->err, TMB_OK);
+            ranges += l->damaged_ranges;
+            bytes += l->damaged_bytes;
+            seq = l->batch.last_seq + 1;
+            tmb_load_free(l);
+        }
+        assert_int_equal(ranges, 1);
+        assert_in_range(bytes, 30, 100);
+    }
+}
+
+/* What leaves the node must not be lost with the power: its number could name another record. */
+static void test_a_batch_is_synced_before_it_is_ready(void **state)
+{
+    (void)state;
+    append(10, 10);
+    assert_int_equal(files.syncs, 0);
+    expect(1, 100000, 1, 10, 0);
+    assert_int_equal(files.syncs, 1);
+    append(10, 10);
+    expect(11, 100000, 11, 20, 0);
+    assert_int_equal(files.syncs, 2);
+    /* Over several segments, each of them. */
+    append(300, 50);
+    expect(21, 1000000, 21, 320, 0);
+    assert_true(files.syncs > 5);
+    unsigned before = files.syncs;
+    expect(321, 100000, 321, 320, 0); /* nothing new: nothing to sync */
+    assert_int_equal(files.syncs, before);
+}
+
+static void expect_err(uint64_t seq, tmb_err err)
+{
+    tmb_load *l = load(seq, 100000);
+    assert_int_equal(l->err, err);
+    assert_null(l->packed);
+    tmb_load_free(l);
+}
+
+static void test_what_cannot_be_synced_makes_no_batch(void **state)
+{
+    (void)state;
+    append(10, 10);
+    files.is_sync_failing = true;
+    expect_err(1, TMB_EIO);
+    expect_err(1, TMB_EIO);
+    files.is_sync_failing = false;
+    unsigned before = files.syncs;
+    expect(1, 100000, 1, 10, 0); /* the very same, and not without a sync */
+    assert_true(files.syncs > before);
+}
+
+/* Each read of the log fails once: what is given is then without a hole all the same. */
+static void test_after_a_read_that_failed_the_same_comes(void **state)
+{
+    (void)state;
+    append(300, 50);
+    unsigned failures = 0;
+    for (unsigned n = 1; n < 40; n++) {
+        files.reads = 0;
+        files.read_failing = n;
+        for (uint64_t seq = 1; seq <= 300;) {
+            tmb_load *l = load(seq, 5000);
+            if (l->err == TMB_OK) {
+                assert_int_equal(l->batch.first_seq, seq);
+                assert_int_equal(l->batch.gap_first, 0);
+                seq = l->batch.last_seq + 1;
+            } else {
+                assert_int_equal(l->err, TMB_EIO);
+                failures++;
+            }
+            tmb_load_free(l);
+        }
+    }
+    assert_true(failures > 3);
 }
 
 static void test_another_journal_is_noticed(void **state)
@@ -240,6 +362,10 @@ int main(void)
         TEST(test_nothing_yet),
         TEST(test_retention_is_told_as_a_gap),
         TEST(test_damage_ends_a_batch_and_is_kept),
+        TEST(test_damage_is_counted_once),
+        TEST(test_a_batch_is_synced_before_it_is_ready),
+        TEST(test_what_cannot_be_synced_makes_no_batch),
+        TEST(test_after_a_read_that_failed_the_same_comes),
         TEST(test_another_journal_is_noticed),
     };
     return cmocka_run_group_tests_name("loader", tests, NULL, NULL);

@@ -19,6 +19,7 @@
 
 #define TEST_PATH_BYTES  256
 #define TEST_FILES_MAX   512
+#define TEST_REMOVED_MAX 64
 #define TEST_RECORDS_MAX 512
 
 /* ---- folders ---- */
@@ -71,6 +72,7 @@ enum test_op {
     TEST_OP_SYNC,
     TEST_OP_TRUNCATE,
     TEST_OP_SIZE,
+    TEST_OP_CHANGED,
     TEST_OP_RENAME,
     TEST_OP_UNLINK,
     TEST_OP_MKDIR,
@@ -94,14 +96,20 @@ typedef struct test_port {
     unsigned fail_at; /* the call of fail_op that fails, from 1 */
     bool fails_on;    /* and all later calls of it */
     int error;
-    bool is_short; /* a write that fails first writes half */
-    bool failed;   /* it has come to it */
-    bool is_dead;  /* nothing changes on disk any more */
+    bool is_short;     /* a write that fails first writes half */
+    bool failed;       /* it has come to it */
+    int rough_op;      /* -1: none. A trouble of its own, that is always there: */
+    unsigned rough_at; /* this call of rough_op fails as well */
+    int64_t
+        changed_ms; /* what every file says when it was last written; -1: as the file system says */
+    bool is_dead;   /* nothing changes on disk any more */
     /* power loss */
     test_file files[TEST_FILES_MAX];
     size_t files_count;
     int fds[1024]; /* index into files by descriptor, -1 none */
     char folders[1024][TEST_PATH_BYTES];
+    char removed[TEST_REMOVED_MAX][TEST_PATH_BYTES]; /* their folders are not synced yet */
+    size_t removed_count;
 } test_port;
 
 void test_port_init(test_port *port);

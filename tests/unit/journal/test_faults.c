@@ -34,7 +34,7 @@ typedef enum fate {
     FATE_PENDING,
     FATE_FLUSHED,
     FATE_SYNCED,
-    FATE_LOST,
+    FATE_LOST, /* with the power, or dropped by retention: may be there or not */
     FATE_FAILED
 } fate;
 
@@ -45,6 +45,7 @@ typedef struct oracle {
     uint64_t
         seen[4 * TEST_RECORDS_MAX]; /* by number: the index that some reader has seen under it */
     tmb_tail *tail;
+    uint64_t keep_from; /* retention may have dropped what is below; 0: none was */
 } oracle;
 
 /* A reader in another process sees what is flushed before it is known to be good. It may see what is then
@@ -118,6 +119,53 @@ static void work(oracle *o, tmb_journal_stream *stream)
     watch(o);
 }
 
+/* A sync that fails, whatever else does, while nothing was claimed for records that fill several segments: one
+ * is then cut and the others are removed. */
+static void work_roughly(oracle *o, tmb_journal_stream *stream)
+{
+    for (unsigned i = 0; i < 20; i++)
+        append(o, stream);
+    port.rough_op = TEST_OP_SYNC;
+    port.rough_at = port.calls[TEST_OP_SYNC] + 1;
+    sync_all(o, stream);
+    port.rough_op = -1;
+    append(o, stream);
+    sync_all(o, stream);
+    watch(o);
+}
+
+/* Retention by bytes drops half of the log; what it cannot remove it says, and removes the next time. */
+static void retain(oracle *o, tmb_journal *journal, tmb_journal_stream *stream)
+{
+    tmb_retention rule = {.bytes_max = 2500};
+    bool had_failed = port.failed;
+    size_t segments = fixture_segments(root, "data");
+    uint64_t dropped = tmb_journal_counts_get(journal)->dropped_segments;
+    o->keep_from = tmb_journal_last_seq(stream);
+    tmb_err err = tmb_journal_retain(stream, &rule, o->keep_from, (tmb_mono){0}, (tmb_wall){1});
+    bool fails_now = port.failed && (!had_failed || port.fails_on);
+    dropped = tmb_journal_counts_get(journal)->dropped_segments - dropped;
+    if (!fails_now)
+        assert_int_equal(err, TMB_OK);
+    else if (port.fail_op == TEST_OP_UNLINK || (port.fail_op == TEST_OP_SYNC && dropped > 0))
+        assert_int_equal(err, TMB_EIO);
+    assert_int_equal(fixture_segments(root, "data"), segments - dropped);
+    if (err == TMB_OK && !port.failed)
+        assert_true(dropped > 0);
+}
+
+/* As a crash in the middle of a write leaves it. */
+static void tear(void)
+{
+    char path[TEST_PATH_BYTES];
+    static uint8_t bytes[1 << 16];
+    if (!fixture_newest(root, "data", path))
+        return;
+    size_t len = fixture_read(path, bytes, sizeof bytes - 8);
+    memcpy(bytes + len, "TMBR\x90\0\0", 7);
+    fixture_write(path, bytes, len + 7);
+}
+
 /* Two lives of a writer. Closing syncs: what is pending then may or may not be there. */
 static void live_twice(oracle *o)
 {
@@ -133,10 +181,12 @@ static void live_twice(oracle *o)
             continue;
         if (!tmb_journal_stream_open(journal, "data", &stream, NULL, 0)) {
             work(o, stream);
-            tmb_retention rule = {.bytes_max = 1000000};
-            assert_int_equal(tmb_journal_retain(stream, &rule, UINT64_MAX, (tmb_wall){1}), TMB_OK);
+            work_roughly(o, stream);
+            retain(o, journal, stream);
         }
         tmb_journal_close(journal);
+        if (life == 0)
+            tear();
     }
 }
 
@@ -160,8 +210,12 @@ static uint64_t check(const oracle *o, fate minimum, bool has_failed_out)
         if (has_failed_out)
             assert_int_not_equal(o->fates[index], FATE_FAILED);
     }
+    uint64_t kept = 1; /* the first number that retention did not drop */
+    if (o->keep_from > 0 && log.gaps_count > 0 && log.gaps[0].reason == TMB_GAP_RETENTION)
+        kept = log.gaps[0].last_seq + 1;
+    assert_true(kept == 1 || kept <= o->keep_from);
     for (size_t i = 1; i < o->next_index; i++) {
-        if (o->fates[i] < FATE_LOST && o->fates[i] >= minimum)
+        if (o->fates[i] < FATE_LOST && o->fates[i] >= minimum && o->seqs[i] >= kept)
             assert_true(there[i]);
     }
     return last_seq;
@@ -177,7 +231,8 @@ static void check_next(uint64_t last_seq)
 
 static void fail_each(int op, int error, bool fails_on, bool is_short)
 {
-    for (unsigned n = 1;; n++) {
+    unsigned n = 1;
+    for (;; n++) {
         oracle o = {.next_index = 1};
         fixture_remove(root);
         fixture_make(root);
@@ -196,6 +251,8 @@ static void fail_each(int op, int error, bool fails_on, bool is_short)
         check_next(check(&o, FATE_FLUSHED, !fails_on));
         tmb_tail_close(o.tail);
     }
+    if (n == 1)
+        fail_msg("call %d of the port was never made, so it never failed", op);
 }
 
 static void each_call_fails_once(void **state)
@@ -210,7 +267,8 @@ static void each_call_fails_once(void **state)
 static void each_call_fails_from_then_on(void **state)
 {
     (void)state;
-    const int ops[] = {TEST_OP_WRITE, TEST_OP_SYNC, TEST_OP_RENAME, TEST_OP_OPEN, TEST_OP_TRUNCATE};
+    const int ops[] = {TEST_OP_WRITE, TEST_OP_SYNC,     TEST_OP_RENAME,
+                       TEST_OP_OPEN,  TEST_OP_TRUNCATE, TEST_OP_UNLINK};
     for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++) {
         fail_each(ops[i], EIO, true, false);
         fail_each(ops[i], ENOSPC, true, false);

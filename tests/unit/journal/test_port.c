@@ -2,7 +2,7 @@
 /* tests/unit/journal/test_port.c - the real file port, with a call that fails and a power cut.
  *
  * A file's bytes are safe up to where the last sync of it found its end; its name, once its folder was
- * synced. All else is left or taken by the power cut as the dice fall.
+ * synced; so is that it is removed. All else is left or taken by the power cut as the dice fall.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -22,6 +22,7 @@ static bool fails(test_port *p, int op)
                (p->calls[op] == p->fail_at || (p->fails_on && p->calls[op] > p->fail_at));
     if (now)
         p->failed = true;
+    now |= op == p->rough_op && p->calls[op] == p->rough_at;
     bool changes = op == TEST_OP_WRITE || op == TEST_OP_SYNC || op == TEST_OP_TRUNCATE ||
                    op == TEST_OP_RENAME || op == TEST_OP_UNLINK || op == TEST_OP_MKDIR ||
                    op == TEST_OP_OPEN;
@@ -93,16 +94,36 @@ static ssize_t op_pread(void *context, int fd, void *bytes, size_t len, off_t of
     return fails(p, TEST_OP_PREAD) ? -p->error : real->pread(NULL, fd, bytes, len, offset);
 }
 
-static void mark_names(test_port *p, const char *folder)
+static bool is_in(const char *path, const char *folder)
 {
     size_t len = strlen(folder);
+    return strncmp(path, folder, len) == 0 && path[len] == '/' && !strchr(path + len + 1, '/');
+}
+
+/* Where a removed file waits for the sync of its folder: a name that is no segment's. */
+static void name_removed(const char *path, char aside[TEST_PATH_BYTES + 8])
+{
+    snprintf(aside, TEST_PATH_BYTES + 8, "%s.removed", path);
+}
+
+static void mark_names(test_port *p, const char *folder)
+{
+    size_t left = 0;
     for (size_t i = 0; i < p->files_count; i++) {
-        const char *path = p->files[i].path;
-        if (strncmp(path, folder, len) == 0 && path[len] == '/' && !strchr(path + len + 1, '/')) {
+        if (is_in(p->files[i].path, folder)) {
             p->files[i].is_durable = true;
             p->files[i].old_path[0] = '\0';
         }
     }
+    for (size_t i = 0; i < p->removed_count; i++) {
+        char aside[TEST_PATH_BYTES + 8];
+        name_removed(p->removed[i], aside);
+        if (is_in(p->removed[i], folder))
+            real->unlink(NULL, aside);
+        else
+            memmove(p->removed[left++], p->removed[i], TEST_PATH_BYTES);
+    }
+    p->removed_count = left;
 }
 
 static int op_sync(void *context, int fd)
@@ -134,6 +155,14 @@ static int64_t op_size(void *context, int fd)
     return fails(p, TEST_OP_SIZE) ? -p->error : real->size(NULL, fd);
 }
 
+static int64_t op_changed_ms(void *context, int fd)
+{
+    test_port *p = context;
+    if (fails(p, TEST_OP_CHANGED))
+        return -p->error;
+    return p->changed_ms >= 0 ? p->changed_ms : real->changed_ms(NULL, fd);
+}
+
 static int op_rename(void *context, const char *from, const char *to)
 {
     test_port *p = context;
@@ -158,7 +187,14 @@ static int op_unlink(void *context, const char *path)
     test_file *file = find_file(p, path);
     if (file)
         file->is_gone = true;
-    return real->unlink(NULL, path);
+    if (p->removed_count == TEST_REMOVED_MAX)
+        return real->unlink(NULL, path);
+    char aside[TEST_PATH_BYTES + 8];
+    name_removed(path, aside);
+    int rc = real->rename(NULL, path, aside);
+    if (rc >= 0)
+        snprintf(p->removed[p->removed_count++], TEST_PATH_BYTES, "%s", path);
+    return rc;
 }
 
 static int op_mkdir(void *context, const char *path, mode_t mode)
@@ -184,11 +220,12 @@ void test_port_init(test_port *port)
 {
     real = tmb_file_port_posix();
     memset(port, 0, sizeof *port);
-    port->fail_op = -1;
+    port->fail_op = port->rough_op = -1;
+    port->changed_ms = -1;
     port->error = EIO;
-    port->port =
-        (tmb_file_port){port,    op_open,   op_close,  op_write, op_pread, op_sync, op_truncate,
-                        op_size, op_rename, op_unlink, op_mkdir, op_lock,  op_list};
+    port->port = (tmb_file_port){port,      op_open,     op_close, op_write,      op_pread,
+                                 op_sync,   op_truncate, op_size,  op_changed_ms, op_rename,
+                                 op_unlink, op_mkdir,    op_lock,  op_list};
 }
 
 /* Past what was synced: cut somewhere, or left long with zeros where the data did not arrive. */
@@ -221,4 +258,13 @@ void test_port_lose_power(test_port *port, tmb_rng *rng)
             unlink(file->path);
     }
     port->files_count = 0;
+    for (size_t i = 0; i < port->removed_count; i++) {
+        char aside[TEST_PATH_BYTES + 8];
+        name_removed(port->removed[i], aside);
+        if (tmb_rng_below(rng, 2) == 0 && access(port->removed[i], F_OK) != 0)
+            real->rename(NULL, aside, port->removed[i]);
+        else
+            real->unlink(NULL, aside);
+    }
+    port->removed_count = 0;
 }

@@ -315,6 +315,114 @@ static void a_newer_format_is_told_from_damage(void **state)
     tmb_journal_close(journal);
 }
 
+/* ---- stamps and numbers after a reopen --------------------------------------------------------------- */
+
+static tmb_hlc last_stamp(const char *where, const char *stream)
+{
+    tmb_tail *tail = NULL;
+    tmb_record record;
+    tmb_tail_gap gap;
+    tmb_hlc last = {0};
+    assert_int_equal(tmb_tail_open(where, stream, NULL, &tail), TMB_OK);
+    for (;;) {
+        tmb_err err = tmb_tail_next(tail, &record, &gap);
+        if (err == TMB_OK)
+            last = record.stamp;
+        else if (err != TMB_EGAP)
+            break;
+    }
+    tmb_tail_close(tail);
+    return last;
+}
+
+static void append_at(tmb_journal_stream *stream, int64_t date_ms)
+{
+    uint64_t seq;
+    tmb_record record = fixture_record(1);
+    assert_int_equal(tmb_journal_append(stream, &record, (tmb_wall){date_ms}, &seq), TMB_OK);
+}
+
+/* The segment was begun at 1000 s, its record is of 9000 s, and the clock then says 5000 s. */
+static void stamps_go_on_above_the_last_record(void **state)
+{
+    (void)state;
+    tmb_journal *journal = fixture_open(root, NULL, 0);
+    tmb_journal_stream *stream = fixture_stream(journal, "data");
+    append_at(stream, 1000000);
+    append_at(stream, 9000000);
+    tmb_journal_close(journal);
+    tmb_hlc before = last_stamp(root, "data");
+    assert_int_equal(tmb_hlc_wall(before).ms, 9000000);
+
+    journal = fixture_open(root, NULL, 0);
+    stream = fixture_stream(journal, "data");
+    append_at(stream, 5000000);
+    tmb_journal_close(journal);
+    assert_true(last_stamp(root, "data").u64 > before.u64);
+}
+
+/* The newest segment says nothing any more: the last record of the one before it does. And the stamp is that of
+ * all streams. */
+static void stamps_go_on_above_an_older_segment_and_another_stream(void **state)
+{
+    (void)state;
+    char path[TEST_PATH_BYTES];
+    tmb_journal *journal = fixture_open(root, NULL, 600);
+    tmb_journal_stream *stream = fixture_stream(journal, "data");
+    append_at(stream, 1000000);
+    append_at(stream, 9000000);
+    assert_int_equal(tmb_journal_sync(stream), TMB_OK);
+    tmb_hlc before = last_stamp(root, "data");
+    while (fixture_segments(root, "data") < 2) {
+        before = last_stamp(root, "data");
+        append_at(stream, 9000000);
+        assert_int_equal(tmb_journal_sync(stream), TMB_OK);
+    }
+    tmb_journal_close(journal);
+    assert_true(fixture_newest(root, "data", path));
+    assert_int_equal(truncate(path, 100), 0);
+
+    journal = fixture_open(root, NULL, 100000);
+    stream = fixture_stream(journal, "data");
+    append_at(stream, 5000000);
+    append_at(fixture_stream(journal, "other"), 5000000);
+    tmb_journal_close(journal);
+    assert_true(last_stamp(root, "data").u64 > before.u64);
+    assert_true(last_stamp(root, "other").u64 > last_stamp(root, "data").u64);
+}
+
+/* kill -9, the next life finds what the kernel kept, gives out its numbers, and then the power goes. */
+static void what_is_found_is_safe_before_numbers_follow_it(void **state)
+{
+    (void)state;
+    static test_port port;
+    static fixture_log log;
+    tmb_rng rng = {fixture_seed()};
+    for (unsigned round = 0; round < 10; round++) {
+        fixture_remove(root);
+        fixture_make(root);
+        test_port_init(&port);
+        tmb_journal *journal = fixture_open(root, &port.port, 0);
+        tmb_journal_stream *stream = fixture_stream(journal, "data");
+        fixture_append(stream, 1, 5);
+        assert_int_equal(tmb_journal_flush(stream), TMB_OK);
+        port.is_dead = true;
+        tmb_journal_close(journal);
+        port.is_dead = false;
+
+        journal = fixture_open(root, &port.port, 0);
+        stream = fixture_stream(journal, "data");
+        assert_int_equal(tmb_journal_last_seq(stream), 5);
+        assert_int_equal(tmb_journal_sync(stream), TMB_OK);
+        test_port_lose_power(&port, &rng);
+        port.is_dead = true;
+        tmb_journal_close(journal);
+        fixture_read_log(root, "data", &log);
+        assert_int_equal(log.count, 5);
+        assert_int_equal(log.gaps_count, 0);
+    }
+}
+
 int main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -327,6 +435,9 @@ int main(void)
         CASE(a_lost_identity_is_read_from_a_segment),
         CASE(an_identity_that_nobody_knows_is_an_error),
         CASE(a_newer_format_is_told_from_damage),
+        CASE(stamps_go_on_above_the_last_record),
+        CASE(stamps_go_on_above_an_older_segment_and_another_stream),
+        CASE(what_is_found_is_safe_before_numbers_follow_it),
     };
     return cmocka_run_group_tests_name("journal.recover", tests, NULL, NULL);
 }
