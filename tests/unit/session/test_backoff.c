@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Full jitter: within its bounds, over the whole of them, and the same for the same seed. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
+/* Full jitter: within its bounds, over the whole of them, and the same for the same seed. And a session waits
+ * by it.
+ */
+#include "tests/unit/session/transcript.h"
 
 #include "syncd/session/backoff.h"
 
@@ -50,12 +48,50 @@ static void same_seed_same_waits(void **state)
     assert_true(differs);
 }
 
+/* Fails dial after dial, and notes the longest that each made the session wait. */
+static void fail_dials(scene *at, unsigned count, int64_t longest_ms[])
+{
+    for (unsigned i = 0; i < count; i++) {
+        assert_string_equal(on_link(at, false, at->s.epoch), "state backoff");
+        int64_t wait_ms = deadline_ms(at);
+        longest_ms[i] = wait_ms > longest_ms[i] ? wait_ms : longest_ms[i];
+        at->now_ms += wait_ms + 1;
+        on_timeout(at);
+        assert_int_equal(at->s.state, TMB_SESSION_DIALING);
+    }
+}
+
+/* Over many seeds the longest wait is close to its bound: 100 ms, doubled by each dial that fails, up to
+ * 3200 ms; and 100 ms again once the parent has said WELCOME. */
+static void a_session_waits_longer_each_time_until_it_is_welcome(void **state)
+{
+    const int64_t bounds_ms[] = {100, 200, 400, 800, 1600, 3200, 3200, 3200};
+    int64_t longest_ms[8] = {0}, longest_after_ms[2] = {0};
+    (void)state;
+    for (uint64_t seed = 1; seed <= 300; seed++) {
+        scene at;
+        scene_init(&at);
+        at.s.rng = (tmb_rng){seed};
+        on_start(&at);
+        fail_dials(&at, 8, longest_ms);
+        on_link(&at, true, at.s.epoch);
+        on_welcome(&at, 0, 0);
+        assert_int_equal(at.s.state, TMB_SESSION_STREAMING);
+        fail_dials(&at, 2, longest_after_ms);
+    }
+    for (unsigned i = 0; i < 8; i++)
+        assert_in_range(longest_ms[i], bounds_ms[i] * 9 / 10, bounds_ms[i]);
+    for (unsigned i = 0; i < 2; i++)
+        assert_in_range(longest_after_ms[i], bounds_ms[i] * 9 / 10, bounds_ms[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bounds_double_up_to_the_cap),
         cmocka_unit_test(many_attempts_and_great_times_do_not_overflow),
         cmocka_unit_test(same_seed_same_waits),
+        cmocka_unit_test(a_session_waits_longer_each_time_until_it_is_welcome),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
