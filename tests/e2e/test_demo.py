@@ -18,6 +18,31 @@ from tombolo_lab.net import wait_until
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "examples/demo/demo.py"
 KEYS = ["published", "acked", "delivered", "lost", "duplicated", "resent", "reordered"]
+# A short demo whose ledger hears one message twice.
+PLANTED = '''
+import sys
+
+sys.path.insert(0, sys.argv.pop(1))
+import demo
+
+arrived, parse = demo.Ledger.arrived, demo.parse
+
+
+def arrive_wrongly(ledger, name, number):
+    arrived(ledger, name, number)
+    if (name, number) == ("machine-memory", 7):
+        arrived(ledger, name, number)
+
+
+def parse_short(words):
+    options = parse(words)
+    options.seconds = 4
+    return options
+
+
+demo.Ledger.arrived, demo.parse = arrive_wrongly, parse_short
+sys.exit(demo.main(sys.argv[1:]))
+'''
 
 
 def processes_under(folder: str) -> list:
@@ -44,17 +69,57 @@ class DemoTest(unittest.TestCase):
                 f"2010-01-01T{hour:02}:00:00,{1010 + hour},{hour}\n" for hour in range(24)), encoding="utf-8")
             self.arguments += ["--weather", str(table)]
 
-    def test_table_and_json_agree(self):
+    def demo(self, *words: str) -> tuple:
+        """Starts it; gives the process and the file with all that it says."""
+        said = self.folder / "said"
+        with open(said, "w", encoding="utf-8") as out:
+            demo = subprocess.Popen([*self.arguments, *words], stdout=out, stderr=subprocess.STDOUT,
+                                    stdin=subprocess.DEVNULL, env={**os.environ, "NO_COLOR": "1"})
+        self.addCleanup(lambda: demo.poll() is None and (demo.kill(), demo.wait()))
+        return demo, said
+
+    def test_its_table_and_json_agree_and_what_it_says_to_try_works(self):
         file = self.folder / "table.json"
-        done = subprocess.run([*self.arguments, "--seconds", "15", "--json", str(file), "--seed", "11"], text=True,
-                              capture_output=True, timeout=150, env={**os.environ, "NO_COLOR": "1"})
-        print(done.stdout)
-        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-        self.assertNotIn("\033", done.stdout)
+        demo, said = self.demo("--seconds", "15", "--seed", "11", "--json", str(file), "--keep")
+        wait_until(lambda: "Ctrl-C ends it." in said.read_text(encoding="utf-8") or demo.poll() is not None, 150,
+                   lambda: said.read_text(encoding="utf-8"), 0.2)
+        output = said.read_text(encoding="utf-8")
+        print(output)
+        self.assertIsNone(demo.poll(), output)
+        self.check_table(output, file)
+        self.try_its_words(output)
+        demo.send_signal(signal.SIGINT)
+        self.assertEqual(demo.wait(30), 0, said.read_text(encoding="utf-8"))
+        folder = ROOT / ".demo" / f"lab-{demo.pid}"
+        self.assertEqual((folder.exists(), processes_under(str(folder))), (False, []))
+
+    def try_its_words(self, output: str) -> None:
+        """Runs what --keep prints, each command with a limit so that it ends."""
+        printed = output[output.index("In another terminal"):].replace("\\\n", " ")
+        commands = [line.strip() for line in printed.splitlines() if line.startswith("  ") and "#" != line.strip()[0]]
+        self.assertEqual([Path(command.split()[0]).name for command in commands],
+                         ["mosquitto_sub", "mosquitto_sub", "mosquitto_pub", "mosquitto_sub", "tombolo-journal"])
+        hear, hear_hello, say_hello, hear_tls, read_log = commands
+        self.assertRegex(self.run_words(f"{hear} -C 3 -W 15"), r"^(machine/\S+ .+\n){3}$")
+        self.assertRegex(self.run_words(f"{hear_tls} -C 1 -W 15"), r"^(weather|machine)/")
+        log = self.run_words(read_log).splitlines()
+        self.assertEqual([json.loads(line)["stream"] for line in log], ["default"] * 3)
+        self.assertTrue(hear_hello.endswith("&"), hear_hello)
+        heard = self.run_words(f"{hear_hello[:-1]} -C 1 -W 15 & sleep 1; {say_hello}; wait $!")
+        self.assertEqual(heard, "line/hello from the line\n")
+
+    def run_words(self, words: str) -> str:
+        done = subprocess.run(["bash", "-c", words], text=True, capture_output=True, timeout=30,
+                              stdin=subprocess.DEVNULL)
+        self.assertEqual((done.returncode, done.stderr), (0, ""), f"{words}\n{done.stdout}")
+        return done.stdout
+
+    def check_table(self, output: str, file: Path) -> None:
+        self.assertNotIn("\033", output)
         whole = json.loads(file.read_text(encoding="utf-8"))
         self.assertEqual(sorted(whole["sites"]), ["line", "machine", "weather"])
         rows = {}
-        for line in done.stdout.splitlines():
+        for line in output.splitlines():
             match = re.match(r"^(machine|weather|line|all) +((?:[\d,]+ +){7})", line)
             if match:
                 rows[match.group(1)] = [int(word.replace(",", "")) for word in match.group(2).split()]
@@ -68,7 +133,7 @@ class DemoTest(unittest.TestCase):
         for key in KEYS:
             self.assertEqual(whole["all"][key], sum(row[key] for row in whole["sites"].values()), key)
         for word in ("its link to the hub is cut", "kill -9", "its broker", "its tombolo-syncd", "is healed"):
-            self.assertIn(word, done.stdout)
+            self.assertIn(word, output)
 
     def test_a_broken_off_demo_leaves_nothing_behind(self):
         for how in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
@@ -84,6 +149,23 @@ class DemoTest(unittest.TestCase):
                 self.assertEqual(demo.returncode, 130, output)
                 self.assertFalse(folder.exists(), output)
             shutil.rmtree(folder, ignore_errors=True)
+
+    def test_a_planted_fault_is_told_and_it_does_not_end_well(self):
+        file, plant = self.folder / "table.json", self.folder / "plant.py"
+        plant.write_text(PLANTED, encoding="utf-8")
+        self.arguments[1:2] = [str(plant), str(DEMO.parent)]
+        demo, said = self.demo("--json", str(file))
+        self.assertEqual(demo.wait(120), 1, said.read_text(encoding="utf-8"))
+        folder = ROOT / ".demo" / f"lab-{demo.pid}"
+        self.addCleanup(shutil.rmtree, folder, ignore_errors=True)
+        output = said.read_text(encoding="utf-8")
+        for word in ("FAILED: machine-memory: duplicated [7]\n", f"journals are in {folder}"):
+            self.assertIn(word, output)
+        self.assertNotIn("Nothing lost", output)
+        whole = json.loads(file.read_text(encoding="utf-8"))
+        self.assertEqual((whole["all"]["duplicated"], whole["sites"]["machine"]["duplicated"]), (1, 1))
+        self.assertEqual((whole["all"]["lost"], output.count("FAILED")), (0, 1))
+        self.assertEqual(processes_under(str(folder)), [])
 
     def test_wrong_words_are_told(self):
         done = subprocess.run([*self.arguments, "--seconds", "3"], text=True, capture_output=True, timeout=30)
