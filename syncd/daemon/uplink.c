@@ -20,6 +20,7 @@
 #define REWATCH_MS        5 /* while streaming: what comes within it travels together */
 #define DIAL_TIMEOUT_MS   10000
 #define LOOK_ANYWAY_TICKS 10
+#define PROGRESS_MS_MAX   500 /* how often the session hears that what it said is still leaving */
 
 struct tmb_uplink {
     tmb_daemon *daemon;
@@ -30,8 +31,10 @@ struct tmb_uplink {
     uint64_t link_epoch;
     bool is_dial_failed; /* to be told at the next turn */
     bool is_stopping, is_stepping;
-    uv_timer_t timer, rewatch;
-    tmb_load *loaded; /* the batch that LOADED is about, during its step */
+    uv_timer_t timer, rewatch, progress;
+    uint64_t taken_bytes; /* by the peer's host, as told to the session; of this link */
+    uint64_t lost_frames; /* of this link: the session sent them, the link did not take them */
+    tmb_load *loaded;     /* the batch that LOADED is about, during its step */
     unsigned ticks;
     char up_topic[sizeof TMB_TOPIC_UP + TMB_NAME_BYTES_MAX];
     char down_topic[sizeof TMB_TOPIC_DOWN + TMB_NAME_BYTES_MAX];
@@ -125,6 +128,7 @@ static void dial(tmb_uplink *u, uint64_t epoch)
     drop_link(u);
     u->dials++;
     u->link_epoch = epoch;
+    u->taken_bytes = u->lost_frames = 0;
     tmb_err err = tmb_link_open(&options, &u->link, text, sizeof text);
     if (err != TMB_OK) {
         tell_down(u, text[0] ? text : tmb_err_str(err));
@@ -141,6 +145,7 @@ static void send_frame(tmb_uplink *u, const tmb_frame *frame)
         err = tmb_link_send(u->link, u->up_topic, tmb_bytes_of(bytes, len));
     if (err != TMB_OK && err != TMB_ECLOSED)
         LOG(TMB_LOG_ERROR, "frame.not_sent", tmb_num("type", (uint64_t)frame->type), tmb_why(err));
+    u->lost_frames += err != TMB_OK;
     free(bytes);
 }
 
@@ -262,10 +267,45 @@ static void step(tmb_uplink *u, tmb_session_event *event)
     arm_timer(u);
 }
 
+/* While an answer is waited for: is what we said still leaving? Every byte counts, for what stands behind it
+ * has come nearer. */
+static void tell_progress(tmb_uplink *u)
+{
+    uint64_t bytes = 0, messages = 0;
+    if (!u->link || !tmb_session_is_waiting(&u->session))
+        return;
+    tmb_link_taken(u->link, &bytes, &messages);
+    if (bytes <= u->taken_bytes)
+        return;
+    u->taken_bytes = bytes;
+    messages += u->lost_frames;
+    tmb_session_event event = {.type = TMB_SESSION_PROGRESS, .epoch = u->link_epoch};
+    event.u.taken = messages < u->session.sent ? messages : u->session.sent;
+    step(u, &event);
+}
+
+static void on_progress(uv_timer_t *timer)
+{
+    tmb_uplink *u = timer->data;
+    if (tmb_session_is_waiting(&u->session))
+        tell_progress(u);
+    else
+        (void)uv_timer_stop(timer);
+}
+
+/* A small part of ack_timeout: from when a frame has left its time runs, give or take this. */
+static uint64_t progress_ms(const tmb_uplink *u)
+{
+    uint64_t ms = (uint64_t)u->daemon->config->ack_timeout_ms / 8;
+    return ms < PROGRESS_MS_MAX ? ms : PROGRESS_MS_MAX;
+}
+
 static void on_timer(uv_timer_t *timer)
 {
     tmb_uplink *u = timer->data;
     tmb_session_event event = {.type = TMB_SESSION_TIMEOUT};
+    if (!u->is_dial_failed)
+        tell_progress(u); /* first: what it says may be that it is not late */
     if (u->is_dial_failed) {
         u->is_dial_failed = false;
         event.type = TMB_SESSION_LINK_DOWN;
@@ -279,6 +319,8 @@ static void arm_timer(tmb_uplink *u)
     if (u->is_stopping)
         return;
     tmb_mono deadline = tmb_session_deadline(&u->session);
+    if (tmb_session_is_waiting(&u->session) && !uv_is_active((uv_handle_t *)&u->progress))
+        (void)uv_timer_start(&u->progress, on_progress, progress_ms(u), progress_ms(u));
     if (u->is_dial_failed) {
         (void)uv_timer_start(&u->timer, on_timer, 0, 0);
     } else if (deadline.ns == INT64_MAX) {
@@ -413,7 +455,8 @@ tmb_err tmb_uplink_start(tmb_daemon *d, tmb_uplink **ret_uplink)
     set_session(u);
     (void)uv_timer_init(&d->loop, &u->timer);
     (void)uv_timer_init(&d->loop, &u->rewatch);
-    u->timer.data = u->rewatch.data = u;
+    (void)uv_timer_init(&d->loop, &u->progress);
+    u->timer.data = u->rewatch.data = u->progress.data = u;
     for (unsigned i = 0; i < u->lanes_count; i++)
         tmb_lane_look(&u->lanes[i], 0);
     *ret_uplink = u;
@@ -434,6 +477,7 @@ void tmb_uplink_stop(tmb_uplink *u)
         tmb_lane_stop(&u->lanes[i]);
     uv_close((uv_handle_t *)&u->timer, NULL);
     uv_close((uv_handle_t *)&u->rewatch, NULL);
+    uv_close((uv_handle_t *)&u->progress, NULL);
 }
 
 void tmb_uplink_free(tmb_uplink *u)

@@ -338,3 +338,10 @@ void tmb_link_bytes(const tmb_link *link, uint64_t *ret_out, uint64_t *ret_in)
     *ret_out = link->bytes_out + out;
     *ret_in = link->bytes_in + in;
 }
+
+void tmb_link_taken(tmb_link *link, uint64_t *ret_bytes, uint64_t *ret_messages)
+{
+    *ret_bytes = *ret_messages = 0;
+    if (link->wire && link->state == LINK_UP)
+        tmb_wire_taken(link->wire, ret_bytes, ret_messages);
+}

@@ -7,7 +7,8 @@
  *    loop_read is what moves it on.
  *  - Some failures close its socket without a callback. Every return code is looked at, and libuv polls a
  *    duplicate of the descriptor, so that it never holds one that was closed and given out again.
- *  - The publish callback comes for QoS 0 too, at the moment of writing. Which ids are QoS 1 is kept here.
+ *  - The publish callback comes for QoS 0 too, at the moment of writing: what OpenSSL has written by then
+ *    says where in the stream of bytes the message ends. Which ids are QoS 1 is kept here.
  *  - It sends PINGREQ after keepalive seconds without a word, and gives up another keepalive later. It gets
  *    half of what the user asked for, so that a dead peer is noticed within that. While a large frame is on
  *    its way over a slow line, the answer to a ping may take longer than that: as long as the peer's TCP
@@ -34,6 +35,7 @@
 #define TICK_MS         1000
 #define KEEPALIVE_S_MIN 5 /* libmosquitto refuses less */
 #define TEXT_MAX        256
+#define ENDS_MAX        64
 
 typedef enum wire_state { WIRE_CONNECTING = 0, WIRE_GREETING, WIRE_UP, WIRE_FAILED } wire_state;
 
@@ -43,6 +45,12 @@ typedef struct wire_poll {
     int fd;
     tmb_wire *wire; /* NULL: let go */
 } wire_poll;
+
+/* Where messages end in the bytes that went out. When there is no room the newest ends are merged: nobody
+ * asks, or the line stands. */
+typedef struct wire_end {
+    uint64_t bytes, messages; /* so many messages lie within so many bytes */
+} wire_end;
 
 struct tmb_wire {
     tmb_wire_options options;
@@ -59,7 +67,10 @@ struct tmb_wire {
     char last_log[TEXT_MAX];        /* libmosquitto's last word, OpenSSL's reason among them */
     uint64_t acked_bytes, moved_ms;
     uint64_t bytes_out, bytes_in; /* as last read from OpenSSL */
-    uint8_t is_qos1[65536 / 8];   /* by message id: a PUBACK is due */
+    uint64_t messages_written, messages_taken;
+    unsigned ends_count;
+    wire_end ends[ENDS_MAX];    /* not yet taken, oldest first */
+    uint8_t is_qos1[65536 / 8]; /* by message id: a PUBACK is due */
 };
 
 static bool has_qos1(const tmb_wire *wire, int id)
@@ -250,17 +261,49 @@ static void on_poll(uv_poll_t *handle, int status, int events)
     settle(wire);
 }
 
-/* is_moving says whether a full line is being emptied by a peer that is there. */
-static bool is_moving(tmb_wire *wire)
+/* take_stock gives the bytes that the peer's host has acknowledged, and the rest. False: nobody knows. */
+static bool take_stock(tmb_wire *wire, uint64_t *ret_taken, uint64_t *ret_unsent)
 {
     int unsent = 0;
     count_bytes(wire);
-    if (ioctl(wire->poll->fd, SIOCOUTQ, &unsent) != 0 || unsent < 0)
+    if (!wire->poll || ioctl(wire->poll->fd, SIOCOUTQ, &unsent) != 0 || unsent < 0)
         return false;
-    uint64_t acked = wire->bytes_out - (uint64_t)unsent;
-    bool has_moved = acked > wire->acked_bytes && unsent > 0;
-    wire->acked_bytes = acked;
+    *ret_taken = wire->bytes_out > (uint64_t)unsent ? wire->bytes_out - (uint64_t)unsent : 0;
+    *ret_unsent = (uint64_t)unsent;
+    return true;
+}
+
+/* is_moving says whether a full line is being emptied by a peer that is there. */
+static bool is_moving(tmb_wire *wire)
+{
+    uint64_t taken = 0, unsent = 0;
+    if (!take_stock(wire, &taken, &unsent))
+        return false;
+    bool has_moved = taken > wire->acked_bytes && unsent > 0;
+    wire->acked_bytes = taken;
     return has_moved;
+}
+
+static void note_end(tmb_wire *wire)
+{
+    count_bytes(wire);
+    if (wire->ends_count < ENDS_MAX)
+        wire->ends_count++;
+    wire->ends[wire->ends_count - 1] = (wire_end){wire->bytes_out, ++wire->messages_written};
+}
+
+void tmb_wire_taken(tmb_wire *wire, uint64_t *ret_bytes, uint64_t *ret_messages)
+{
+    uint64_t taken = 0, unsent = 0;
+    unsigned past = 0;
+    if (take_stock(wire, &taken, &unsent)) {
+        while (past < wire->ends_count && wire->ends[past].bytes <= taken)
+            wire->messages_taken = wire->ends[past++].messages;
+        wire->ends_count -= past;
+        memmove(wire->ends, wire->ends + past, wire->ends_count * sizeof wire->ends[0]);
+    }
+    *ret_bytes = taken;
+    *ret_messages = wire->messages_taken;
 }
 
 static void on_tick(uv_timer_t *timer)
@@ -355,14 +398,18 @@ static void on_message(struct mosquitto *mosq, void *arg, const struct mosquitto
                               tmb_bytes_of(message->payload, (size_t)message->payloadlen));
 }
 
-/* Outside of reading this is a QoS 0 message that was written; a PUBACK can only be read. */
+/* A QoS 1 message comes here with its PUBACK, which can only be read; any other when it was written. */
 static void on_publish(struct mosquitto *mosq, void *arg, int id, int reason,
                        const mosquitto_property *properties)
 {
     tmb_wire *wire = arg;
     (void)mosq;
     (void)properties;
-    if (!wire->is_reading || wire->is_closed || wire->trouble[0] || !has_qos1(wire, id))
+    if (!has_qos1(wire, id)) {
+        note_end(wire);
+        return;
+    }
+    if (!wire->is_reading || wire->is_closed || wire->trouble[0])
         return;
     set_qos1(wire, id, false);
     wire->options.published(wire->options.arg, id, (unsigned)reason);

@@ -67,6 +67,8 @@ void tmb_session_lane_ack(tmb_session_lane *lane, uint64_t mark, tmb_mono now, t
     lane->inflight -= done;
     memmove(lane->inflight_last, lane->inflight_last + done,
             lane->inflight * sizeof lane->inflight_last[0]);
+    memmove(lane->inflight_place, lane->inflight_place + done,
+            lane->inflight * sizeof lane->inflight_place[0]);
     lane->ack_deadline = lane->inflight > 0 ? tmb_mono_after(now, ack_timeout) : tmb_mono_never();
 }
 
@@ -81,7 +83,8 @@ void tmb_session_lane_resend(tmb_session_lane *lane, tmb_mono not_before)
     lane->is_load_unwanted = lane->load_ticket != 0;
 }
 
-void tmb_session_lane_sent(tmb_session_lane *lane, uint64_t last_seq, tmb_mono ack_deadline)
+void tmb_session_lane_sent(tmb_session_lane *lane, uint64_t last_seq, uint64_t place,
+                           tmb_mono ack_deadline)
 {
     lane->next_seq = last_seq + 1;
     if (lane->sent < last_seq)
@@ -90,7 +93,13 @@ void tmb_session_lane_sent(tmb_session_lane *lane, uint64_t last_seq, tmb_mono a
         lane->last_seq = last_seq;
     if (lane->inflight == 0)
         lane->ack_deadline = ack_deadline;
+    lane->inflight_place[lane->inflight] = place;
     lane->inflight_last[lane->inflight++] = last_seq;
+}
+
+bool tmb_session_lane_is_leaving(const tmb_session_lane *lane, uint64_t taken)
+{
+    return lane->inflight > 0 && lane->inflight_place[0] > taken;
 }
 
 bool tmb_session_lane_wants_load(const tmb_session_lane *lane)
@@ -107,6 +116,8 @@ void tmb_session_lane_check(const tmb_session_lane *lane, bool is_streaming)
     TMB_ASSERT(!lane->is_load_unwanted || lane->load_ticket != 0);
     TMB_ASSERT(!lane->is_greeted || lane->is_known);
     uint64_t before = lane->acked;
+    for (unsigned i = 1; i < lane->inflight; i++)
+        TMB_ASSERT(lane->inflight_place[i] > lane->inflight_place[i - 1]);
     for (unsigned i = 0; i < lane->inflight; i++) {
         TMB_ASSERT(lane->inflight_last[i] > before && lane->inflight_last[i] <= lane->sent);
         before = lane->inflight_last[i];

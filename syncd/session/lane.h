@@ -29,8 +29,13 @@ void tmb_session_lane_ack(tmb_session_lane *lane, uint64_t mark, tmb_mono now, t
 /* tmb_session_lane_resend goes back to the mark, and waits. */
 void tmb_session_lane_resend(tmb_session_lane *lane, tmb_mono not_before);
 
-/* tmb_session_lane_sent notes a batch as in flight. */
-void tmb_session_lane_sent(tmb_session_lane *lane, uint64_t last_seq, tmb_mono ack_deadline);
+/* tmb_session_lane_sent notes a batch as in flight; place: its number among the frames of this link, from
+ * 1. */
+void tmb_session_lane_sent(tmb_session_lane *lane, uint64_t last_seq, uint64_t place,
+                           tmb_mono ack_deadline);
+
+/* tmb_session_lane_is_leaving: of taken frames of this link, the oldest batch in flight is none. */
+bool tmb_session_lane_is_leaving(const tmb_session_lane *lane, uint64_t taken);
 
 /* tmb_session_lane_wants_load: something can be read and nothing is being read; time apart (not_before). */
 bool tmb_session_lane_wants_load(const tmb_session_lane *lane);

@@ -12,10 +12,13 @@
  *   TAIL        note   note           note                 note, greet, load   note     note    note
  *   LOADED      drop   drop           drop                 send                drop     drop    drop
  *   LOAD_FAILED note   note           note                 load later          note     note    note
+ *   PROGRESS    -      -              more time            more time           -        -       -
  *   TIMEOUT     -      hang up,       greet again once,    greet again, load   dial     -       -
  *                      back off       then back off
+ *    not left   -      -              hang up, back off    hang up, back off   -        -       -
  *   CLOSE       close  close          say BYE, close       say BYE, close      close    close   -
  *
+ * "not left": a TIMEOUT, and the frame whose answer is late has not left (more time: only for those).
  * Every step ends in pump(): what the streams owe goes out as long as there is room for actions; what does
  * not fit makes the deadline `now`.
  */
@@ -115,6 +118,7 @@ static bool is_linked(const tmb_session *s)
 static void dial(tmb_session *s, tmb_session_actions *actions)
 {
     s->epoch++;
+    s->sent = s->taken = 0;
     s->attempt++;
     push(actions, TMB_SESSION_DIAL)->epoch = s->epoch;
     become(s, TMB_SESSION_DIALING, tmb_mono_after(s->now, s->options.dial_timeout), actions);
@@ -159,6 +163,7 @@ static void send_out(tmb_session *s, tmb_session_actions *actions)
     action->epoch = s->epoch;
     action->session = s->session;
     action->frame = &s->out;
+    s->sent++;
 }
 
 /* A new session number for every HELLO: what is still on its way for the old one is ignored by both. */
@@ -370,7 +375,9 @@ static void on_loaded(tmb_session *s, const tmb_session_event *event, tmb_sessio
     action->session = s->session;
     action->ticket = ticket;
     action->stream = i;
-    tmb_session_lane_sent(&s->lanes[i], last_seq, tmb_mono_after(s->now, s->options.ack_timeout));
+    s->sent++;
+    tmb_session_lane_sent(&s->lanes[i], last_seq, s->sent,
+                          tmb_mono_after(s->now, s->options.ack_timeout));
 }
 
 static void on_load_failed(tmb_session *s, uint64_t ticket)
@@ -384,22 +391,45 @@ static void on_load_failed(tmb_session *s, uint64_t ticket)
     s->lanes[i].is_load_unwanted = false;
 }
 
-static bool is_ack_late(const tmb_session *s)
+/* What has left is the parent's to answer, however fast the line is for what comes behind it. */
+static void on_progress(tmb_session *s, uint64_t taken)
 {
+    s->taken = taken;
+    if (s->state == TMB_SESSION_GREETING && s->sent > taken)
+        s->deadline = tmb_mono_after(s->now, s->options.hello_timeout);
     for (unsigned i = 0; i < s->options.streams_count; i++) {
-        if (tmb_mono_is_due(s->lanes[i].ack_deadline, s->now))
-            return true;
+        if (tmb_session_lane_is_leaving(&s->lanes[i], taken))
+            s->lanes[i].ack_deadline = tmb_mono_after(s->now, s->options.ack_timeout);
     }
-    return false;
+}
+
+/* An answer is late. If what it should answer has not even left, nothing that is said now would. */
+static void give_up_waiting(tmb_session *s, bool has_left, tmb_session_actions *actions)
+{
+    report(actions, TMB_SESSION_REPORT_TIMEOUT, 0, 0);
+    if (has_left)
+        greet_again(s, actions);
+    else
+        give_up_link(s, actions);
+}
+
+static void look_for_late_acks(tmb_session *s, tmb_session_actions *actions)
+{
+    bool is_late = false, has_left = true;
+    for (unsigned i = 0; i < s->options.streams_count; i++) {
+        if (!tmb_mono_is_due(s->lanes[i].ack_deadline, s->now))
+            continue;
+        is_late = true;
+        has_left = has_left && !tmb_session_lane_is_leaving(&s->lanes[i], s->taken);
+    }
+    if (is_late)
+        give_up_waiting(s, has_left, actions);
 }
 
 static void on_timeout(tmb_session *s, tmb_session_actions *actions)
 {
     if (s->state == TMB_SESSION_STREAMING) {
-        if (is_ack_late(s)) {
-            report(actions, TMB_SESSION_REPORT_TIMEOUT, 0, 0);
-            greet_again(s, actions);
-        }
+        look_for_late_acks(s, actions);
         return;
     }
     if (!tmb_mono_is_due(s->deadline, s->now))
@@ -409,8 +439,7 @@ static void on_timeout(tmb_session *s, tmb_session_actions *actions)
     } else if (s->state == TMB_SESSION_DIALING) {
         give_up_link(s, actions);
     } else if (s->state == TMB_SESSION_GREETING) {
-        report(actions, TMB_SESSION_REPORT_TIMEOUT, 0, 0);
-        greet_again(s, actions);
+        give_up_waiting(s, s->taken >= s->sent, actions);
     }
 }
 
@@ -486,6 +515,14 @@ tmb_mono tmb_session_deadline(const tmb_session *s)
     return deadline.ns < s->now.ns ? s->now : deadline;
 }
 
+bool tmb_session_is_waiting(const tmb_session *s)
+{
+    bool is_waiting = s->state == TMB_SESSION_GREETING;
+    for (unsigned i = 0; i < s->options.streams_count; i++)
+        is_waiting = is_waiting || s->lanes[i].inflight > 0;
+    return is_waiting;
+}
+
 static bool is_loaded_valid(const tmb_session *s, const tmb_session_event *event)
 {
     uint64_t first_seq = event->u.loaded.first_seq, last_seq = event->u.loaded.last_seq;
@@ -517,6 +554,9 @@ static bool is_valid(const tmb_session *s, const tmb_session_event *event)
         return event->epoch <= s->epoch;
     case TMB_SESSION_FRAME:
         return event->epoch <= s->epoch && event->u.frame != NULL;
+    case TMB_SESSION_PROGRESS:
+        return event->epoch < s->epoch || (event->epoch == s->epoch && event->u.taken >= s->taken &&
+                                           event->u.taken <= s->sent);
     case TMB_SESSION_TAIL:
         return event->u.tail.stream < s->options.streams_count && event->u.tail.first_seq > 0 &&
                event->u.tail.last_seq <= TMB_SEQ_MAX &&
@@ -565,6 +605,10 @@ static void dispatch(tmb_session *s, const tmb_session_event *event, tmb_session
     case TMB_SESSION_LOAD_FAILED:
         on_load_failed(s, event->u.ticket);
         break;
+    case TMB_SESSION_PROGRESS:
+        if (is_this_dial && is_linked(s))
+            on_progress(s, event->u.taken);
+        break;
     case TMB_SESSION_TIMEOUT:
         on_timeout(s, actions);
         break;
@@ -597,6 +641,7 @@ void tmb_session_check(const tmb_session *s)
     TMB_ASSERT((unsigned)s->state < sizeof states / sizeof states[0]);
     TMB_ASSERT(is_timed || s->deadline.ns == INT64_MAX);
     TMB_ASSERT(!is_linked(s) || (s->session != 0 && s->epoch != 0));
+    TMB_ASSERT(s->taken <= s->sent);
     TMB_ASSERT(count_room(s) <= TMB_INFLIGHT_BATCHES_MAX);
     for (unsigned i = 0; i < s->options.streams_count; i++)
         tmb_session_lane_check(&s->lanes[i], is_streaming);

@@ -7,7 +7,8 @@
  *                       ^   |LINK_DOWN         |  ^  timeout once     |  | no ACK in time, BYE(unknown)
  *                       |   v                  |  +-------------------+--+   (HELLO again on the same link)
  *                      BACKOFF <---------------+----------------------'
- *                         LINK_DOWN, second timeout, malformed frame, BYE(closing, ...)
+ *                         LINK_DOWN, second timeout, a frame that does not leave, malformed frame,
+ *                         BYE(closing, ...)
  *   any --CLOSE--> CLOSED        GREETING --WELCOME says the parent is ahead, BYE(identity, ...)--> FENCED
  *
  * FENCED is left only by CLOSE or by a restart: the node's journal is not what the parent knows (a restored
@@ -24,6 +25,12 @@
  * A stream joins with its first TAIL. One that joins while streaming, or whose log is another than the
  * HELLO told (a new incarnation, an end before what was sent), makes a new HELLO on the same link.
  * One HELLO again for trouble (time-out, BYE(unknown)) is allowed between two WELCOMEs, then the link goes.
+ *
+ * A slow line is not a dead one: the time for an answer runs from when the frame has left. Frames leave in
+ * the order of their SENDs; PROGRESS tells how many the peer's host has taken, and what waits for its turn or
+ * is leaving gets its whole time again. So a frame that is late and has not left stands on a line that does
+ * not move: the link goes at once, since a HELLO would stand behind it. There is no limit to how slow a line
+ * may be: one that takes a byte in each ack_timeout is kept, as no other line would be faster.
  *
  * Threads: none; one caller. Cost: O(streams) a step, no allocation.
  */
@@ -71,6 +78,7 @@ typedef enum tmb_session_event_type {
     TMB_SESSION_TAIL,        /* what a stream's log holds now */
     TMB_SESSION_LOADED,      /* the batch asked for by LOAD: durable here, packed, ready to send */
     TMB_SESSION_LOAD_FAILED, /* the log could not be read; asked again after backoff_base */
+    TMB_SESSION_PROGRESS,    /* the peer's host has taken more bytes than at the last one */
     TMB_SESSION_TIMEOUT,     /* early or stale ones are harmless */
     TMB_SESSION_CLOSE
 } tmb_session_event_type;
@@ -78,7 +86,7 @@ typedef enum tmb_session_event_type {
 typedef struct tmb_session_event {
     tmb_session_event_type type;
     tmb_mono now;   /* never goes back */
-    uint64_t epoch; /* LINK_*, FRAME*: which dial */
+    uint64_t epoch; /* LINK_*, FRAME*, PROGRESS: which dial */
     union {
         const tmb_frame *frame; /* borrowed for the step */
         struct {
@@ -96,6 +104,7 @@ typedef struct tmb_session_event {
             tmb_gap_reason gap_reason;
         } loaded;
         uint64_t ticket; /* LOAD_FAILED */
+        uint64_t taken;  /* PROGRESS: SENDs and SEND_BATCHes of this dial that have left */
     } u;
 } tmb_session_event;
 
@@ -156,6 +165,7 @@ typedef struct tmb_session_lane {
     tmb_mono ack_deadline; /* never, unless something is in flight */
     unsigned inflight;     /* batches sent and not acked */
     uint64_t inflight_last[TMB_INFLIGHT_BATCHES_MAX];
+    uint64_t inflight_place[TMB_INFLIGHT_BATCHES_MAX]; /* among what was sent on this link */
 } tmb_session_lane;
 
 /* Caller's memory; fields are read by tests and status, written by session.c alone. */
@@ -165,7 +175,8 @@ typedef struct tmb_session {
     tmb_mono now, deadline;
     uint64_t epoch, session, next_ticket;
     tmb_rng rng;
-    unsigned attempt;       /* dials since the last WELCOME */
+    uint64_t sent, taken; /* frames on this link: ordered, left. HELLO is the last while GREETING */
+    unsigned attempt;     /* dials since the last WELCOME */
     bool has_greeted_twice; /* this HELLO is already the second try since the last WELCOME */
     unsigned turn;          /* lane that loads next */
     tmb_session_lane lanes[TMB_STREAMS_MAX];
@@ -177,13 +188,17 @@ void tmb_session_init(tmb_session *s, const tmb_session_options *options, tmb_mo
 
 /* tmb_session_step takes one event and gives the orders that follow from it.
  * Errors: TMB_EINVAL (an event that breaks the contract above: time going back, a stream, ticket or dial
- * that never was, a LOADED that does not start where LOAD asked): nothing changed. */
+ * that never was, a LOADED that does not start where LOAD asked, a PROGRESS that goes back or tells of
+ * more than was sent): nothing changed. */
 TMB_MUST_USE tmb_err tmb_session_step(tmb_session *s, const tmb_session_event *event,
                                       tmb_session_actions *ret_actions);
 
 /* tmb_session_deadline: when to send TIMEOUT; now or earlier means at once: more to do than one step's
  * actions could hold. */
 tmb_mono tmb_session_deadline(const tmb_session *s);
+
+/* tmb_session_is_waiting: for an answer, so that PROGRESS would be heard. */
+bool tmb_session_is_waiting(const tmb_session *s);
 
 const char *tmb_session_state_str(tmb_session_state state);
 

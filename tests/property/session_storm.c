@@ -31,6 +31,7 @@ typedef struct storm {
     uint64_t ticket_last, told[LANES]; /* highest mark the parent told of a lane, in any life */
     uint8_t life[LANES];
     uint64_t last_seq[LANES];
+    uint64_t sent; /* frames, on this link */
     tmb_mono now;
 } storm;
 
@@ -61,12 +62,17 @@ static void see_action(storm *at, const tmb_session_action *action)
         assert_int_equal(at->s.state, TMB_SESSION_STREAMING);
         assert_int_equal(action->session, at->s.session);
         assert_int_equal(action->epoch, at->s.epoch);
+        at->sent++;
         break;
     case TMB_SESSION_SEND:
         assert_non_null(action->frame);
         assert_int_equal(action->epoch, at->s.epoch);
+        at->sent++;
         break;
     case TMB_SESSION_DIAL:
+        at->sent = 0;
+        assert_int_equal(action->epoch, at->s.epoch);
+        break;
     case TMB_SESSION_HANGUP:
         assert_int_equal(action->epoch, at->s.epoch);
         break;
@@ -92,6 +98,24 @@ static void give(storm *at, tmb_session_event *event)
         see_action(at, action);
     }
     assert_int_equal(answered, event->type == TMB_SESSION_LOADED);
+    assert_int_equal(at->sent, at->s.sent);
+}
+
+/* Frames leave, one after the other; more time is never less. */
+static void give_progress(storm *at)
+{
+    tmb_session_event event = {.type = TMB_SESSION_PROGRESS, .epoch = at->s.epoch};
+    tmb_mono before[LANES];
+    event.u.taken = at->s.taken + below(at, at->s.sent - at->s.taken + 1);
+    if (below(at, 20) == 0 && event.epoch > 0)
+        event.epoch--;
+    for (unsigned i = 0; i < LANES; i++)
+        before[i] = at->s.lanes[i].ack_deadline;
+    tmb_session_state state = at->s.state;
+    give(at, &event);
+    assert_int_equal(at->s.state, state);
+    for (unsigned i = 0; i < LANES; i++)
+        assert_true(at->s.lanes[i].ack_deadline.ns >= before[i].ns);
 }
 
 static void give_tail(storm *at)
@@ -189,6 +213,11 @@ static void give_broken(storm *at)
         event.type = TMB_SESSION_TAIL;
         event.u.tail.stream = (unsigned)below(at, LANES);
         event.u.tail.first_seq = 2 + below(at, 9);
+    } else if (below(at, 2) == 0) {
+        event.now = at->now;
+        event.type = TMB_SESSION_PROGRESS;
+        event.epoch = at->s.epoch;
+        event.u.taken = at->s.sent + 1 + below(at, 9);
     }
     memcpy(&before, &at->s, sizeof before);
     assert_int_equal(tmb_session_step(&at->s, &event, &at->actions), TMB_EINVAL);
@@ -214,7 +243,7 @@ static void give_timeouts(storm *at)
 static void give_something(storm *at)
 {
     tmb_session_event event = {.type = TMB_SESSION_START, .epoch = at->s.epoch};
-    switch (below(at, 16)) {
+    switch (below(at, 18)) {
     case 0:
     case 1:
     case 2:
@@ -246,6 +275,10 @@ static void give_something(storm *at)
     case 14:
         event.type = below(at, 10) == 0 ? TMB_SESSION_LINK_DOWN : TMB_SESSION_LINK_UP;
         break;
+    case 15:
+    case 16:
+        give_progress(at);
+        return;
     default:
         if (below(at, 20) == 0)
             event.type = TMB_SESSION_FRAME_BAD;
@@ -276,7 +309,8 @@ static uint64_t blow(storm *at, uint64_t seed)
         give_something(at);
         streamed += at->s.state == TMB_SESSION_STREAMING;
         if (at->s.state == TMB_SESSION_FENCED) /* people came */
-            tmb_session_init(&at->s, &options, at->now), at->loads_count = 0, at->ticket_last = 0;
+            tmb_session_init(&at->s, &options, at->now), at->loads_count = 0, at->ticket_last = 0,
+                                                         at->sent = 0;
     }
     return streamed;
 }

@@ -3,6 +3,8 @@
  * power cut, and of which what the parent has is thrown away at once (so an ACK that lied is found out). */
 #include "tests/sim/world.h"
 
+#include <stdlib.h>
+
 static void run_actions(sim_world *world, const tmb_session_actions *actions);
 
 static void step_session(sim_world *world, tmb_session_event *event)
@@ -43,7 +45,7 @@ void sim_child_start(sim_world *world)
     tmb_mono now = {world->now_ns};
     child->run++;
     child->is_up = true;
-    child->is_linked = false;
+    child->is_linked = child->is_line_looked_at = false;
     child->dial = 0;
     memset(child->copies, 0, sizeof child->copies);
     tmb_session_init(&child->session, &options, now);
@@ -155,6 +157,65 @@ static void finish_load(sim_world *world, const sim_event *done)
     step_session(world, &event);
 }
 
+/* The way up: a frame leaves when the ones before it have left. */
+static void send_up(sim_world *world, uint64_t dial, const tmb_frame *frame, int64_t line_ns)
+{
+    sim_child *child = &world->child;
+    uint8_t bytes[8192];
+    size_t len = 0;
+    child->sent++;
+    if (!child->is_linked)
+        return;
+    if (tmb_frame_encode(frame, bytes, sizeof bytes, &len) != TMB_OK) {
+        sim_fail(world, "a machine sent what is no frame");
+        return;
+    }
+    if (child->line_free_ns < world->now_ns)
+        child->line_free_ns = world->now_ns;
+    child->line_free_ns += line_ns;
+    sim_event *event = sim_post(world, SIM_LEFT, child->run, child->line_free_ns - world->now_ns);
+    event->number = dial;
+    event->bytes = malloc(len);
+    event->len = len;
+    if (event->bytes != NULL)
+        memcpy(event->bytes, bytes, len);
+    else
+        sim_fail(world, "out of memory");
+    if (!child->is_line_looked_at)
+        sim_post(world, SIM_LINE, child->run, SIM_LINE_MS * INT64_C(1000000));
+    child->is_line_looked_at = true;
+}
+
+static void leave(sim_world *world, const sim_event *event)
+{
+    sim_child *child = &world->child;
+    if (!child->is_linked || event->number != child->dial)
+        return;
+    child->is_line_dead = child->is_line_dead || world->is_swallowing;
+    if (child->is_line_dead)
+        return;
+    child->taken++;
+    sim_arrive(world, SIM_TO_PARENT, 0, event->number, event->bytes, event->len);
+}
+
+/* Something has left since the last look, or is leaving right now. */
+static void look_at_line(sim_world *world)
+{
+    sim_child *child = &world->child;
+    tmb_session_event event = {.type = TMB_SESSION_PROGRESS, .epoch = child->dial};
+    child->is_line_looked_at = false;
+    if (!child->is_linked || child->is_line_dead)
+        return;
+    if (child->taken < child->sent) {
+        child->is_line_looked_at = true;
+        sim_post(world, SIM_LINE, child->run, SIM_LINE_MS * INT64_C(1000000));
+    }
+    if (world->is_swallowing)
+        return;
+    event.u.taken = child->taken;
+    step_session(world, &event);
+}
+
 static void send_batch(sim_world *world, const tmb_session_action *action)
 {
     uint8_t data[SIM_RECORDS_MAX * TMB_RECORD_BYTES_MIN] = {0};
@@ -164,8 +225,12 @@ static void send_batch(sim_world *world, const tmb_session_action *action)
         return;
     }
     size_t count = (size_t)(copy->last_seq - copy->first_seq + 1);
-    for (size_t i = 0; i < count; i++)
+    int64_t line_ns = 0;
+    for (size_t i = 0; i < count; i++) {
         memcpy(data + i * TMB_RECORD_BYTES_MIN, &copy->values[i], sizeof copy->values[i]);
+        if (sim_is_large(world, copy->values[i]))
+            line_ns += world->odds.large_ms * INT64_C(1000000);
+    }
     tmb_frame frame = {.type = TMB_FRAME_BATCH};
     frame.u.batch.session = action->session;
     frame.u.batch.stream = tmb_bytes_str(sim_streams[copy->stream]);
@@ -177,14 +242,16 @@ static void send_batch(sim_world *world, const tmb_session_action *action)
     frame.u.batch.data = tmb_bytes_of(data, count * TMB_RECORD_BYTES_MIN);
     frame.u.batch.raw_bytes = (uint32_t)frame.u.batch.data.len;
     copy->ticket = 0;
-    if (world->child.is_linked)
-        sim_send(world, SIM_TO_PARENT, 0, action->epoch, &frame);
+    send_up(world, action->epoch, &frame, line_ns);
 }
 
 static void dial(sim_world *world, uint64_t epoch)
 {
-    world->child.dial = epoch;
-    world->child.is_linked = false;
+    sim_child *child = &world->child;
+    child->dial = epoch;
+    child->is_linked = child->is_line_dead = false;
+    child->sent = child->taken = 0;
+    child->line_free_ns = world->now_ns;
     bool fails = !world->is_healed && sim_chance(&world->net, world->odds.dial_fail);
     if (fails && sim_chance(&world->net, 300))
         return; /* nobody answers at all */
@@ -207,8 +274,7 @@ static void run_action(sim_world *world, const tmb_session_action *action)
         child->is_linked = false;
         break;
     case TMB_SESSION_SEND:
-        if (child->is_linked)
-            sim_send(world, SIM_TO_PARENT, 0, action->epoch, action->frame);
+        send_up(world, action->epoch, action->frame, 0);
         break;
     case TMB_SESSION_SEND_BATCH:
         send_batch(world, action);
@@ -276,6 +342,10 @@ void sim_child_event(sim_world *world, sim_event *event)
         tell_tail(world, event->stream);
     } else if (event->kind == SIM_LOADED) {
         finish_load(world, event);
+    } else if (event->kind == SIM_LEFT) {
+        leave(world, event);
+    } else if (event->kind == SIM_LINE) {
+        look_at_line(world);
     } else if (event->kind == SIM_TO_CHILD) {
         if (child->is_linked && event->number == child->dial)
             hear_frame(world, event);

@@ -82,6 +82,7 @@ static void apply(sim_world *world, const sim_copy *copy)
         kept->value[kept->last_seq] = copy->values[kept->last_seq - copy->first_seq];
         if (kept->value[kept->last_seq] != truth->value[kept->last_seq])
             sim_fail(world, "the parent has another record under this number than the child");
+        world->large += sim_is_large(world, kept->value[kept->last_seq]);
     }
     sim_hash(world, kept->last_seq);
 }

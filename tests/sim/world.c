@@ -69,19 +69,30 @@ static void deliver(sim_world *world, sim_kind kind, uint64_t run, uint64_t dial
     event->len = len;
 }
 
-void sim_send(sim_world *world, sim_kind kind, uint64_t run, uint64_t dial, const tmb_frame *frame)
+/* What has left its host is lost, or arrives, or arrives twice. */
+void sim_arrive(sim_world *world, sim_kind kind, uint64_t run, uint64_t dial, const uint8_t *bytes,
+                size_t len)
 {
-    uint8_t bytes[8192];
-    size_t len = 0;
-    if (tmb_frame_encode(frame, bytes, sizeof bytes, &len) != TMB_OK) {
-        sim_fail(world, "a machine sent what is no frame");
-        return;
-    }
-    if (world->is_swallowing || (!world->is_healed && sim_chance(&world->net, world->odds.loss)))
+    if (!world->is_healed && sim_chance(&world->net, world->odds.loss))
         return;
     deliver(world, kind, run, dial, bytes, len);
     if (!world->is_healed && sim_chance(&world->net, world->odds.repeat))
         deliver(world, kind, run, dial, bytes, len);
+}
+
+void sim_send(sim_world *world, sim_kind kind, uint64_t run, uint64_t dial, const tmb_frame *frame)
+{
+    uint8_t bytes[8192];
+    size_t len = 0;
+    if (tmb_frame_encode(frame, bytes, sizeof bytes, &len) != TMB_OK)
+        sim_fail(world, "a machine sent what is no frame");
+    else if (!world->is_swallowing)
+        sim_arrive(world, kind, run, dial, bytes, len);
+}
+
+bool sim_is_large(const sim_world *world, uint64_t value)
+{
+    return world->odds.large_ms > 0 && value >> 55 == 1; /* one in 512 */
 }
 
 sim_copy *sim_copy_find(sim_copy *copies, uint64_t ticket)
@@ -143,6 +154,7 @@ static void draw_odds(sim_world *world)
     odds->load_fail = (unsigned)tmb_rng_below(rng, 2) * 80;
     odds->dial_fail = (unsigned)tmb_rng_below(rng, 3) * 200;
     odds->stale = (unsigned)tmb_rng_below(rng, 3) * 200;
+    odds->large_ms = tmb_rng_below(rng, 3) == 0 ? 2000 + (unsigned)tmb_rng_below(rng, 2000) : 0;
 }
 
 static void dispatch(sim_world *world, sim_event *event)
@@ -159,6 +171,8 @@ static void dispatch(sim_world *world, sim_event *event)
     case SIM_LINK_DOWN:
     case SIM_LOADED:
     case SIM_TO_CHILD:
+    case SIM_LEFT:
+    case SIM_LINE:
     case SIM_CHILD_START:
         sim_child_event(world, event);
         break;
@@ -240,7 +254,8 @@ bool sim_run(sim_world *world, uint64_t seed, sim_plant plant)
     play_until(world, SIM_TORTURE_MS, false);
     world->is_healed = true;
     world->is_swallowing = false;
-    play_until(world, SIM_TORTURE_MS + SIM_DRAIN_MS, true);
+    play_until(world, SIM_TORTURE_MS + (world->odds.large_ms > 0 ? SIM_SLOW_MS : SIM_DRAIN_MS),
+               true);
     if (!sim_is_drained(world))
         sim_fail(world, "healed, and yet not everything arrived in time");
     for (unsigned i = 0; i < world->events_count; i++)

@@ -2,11 +2,13 @@
 /* tests/sim/world.h - one child and one parent in one process, on a simulated clock, disk and network.
  *
  * The machines are the ones that ship; only the shells around them (child.c, parent.c) are of this folder.
- * What the world may do to them, until it heals: lose, repeat, delay and reorder frames, cut the link or
- * let it swallow everything, end either process at any moment, cut the child's power (what was not synced
- * is gone, its numbers are used again), fail a store before or after it took effect, show the parent old
- * marks, lose records to retention or damage, replace the child's journal. What it may not do: lose what
- * was synced.
+ * The way up is a line: frames leave one after the other, and in some runs it is so slow, for ever, that a
+ * large record needs longer than ack_timeout. What the world may do to them, until it heals: lose, repeat,
+ * delay and reorder frames, cut the link or let it swallow everything (a frame that is swallowed on its way
+ * up never leaves, nor does any behind it), end either process at any moment, cut the child's power (what
+ * was not synced is gone, its numbers are used again), fail a store before or after it took effect, show the
+ * parent old marks, lose records to retention or damage, replace the child's journal. What it may not do:
+ * lose what was synced.
  *
  * Everything is drawn from the seed; the same seed gives the same run, hash and all.
  */
@@ -24,7 +26,9 @@
 #define SIM_RECORDS_MAX 8 /* of a batch */
 #define SIM_TORTURE_MS  20000
 #define SIM_DRAIN_MS    60000
+#define SIM_SLOW_MS     240000 /* the drain over a slow line */
 #define SIM_STEPS_PER_S 4000
+#define SIM_LINE_MS     100 /* how often the child looks whether its frames are leaving */
 
 /* Bugs that can be planted, to see that the oracle finds them. */
 typedef enum sim_plant {
@@ -46,7 +50,7 @@ typedef struct sim_copy {
 typedef enum sim_kind {
     /* clang-format off */
     SIM_APPEND, SIM_FAULT, SIM_TAIL, SIM_LINK_UP, SIM_LINK_DOWN, SIM_LOADED, SIM_CHILD_START,
-    SIM_TO_CHILD, SIM_TO_PARENT, SIM_MARKS, SIM_COMMIT, SIM_STORED, SIM_PARENT_START
+    SIM_TO_CHILD, SIM_LEFT, SIM_LINE, SIM_TO_PARENT, SIM_MARKS, SIM_COMMIT, SIM_STORED, SIM_PARENT_START
     /* clang-format on */
 } sim_kind;
 
@@ -80,6 +84,10 @@ typedef struct sim_child {
     bool is_up, is_linked;
     uint64_t dial;
     unsigned life;
+    int64_t line_free_ns;   /* when what is on the line will have left */
+    uint64_t sent, taken;   /* frames on this link: ordered, left */
+    bool is_line_dead;      /* swallowed something */
+    bool is_line_looked_at; /* a SIM_LINE is posted */
     sim_log logs[SIM_STREAMS];
     sim_copy copies[SIM_COPIES_MAX];
 } sim_child;
@@ -102,6 +110,7 @@ typedef struct sim_parent {
 /* Chances in a thousand, drawn once a run: in some runs the link is bad, in some the disks are. */
 typedef struct sim_odds {
     unsigned loss, repeat, reorder, swallow, fault, store_fail, load_fail, dial_fail, stale;
+    unsigned large_ms; /* what a large record needs on the line; 0: none is large */
 } sim_odds;
 
 typedef struct sim_world {
@@ -111,6 +120,7 @@ typedef struct sim_world {
     sim_odds odds;
     int64_t now_ns, second;
     bool is_healed, is_swallowing;
+    uint64_t large;      /* records that arrived over a slow line */
     const char *failure; /* the first one */
     unsigned events_count;
     sim_event events[SIM_EVENTS_MAX];
@@ -129,6 +139,9 @@ bool sim_chance(tmb_rng *rng, unsigned of_thousand);
 int64_t sim_ms(tmb_rng *rng, unsigned from, unsigned to);
 sim_event *sim_post(sim_world *world, sim_kind kind, uint64_t run, int64_t after_ns);
 void sim_send(sim_world *world, sim_kind kind, uint64_t run, uint64_t dial, const tmb_frame *frame);
+void sim_arrive(sim_world *world, sim_kind kind, uint64_t run, uint64_t dial, const uint8_t *bytes,
+                size_t len);
+bool sim_is_large(const sim_world *world, uint64_t value);
 sim_copy *sim_copy_find(sim_copy *copies, uint64_t ticket); /* 0 finds a free one; NULL: none */
 extern const char *const sim_streams[SIM_STREAMS];
 tmb_incarnation sim_incarnation(unsigned life);

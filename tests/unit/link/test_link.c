@@ -291,6 +291,10 @@ static void test_messages_both_ways(void **state)
     uint64_t out = 0, in = 0;
     tmb_link_bytes(s.link, &out, &in);
     assert_true(out > BURST * 2 && in > BURST * 2);
+    uint64_t bytes = 0, messages = 0;
+    tmb_link_taken(s.link, &bytes, &messages);
+    assert_int_equal(messages, BURST); /* those of QoS 1 do not count */
+    assert_true(bytes > BURST * 2 && bytes <= out);
     close_link(&s);
 }
 
@@ -453,6 +457,61 @@ static void test_stopped_broker_is_noticed(void **state)
     close_link(&s);
 }
 
+static void stop_loop(uv_timer_t *timer)
+{
+    uv_stop(&loop);
+    (void)timer;
+}
+
+static void run_for(uint64_t ms)
+{
+    uv_timer_t timer;
+    (void)uv_timer_init(&loop, &timer);
+    (void)uv_timer_start(&timer, stop_loop, ms, 0);
+    (void)uv_run(&loop, UV_RUN_DEFAULT);
+    uv_close((uv_handle_t *)&timer, NULL);
+    (void)uv_run(&loop, UV_RUN_NOWAIT);
+}
+
+/* Taken is what the other host has acknowledged: not what waits here, and no message before its last byte. */
+static void test_taken_stands_when_the_peer_does(void **state)
+{
+    (void)state;
+    size_t len = 8u * 1024 * 1024;
+    uint8_t *large = calloc(1, len);
+    assert_non_null(large);
+    seen s = {.wanted_messages = 1};
+    uint64_t bytes[3] = {0}, messages = 99;
+    tmb_link_options options = options_for(&s, "127.0.0.1", port, "client");
+    open_link(&s, &options);
+    tmb_link_taken(s.link, &bytes[0], &messages);
+    assert_true(bytes[0] == 0 && messages == 0); /* not up */
+    close_link(&s);
+    connect_up(&s, "127.0.0.1");
+    assert_int_equal(tmb_link_send(s.link, "t/up/s1", tmb_bytes_str("x")), TMB_OK);
+    (void)uv_run(&loop, UV_RUN_DEFAULT);
+    tmb_link_taken(s.link, &bytes[0], &messages);
+    assert_int_equal(messages, 1);
+    assert_int_equal(kill(broker, SIGSTOP), 0);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(tmb_link_send(s.link, "t/up/s1", tmb_bytes_of(large, len)), TMB_OK);
+    run_for(500);
+    tmb_link_taken(s.link, &bytes[1], &messages);
+    run_for(500);
+    tmb_link_taken(s.link, &bytes[2], &messages);
+    assert_int_equal(kill(broker, SIGCONT), 0);
+    assert_int_equal(messages, 1);
+    assert_true(bytes[0] < bytes[1] && bytes[1] == bytes[2] && bytes[2] < len);
+    s.wanted_messages = 3;
+    (void)uv_run(&loop, UV_RUN_DEFAULT);
+    assert_false(s.is_down);
+    tmb_link_taken(s.link, &bytes[0], &messages);
+    assert_int_equal(messages, 3);
+    assert_true(bytes[0] > 2 * len);
+    close_link(&s);
+    free(large);
+}
+
 static void test_killed_broker_is_noticed_at_once(void **state)
 {
     (void)state;
@@ -556,6 +615,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_name_is_resolved_and_checked),
         cmocka_unit_test(test_nobody_subscribed_is_said),
         cmocka_unit_test(test_large_and_empty_payloads),
+        cmocka_unit_test(test_taken_stands_when_the_peer_does),
         cmocka_unit_test(test_wrong_name_is_refused),
         cmocka_unit_test(test_other_ca_is_refused_both_ways),
         cmocka_unit_test(test_tls_1_2_is_refused),

@@ -40,7 +40,8 @@ static const struct {
     {"welcome", "idSsbfc"},   {"ack", "idgsbfc"},       {"bye unknown", "idgGbfc"},
     {"bye limit", "idBBbfc"}, {"bye ahead", "idFFbfc"}, {"bad", "idBBbfc"},
     {"tail", "idgsbfc"},      {"new log", "idgGbfc"},   {"loaded", "idgsbfc"},
-    {"timeout", "iBgGDfc"},   {"close", "CCCCCCc"},
+    {"timeout", "iBgGDfc"},   {"close", "CCCCCCc"},     {"progress", "idgsbfc"},
+    {"not left", "iBBBDfc"},
 };
 
 static tmb_session_state state_of(char letter)
@@ -82,7 +83,13 @@ static void give(scene *at, const char *event)
         on_loaded(at, at->s.lanes[1].load_ticket, 1, 10);
     else if (strcmp(event, "close") == 0)
         on_close(at);
+    else if (strcmp(event, "progress") == 0)
+        on_progress(at, at->s.taken);
     else if (strcmp(event, "timeout") == 0) {
+        on_all_taken(at);
+        at->now_ms += 5000;
+        on_timeout(at);
+    } else if (strcmp(event, "not left") == 0) {
         at->now_ms += 5000;
         on_timeout(at);
     }
@@ -132,6 +139,12 @@ static void broken_contracts_change_nothing(void **state)
         event.type = TMB_SESSION_LINK_UP;
         event.epoch = at.s.epoch + 1;
         expect_invalid(&at, &event);
+        event.type = TMB_SESSION_PROGRESS;
+        event.u.taken = 0;
+        expect_invalid(&at, &event);
+        event.epoch = at.s.epoch;
+        event.u.taken = at.s.sent + 1;
+        expect_invalid(&at, &event);
         event.type = TMB_SESSION_TAIL;
         event.u.tail.stream = 2;
         event.u.tail.first_seq = 1;
@@ -153,6 +166,20 @@ static void broken_contracts_change_nothing(void **state)
         event.type = (tmb_session_event_type)99;
         expect_invalid(&at, &event);
     }
+}
+
+static void progress_never_goes_back(void **state)
+{
+    scene at;
+    (void)state;
+    scene_stream(&at, 10);
+    on_loaded(&at, 1, 1, 5);
+    on_progress(&at, 2);
+    tmb_session_event event = {.type = TMB_SESSION_PROGRESS, .epoch = 1};
+    event.u.taken = 1;
+    expect_invalid(&at, &event);
+    event.epoch = 0; /* of an old link: late, and no mistake */
+    assert_string_equal(on_event(&at, &event), "");
 }
 
 static void a_load_must_start_where_it_was_asked(void **state)
@@ -190,6 +217,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_event_in_every_state),
         cmocka_unit_test(broken_contracts_change_nothing),
+        cmocka_unit_test(progress_never_goes_back),
         cmocka_unit_test(a_load_must_start_where_it_was_asked),
         cmocka_unit_test(states_have_names),
     };

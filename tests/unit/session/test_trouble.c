@@ -63,9 +63,11 @@ static void a_hello_unanswered_twice_hangs_up(void **state)
     uint64_t first = at.s.session;
     at.now_ms = 999;
     assert_string_equal(on_timeout(&at), "");
+    on_all_taken(&at);
     at.now_ms = 1000;
     assert_string_equal(on_timeout(&at), "timeout; SEND hello");
     assert_int_not_equal(at.s.session, first);
+    on_all_taken(&at);
     at.now_ms = 2000;
     assert_string_equal(on_timeout(&at), "timeout; HANGUP 1; state backoff");
 }
@@ -82,13 +84,16 @@ static void an_ack_that_is_late_makes_a_new_hello(void **state)
     at.now_ms = 1900;
     assert_string_equal(on_ack(&at, 0, 5), "PERSIST a 5"); /* progress moves the deadline */
     assert_int_equal(deadline_ms(&at), 2000);
+    on_all_taken(&at);
     at.now_ms = 3900;
     assert_string_equal(on_timeout(&at), "timeout; SEND hello a:1-10 b:1-0; state greeting");
     assert_string_equal(on_welcome(&at, 5, 0),
                         "state streaming; PERSIST a 5; PERSIST b 0; LOAD 3 a from 6");
     on_loaded(&at, 3, 6, 10);
+    on_all_taken(&at);
     at.now_ms = 5900;
     assert_string_equal(on_timeout(&at), "timeout; SEND hello a:1-10 b:1-0; state greeting");
+    on_all_taken(&at);
     at.now_ms = 6900;
     assert_string_equal(on_timeout(&at), "timeout; HANGUP 1; state backoff");
 }
@@ -106,8 +111,106 @@ static void each_lane_has_its_own_ack_deadline(void **state)
     at.now_ms = 1500;
     assert_string_equal(on_ack(&at, 1, 1), "PERSIST b 1");
     assert_int_equal(deadline_ms(&at), 500);
+    on_all_taken(&at);
     at.now_ms = 2000;
     assert_string_equal(on_timeout(&at), "timeout; SEND hello a:1-1 b:1-2; state greeting");
+}
+
+/* Frames of this link: 1 HELLO, 2 and 3 batches of a. */
+static void what_is_still_leaving_is_not_late(void **state)
+{
+    scene at;
+    (void)state;
+    scene_stream(&at, 10);
+    on_loaded(&at, 1, 1, 5);
+    on_loaded(&at, 2, 6, 10);
+    for (at.now_ms = 500; at.now_ms <= 60000; at.now_ms += 500) { /* thirty times ack_timeout */
+        assert_string_equal(on_progress(&at, 1), "");
+        assert_string_equal(on_timeout(&at), "");
+        assert_int_equal(deadline_ms(&at), 2000);
+    }
+    on_progress(&at, 2); /* now it is the parent's turn, however long the second one takes */
+    at.now_ms += 1500;
+    on_progress(&at, 2);
+    assert_int_equal(deadline_ms(&at), 0);
+    assert_string_equal(on_ack(&at, 0, 5), "PERSIST a 5");
+    assert_int_equal(deadline_ms(&at), 2000);
+    at.now_ms += 1000;
+    on_progress(&at, 2);
+    assert_int_equal(deadline_ms(&at), 2000);
+}
+
+static void what_does_not_leave_hangs_up_at_once(void **state)
+{
+    scene at;
+    (void)state;
+    scene_stream(&at, 10);
+    on_loaded(&at, 1, 1, 10);
+    at.now_ms = 1000;
+    on_progress(&at, 1);
+    at.now_ms = 2999;
+    assert_string_equal(on_timeout(&at), "");
+    at.now_ms = 3000;
+    assert_string_equal(on_timeout(&at), "timeout; HANGUP 1; state backoff");
+    assert_string_equal(on_progress(&at, 2), ""); /* too late */
+    expect_backoff_then_dial(&at, 2, 100);
+    assert_int_equal(at.s.sent + at.s.taken, 0);
+}
+
+/* A line that is busy with one stream must not hide that the other one's batch was lost behind it. */
+static void a_busy_line_hides_no_lost_batch(void **state)
+{
+    scene at;
+    (void)state;
+    scene_stream(&at, 1);
+    on_loaded(&at, 1, 1, 1);
+    on_tail(&at, 1, 1, 9);
+    on_loaded(&at, 2, 1, 9);
+    for (at.now_ms = 500; at.now_ms < 2000; at.now_ms += 500)
+        on_progress(&at, 2);
+    assert_int_equal(deadline_ms(&at), 0);
+    assert_string_equal(on_timeout(&at), "timeout; SEND hello a:1-1 b:1-9; state greeting");
+    on_progress(&at, 2); /* the HELLO stands behind what is still leaving, and that moves */
+    assert_int_equal(deadline_ms(&at), 1000);
+    at.now_ms += 900;
+    on_progress(&at, 4);
+    assert_int_equal(deadline_ms(&at), 100);
+    assert_string_equal(on_welcome(&at, 1, 0),
+                        "state streaming; PERSIST a 1; PERSIST b 0; LOAD 3 b from 1");
+}
+
+static void a_hello_that_does_not_leave_hangs_up(void **state)
+{
+    scene at;
+    (void)state;
+    scene_init(&at);
+    on_start(&at);
+    on_link(&at, true, 1);
+    at.now_ms = 900;
+    on_progress(&at, 0);
+    at.now_ms = 1899;
+    assert_string_equal(on_timeout(&at), "");
+    at.now_ms = 1900;
+    assert_string_equal(on_timeout(&at), "timeout; HANGUP 1; state backoff");
+}
+
+static void waiting_is_for_answers(void **state)
+{
+    scene at;
+    (void)state;
+    scene_init(&at);
+    assert_false(tmb_session_is_waiting(&at.s));
+    on_start(&at);
+    assert_false(tmb_session_is_waiting(&at.s));
+    scene_stream(&at, 5);
+    assert_false(tmb_session_is_waiting(&at.s));
+    on_loaded(&at, 1, 1, 5);
+    assert_true(tmb_session_is_waiting(&at.s));
+    on_ack(&at, 0, 5);
+    assert_false(tmb_session_is_waiting(&at.s));
+    on_bye(&at, TMB_BYE_UNKNOWN);
+    assert_int_equal(at.s.state, TMB_SESSION_GREETING);
+    assert_true(tmb_session_is_waiting(&at.s));
 }
 
 static void resend_goes_back_and_waits(void **state)
@@ -313,6 +416,11 @@ int main(void)
         cmocka_unit_test(a_hello_unanswered_twice_hangs_up),
         cmocka_unit_test(an_ack_that_is_late_makes_a_new_hello),
         cmocka_unit_test(each_lane_has_its_own_ack_deadline),
+        cmocka_unit_test(what_is_still_leaving_is_not_late),
+        cmocka_unit_test(what_does_not_leave_hangs_up_at_once),
+        cmocka_unit_test(a_busy_line_hides_no_lost_batch),
+        cmocka_unit_test(a_hello_that_does_not_leave_hangs_up),
+        cmocka_unit_test(waiting_is_for_answers),
         cmocka_unit_test(resend_goes_back_and_waits),
         cmocka_unit_test(an_ack_may_be_above_what_this_session_sent),
         cmocka_unit_test(resends_without_progress_are_not_at_the_speed_of_the_link),

@@ -257,6 +257,18 @@ const char *on_bad_frame(scene *at)
     return on_plain(at, TMB_SESSION_FRAME_BAD);
 }
 
+const char *on_progress(scene *at, uint64_t taken)
+{
+    tmb_session_event event = {.type = TMB_SESSION_PROGRESS, .epoch = at->s.epoch};
+    event.u.taken = taken;
+    return on_event(at, &event);
+}
+
+const char *on_all_taken(scene *at)
+{
+    return on_progress(at, at->s.sent);
+}
+
 const char *on_timeout(scene *at)
 {
     return on_plain(at, TMB_SESSION_TIMEOUT);

@@ -43,6 +43,8 @@ const char *on_ack(scene *at, unsigned stream, uint64_t seq);
 const char *on_resend(scene *at, unsigned stream, uint64_t seq, uint32_t wait_ms);
 const char *on_bye(scene *at, tmb_bye_reason reason);
 const char *on_bad_frame(scene *at);
+const char *on_progress(scene *at, uint64_t taken);
+const char *on_all_taken(scene *at); /* progress: every frame has left */
 const char *on_timeout(scene *at);
 const char *on_close(scene *at);
 

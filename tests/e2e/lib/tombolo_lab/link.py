@@ -7,7 +7,7 @@
     deaf       bytes pass to the parent, none come back: what was said is heard, and its acks are not
     reset      both ends get an RST, new connections too: a router that was switched off and says so
 
-One thread with a selector drives all connections of a link.
+throttle() makes the way up a slow line. One thread with a selector drives all connections of a link.
 """
 
 import errno
@@ -15,10 +15,13 @@ import selectors
 import socket
 import struct
 import threading
+import time
 
 from .net import free_port
 
 _BUFFER_BYTES = 256 * 1024
+_SLOW_BUFFER_BYTES = 16 * 1024  # of the kernel, where a line is slow: what waits there has left the child
+_SLOW_TURN_S = 0.02
 _LINGER_0 = struct.pack("ii", 1, 0)  # close() sends RST
 
 
@@ -49,8 +52,17 @@ class Link(threading.Thread):
         self._listener = socket.create_server(("127.0.0.1", self.port), backlog=64)
         self._listener.setblocking(False)
         self._is_closing = False
+        self._up_bytes_per_s = 0   # 0: as fast as it goes
+        self._up_free_at = 0.0     # when what it has taken will have passed
+        self._is_up_busy = False   # until then it takes no more
 
     # From any thread.
+
+    def throttle(self, bytes_per_s: int) -> None:
+        """From the child to the parent at this rate. Before any connection: buffers are made with it."""
+        assert not self._ends and bytes_per_s > 0
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SLOW_BUFFER_BYTES)
+        self._up_bytes_per_s = bytes_per_s
 
     def cut(self, how: str = "blackhole") -> None:
         assert how in ("blackhole", "deaf", "reset"), how
@@ -78,7 +90,7 @@ class Link(threading.Thread):
         self._selector.register(self._wake_in, selectors.EVENT_READ, "wake")
         self._selector.register(self._listener, selectors.EVENT_READ, "listen")
         while not self._is_closing:
-            for key, events in self._selector.select():
+            for key, events in self._selector.select(self._pause_s()):
                 if key.data == "wake":
                     self._wake_in.recv(64)
                     self._obey()
@@ -86,11 +98,18 @@ class Link(threading.Thread):
                     self._accept()
                 elif key.data in self._ends:
                     self._serve(key.data, events)
+            if self._is_up_busy and self._pause_s() == 0:
+                self._is_up_busy = False
+                for end in self._ends:
+                    self._watch(end)
         for end in list(self._ends):
             self._drop(end)
         for sock in (self._listener, self._wake_in, self._wake_out):
             sock.close()
         self._selector.close()
+
+    def _pause_s(self):
+        return max(0.0, self._up_free_at - time.monotonic()) if self._is_up_busy else None
 
     def _obey(self) -> None:
         with self._lock:
@@ -134,7 +153,9 @@ class Link(threading.Thread):
         events = 0
         if self.state == "up" or self.state == "deaf":
             is_deaf = self.state == "deaf"
-            if not end.is_eof and len(end.other.out) < _BUFFER_BYTES and (end.is_child or not is_deaf):
+            is_paused = end.is_child and self._is_up_busy
+            if not end.is_eof and not is_paused and len(end.other.out) < _BUFFER_BYTES and (
+                    end.is_child or not is_deaf):
                 events |= selectors.EVENT_READ
             if end.out and not (end.is_child and is_deaf):
                 events |= selectors.EVENT_WRITE
@@ -154,11 +175,12 @@ class Link(threading.Thread):
             return
         try:
             if events & selectors.EVENT_READ:
-                data = end.sock.recv(65536)
+                data = end.sock.recv(self._turn_bytes(end))
                 if data:
                     end.other.out += data
                     if end.is_child:
                         self.bytes_up += len(data)
+                        self._pause(len(data))
                     else:
                         self.bytes_down += len(data)
                 else:
@@ -176,6 +198,18 @@ class Link(threading.Thread):
             return
         self._watch(end)
         self._watch(end.other)
+
+    def _turn_bytes(self, end: _End) -> int:
+        is_slow = end.is_child and self._up_bytes_per_s
+        return max(1, int(self._up_bytes_per_s * _SLOW_TURN_S)) if is_slow else 65536
+
+    def _pause(self, count: int) -> None:
+        if self._up_bytes_per_s:
+            now = time.monotonic()
+            self._up_free_at = max(self._up_free_at, now - _SLOW_TURN_S) + count / self._up_bytes_per_s
+            self._is_up_busy = True
+            for end in self._ends:
+                self._watch(end)
 
     @staticmethod
     def _send(side: _End) -> int:
