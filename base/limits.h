@@ -55,7 +55,8 @@
  * life (incarnation) of a child. At the limit whoever has the most loses his oldest, counted. */
 #define TMB_SEEN_PUBLISHERS_MAX 65536
 #define TMB_SEEN_CHILDREN_MAX   (TMB_CHILDREN_MAX * TMB_STREAMS_MAX)
-/* Those of one client id, or one child: two for each stream. One more: its own oldest is forgotten, counted. */
+/* Those of one client id, or one child: two for each stream. One more: its own oldest is forgotten and
+ * counted. */
 #define TMB_SEEN_RUNS_MAX (2 * TMB_STREAMS_MAX)
 
 #endif

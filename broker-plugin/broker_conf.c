@@ -90,6 +90,8 @@ static const char *note(scan *s, char *line)
         conf->max_packet_size = strtoll(value, NULL, 10);
     else if (strcmp(key, "acl_file") == 0)
         conf->has_acl_file = true;
+    else if (strcmp(key, "connection") == 0)
+        conf->has_bridge = true;
     else if (strcmp(key, "plugin") == 0 || strcmp(key, "auth_plugin") == 0)
         note_plugin(s, value);
     else if (strcmp(key, "persistence_location") == 0 && strlen(value) < sizeof s->location)

@@ -30,6 +30,7 @@ typedef struct tmb_broker_conf {
     bool persistence;
     bool per_listener_settings;
     bool has_acl_file;
+    bool has_bridge;
     bool has_other_plugins;
     bool has_plugin_before;      /* another plugin line comes before ours */
     int64_t max_queued_messages; /* 1000 when the file does not say */

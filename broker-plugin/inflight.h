@@ -5,7 +5,8 @@
  * A checkpoint must therefore stop before it. No event tells of PUBREL; what shows is the read check when the
  * message is queued for a subscriber, which names the same payload. One that nobody subscribes to is taken as
  * done when its payload's memory is used again, or after TMB_INFLIGHT_MS.
- * The broker's last snapshot has those of lasting publishers, with their sessions: at its end only others hold.
+ * The broker's last snapshot has those of lasting publishers, with their sessions: at the end only others
+ * hold.
  * Threads: none. Cost: a scan of at most TMB_INFLIGHT_MAX entries, for QoS 2 alone.
  */
 #ifndef TMB_BROKER_PLUGIN_INFLIGHT_H

@@ -81,8 +81,8 @@ static tmb_err fill_record(tmb_plugin *p, const struct mosquitto_evt_message *ev
     return TMB_OK;
 }
 
-/* is_lasting says whether the broker's last snapshot has what the client has in flight. With MQTT 5 the session
- * may end with the connection all the same; its expiry cannot be seen. */
+/* is_lasting says whether the broker's last snapshot has what the client has in flight. With MQTT 5 the
+ * session may end with the connection all the same; its expiry cannot be seen. */
 static bool is_lasting(const struct mosquitto *client)
 {
     return mosquitto_client_protocol_version(client) != 5 &&

@@ -16,8 +16,8 @@
 
 #include "broker-plugin/broker_conf.h"
 #include "broker-plugin/checkpoint.h"
-#include "broker-plugin/pace.h"
 #include "broker-plugin/inflight.h"
+#include "broker-plugin/pace.h"
 #include "broker-plugin/seen.h"
 #include "config/config.h"
 #include "journal/journal.h"
@@ -109,8 +109,8 @@ typedef struct tmb_plugin {
     struct stat db_stat; /* of the broker's snapshot, when last looked at */
     bool is_snapshot_wanted, has_asked, has_published, has_published_before;
     uint64_t records_since, bytes_since; /* since a snapshot was asked for */
-    tmb_mono event_at, tick_at; /* the last ones */
-    int64_t snapshot_cost_ns;   /* what the last snapshot and its checkpoint held the broker up */
+    tmb_mono event_at, tick_at;          /* the last ones */
+    int64_t snapshot_cost_ns; /* what the last snapshot and its checkpoint held the broker up */
     tmb_mono snapshot_at, asked_at, stats_at, retained_at, denied_at;
     unsigned denied_logged;
     bool is_snapshot_failing, is_checkpoint_failing, is_retain_failing;

@@ -2,10 +2,13 @@
 /* broker-plugin/replay.c - what the journal has and the broker does not is given to the broker again.
  *
  * The streams are merged by stamp, which is the order in which the messages came. QoS 0 was promised to
- * nobody and is left out, unless it is retained: then it is state. The same walk brings the seen tables up
+ * nobody and is left out, unless it is retained: then it is state. When no lasting session has a subscription
+ * only state is left: what is published here waits in the broker's memory, which may be less than the
+ * journal has. The same walk brings the seen tables up
  * to date, since a record is the proof of its own number.
  */
 #include "broker-plugin/plugin.h"
+#include "broker-plugin/snapshot.h"
 #include "journal/tail.h"
 
 typedef struct source {
@@ -59,6 +62,8 @@ static int first_source(const source *sources, unsigned count)
 
 tmb_err tmb_plugin_replay(tmb_plugin *p, const tmb_checkpoint *from)
 {
+    bool has_sessions =
+        p->broker.has_bridge || tmb_snapshot_may_have_subscriptions(p->broker.db_file);
     source sources[TMB_STREAMS_MAX] = {{0}};
     tmb_err err = TMB_OK;
     for (unsigned i = 0; i < p->streams_count && err == TMB_OK; i++)
@@ -70,7 +75,7 @@ tmb_err tmb_plugin_replay(tmb_plugin *p, const tmb_checkpoint *from)
         err = tmb_plugin_note_seen(p, (unsigned)i, record);
         tmb_checkpoint_stream at = tmb_checkpoint_find(from, p->streams[i].policy->name);
         bool is_lacking = record->has_origin || record->seq > at.own_seq;
-        if (err == TMB_OK && is_lacking && (record->qos > 0 || record->retain)) {
+        if (err == TMB_OK && is_lacking && (record->retain || (record->qos > 0 && has_sessions))) {
             tmb_plugin_publish(p, record);
             p->counts.replayed++;
         }

@@ -19,6 +19,7 @@
 
 #define MAGIC_BYTES    15u
 #define HEAD_BYTES     (MAGIC_BYTES + 8u)
+#define CHUNK_TYPE_SUB 5u
 #define CHUNK_TYPE_MAX 6u
 #define BLOCK_BYTES    4096
 #define LITTLE_SPACE   (64u << 20)
@@ -28,7 +29,8 @@ static uint32_t get_u32(const uint8_t *at)
     return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
 }
 
-bool tmb_snapshot_ends_whole(tmb_bytes bytes)
+/* walk says whether bytes are chunks to the end, and whether there is a subscription among them. */
+static bool walk(tmb_bytes bytes, bool *ret_has_subscription)
 {
     static const char magic[MAGIC_BYTES + 1] = "\0\xb5\0mosquitto db";
     if (bytes.len < HEAD_BYTES || memcmp(bytes.ptr, magic, MAGIC_BYTES) != 0)
@@ -40,8 +42,15 @@ bool tmb_snapshot_ends_whole(tmb_bytes bytes)
         if (type == 0 || type > CHUNK_TYPE_MAX || len > bytes.len - at)
             return false;
         at += len;
+        *ret_has_subscription |= type == CHUNK_TYPE_SUB;
     }
     return at == bytes.len && at > HEAD_BYTES;
+}
+
+bool tmb_snapshot_ends_whole(tmb_bytes bytes)
+{
+    bool has_subscription = false;
+    return walk(bytes, &has_subscription);
 }
 
 static bool is_suspect(int fd, off_t size)
@@ -51,11 +60,11 @@ static bool is_suspect(int fd, off_t size)
            fs.f_bavail * fs.f_frsize < LITTLE_SPACE;
 }
 
-tmb_err tmb_snapshot_check(const char *path)
+static tmb_err look(const char *path, bool *ret_has_subscription)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return TMB_EIO;
+        return errno == ENOENT ? TMB_ENOENT : TMB_EIO;
     tmb_err err = TMB_EIO;
     struct stat st;
     if (fstat(fd, &st) < 0)
@@ -68,12 +77,26 @@ tmb_err tmb_snapshot_check(const char *path)
         err = TMB_EIO;
         goto out;
     }
-    if (tmb_snapshot_ends_whole(tmb_bytes_of(map, (size_t)st.st_size)))
+    if (walk(tmb_bytes_of(map, (size_t)st.st_size), ret_has_subscription))
         err = TMB_OK;
     munmap(map, (size_t)st.st_size);
 out:
     close(fd);
     return err;
+}
+
+tmb_err tmb_snapshot_check(const char *path)
+{
+    bool has_subscription = false;
+    tmb_err err = look(path, &has_subscription);
+    return err == TMB_ENOENT ? TMB_EIO : err;
+}
+
+bool tmb_snapshot_may_have_subscriptions(const char *path)
+{
+    bool has_subscription = false;
+    tmb_err err = look(path, &has_subscription);
+    return err == TMB_OK ? has_subscription : err != TMB_ENOENT;
 }
 
 /* rename_link makes to another name of from, whatever to was before. */

@@ -22,6 +22,10 @@ bool tmb_snapshot_ends_whole(tmb_bytes bytes);
 /* tmb_snapshot_check looks at a file. Errors: TMB_ECORRUPT (cut off, or not a snapshot), TMB_EIO. */
 TMB_MUST_USE tmb_err tmb_snapshot_check(const char *path);
 
+/* tmb_snapshot_may_have_subscriptions: false when it is sure that no lasting session subscribes to anything,
+ * by the file's chunks or because there is no file. */
+bool tmb_snapshot_may_have_subscriptions(const char *path);
+
 /* tmb_snapshot_keep gives the file its second name; tmb_snapshot_put_back makes the kept one the file again.
  * Errors: TMB_EIO, TMB_ENOENT (nothing kept), TMB_ELIMIT (path too long). */
 TMB_MUST_USE tmb_err tmb_snapshot_keep(const char *path);

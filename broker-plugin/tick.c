@@ -7,8 +7,8 @@
  *
  * So a snapshot holds all that was in the journal at the tick before it; of what came in its own round it
  * lacks what we published for our syncd. That is why the checkpoint takes the positions of the tick before.
- * At a good end the broker's last snapshot lacks only what we published in the last round, and QoS 2 in flight
- * of publishers whose session it does not hold.
+ * At a good end the broker's last snapshot lacks only what we published in the last round, and QoS 2 in
+ * flight of publishers whose session it does not hold.
  */
 #include <signal.h>
 #include <unistd.h>
@@ -86,8 +86,8 @@ static tmb_err save(tmb_plugin *p, const tmb_checkpoint *checkpoint)
 }
 
 /* write_checkpoint takes the positions of the last tick. At the end of the broker (is_last) its snapshot has
- * all that clients ever sent, but for some QoS 2 in flight; of what we published it has all, or lacks the last
- * round's. */
+ * all that clients ever sent, but for some QoS 2 in flight; of what we published it has all, or lacks the
+ * last round's. */
 static void write_checkpoint(tmb_plugin *p, bool is_last)
 {
     tmb_checkpoint checkpoint = {.incarnation = *tmb_journal_incarnation(p->journal),

@@ -4,6 +4,7 @@ was stopped in good order repeats nothing."""
 
 import time
 import unittest
+from pathlib import Path
 
 from plugin_lab import PluginTest
 from plugin_raw import PUBREC, number_property
@@ -115,6 +116,42 @@ class ReplayTest(PluginTest):
         self.broker.start()
         self.assertEqual(self.broker.daemon.log().count("cannot be used"), 2)
         self.assertEqual(self.numbers(self.come_back("sub")), list(range(1, 101)) + list(range(1, 151)))
+
+
+class MemoryTest(PluginTest):
+    """What is replayed waits in the broker's memory; without a session to get it, it need not."""
+
+    def fill_and_kill(self):
+        client = self.client("c", 5)
+        for _ in range(100):
+            self.assertLess(client.publish("t", b"x" * (1 << 20)), 0x80)
+        self.assertLess(client.publish("r", b"state", retain=True), 0x80)
+        self.broker.kill9()
+        for name in ("checkpoint", "checkpoint.old"):
+            (self.data / name).unlink(missing_ok=True)
+        self.broker.start()
+        reader = self.client("reader", 5)
+        reader.subscribe("r")
+        self.assertEqual([m[1] for m in reader.receive_all()], [b"state"])
+
+    def peak_mib(self) -> int:
+        status = Path(f"/proc/{self.broker.daemon.pid}/status").read_text(encoding="ascii")
+        return int(status.split("VmHWM:")[1].split()[0]) >> 10
+
+    def test_a_journal_without_a_session_needs_none(self):
+        self.broker.start()
+        self.fill_and_kill()  # before any snapshot
+        self.assertLess(self.peak_mib(), 60)
+        self.snapshot()
+        self.fill_and_kill()  # with a snapshot, of retained messages alone
+        self.assertLess(self.peak_mib(), 60)
+        self.assertEqual(self.stats()["replayed"], 2)
+
+    def test_with_a_session_all_is_there(self):
+        self.broker.start()
+        self.session("sub", "t")
+        self.fill_and_kill()
+        self.assertGreaterEqual(len(self.come_back("sub")), 100)  # and those of the snapshot once more
 
 
 class InFlightTest(PluginTest):

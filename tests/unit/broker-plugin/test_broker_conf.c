@@ -134,12 +134,20 @@ static void includes_are_read_from_the_main_file_only(void **state)
     snprintf(text, sizeof text, "include_dir %s\n", include_folder);
     tmb_broker_conf conf = read_text(text);
     assert_true(conf.has_acl_file);
+    assert_false(conf.has_bridge);
     assert_true(conf.has_other_plugins);
     assert_false(conf.has_plugin_before);
     assert_false(conf.per_listener_settings);
     assert_string_equal(conf.db_file, "b.db");
     char *lines = told(&conf, TMB_OK);
     free(lines);
+}
+
+static void a_bridge_is_seen(void **state)
+{
+    (void)state;
+    assert_true(read_text(GOOD "connection to-hub\naddress 127.0.0.1\n").has_bridge);
+    assert_false(read_text(GOOD "connection_messages true\n").has_bridge);
 }
 
 static void what_cannot_be_read_is_an_error(void **state)
@@ -208,6 +216,7 @@ int main(void)
         cmocka_unit_test(large_packets_matter_where_there_are_children),
         cmocka_unit_test(all_mistakes_are_told_at_once),
         cmocka_unit_test(includes_are_read_from_the_main_file_only),
+        cmocka_unit_test(a_bridge_is_seen),
         cmocka_unit_test(what_cannot_be_read_is_an_error),
         cmocka_unit_test(the_file_is_found_in_the_command_line),
     };

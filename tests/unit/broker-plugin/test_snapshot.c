@@ -68,6 +68,14 @@ static void a_good_one_comes_back(void **state)
     (void)state;
     assert_int_equal(tmb_snapshot_check(path), TMB_EIO);
     assert_int_equal(tmb_snapshot_put_back(path), TMB_ENOENT);
+    assert_false(tmb_snapshot_may_have_subscriptions(path));
+    put(42); /* without its last chunk, the subscription */
+    assert_false(tmb_snapshot_may_have_subscriptions(path));
+    put(SAMPLE_BYTES);
+    assert_true(tmb_snapshot_may_have_subscriptions(path));
+    put(41); /* who knows */
+    assert_true(tmb_snapshot_may_have_subscriptions(path));
+    assert_int_equal(unlink(path), 0);
     assert_int_equal(tmb_snapshot_keep(path), TMB_ENOENT);
     put(0);
     assert_int_equal(tmb_snapshot_check(path), TMB_ECORRUPT);
