@@ -32,7 +32,7 @@ static tmb_loader *loader;
 static struct {
     unsigned syncs, reads;
     bool is_sync_failing;
-    unsigned read_failing; /* this one, from 1; 0: none */
+    unsigned sync_failing, read_failing; /* this one, from 1; 0: none */
 } files;
 
 static int sync_file(void *context, int fd)
@@ -40,7 +40,7 @@ static int sync_file(void *context, int fd)
     (void)context;
     (void)fd;
     files.syncs++;
-    return files.is_sync_failing ? -EIO : 0;
+    return files.is_sync_failing || files.syncs == files.sync_failing ? -EIO : 0;
 }
 
 static ssize_t read_file(void *context, int fd, void *bytes, size_t len, off_t offset)
@@ -309,6 +309,15 @@ static void test_what_cannot_be_synced_makes_no_batch(void **state)
     unsigned before = files.syncs;
     expect(1, 100000, 1, 10, 0); /* the very same, and not without a sync */
     assert_true(files.syncs > before);
+    /* Whichever of the segments it is. */
+    append(300, 50);
+    for (unsigned n = 1; n <= 4; n++) {
+        files.syncs = 0;
+        files.sync_failing = n;
+        expect_err(1, TMB_EIO);
+        expect(1, 100000, 1, 310, 0);
+        assert_true(files.syncs > 4);
+    }
 }
 
 /* Each read of the log fails once: what is given is then without a hole all the same. */
