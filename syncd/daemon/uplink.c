@@ -183,6 +183,20 @@ static const char *stream_name(const tmb_uplink *u, unsigned stream)
     return stream < u->lanes_count ? u->lanes[stream].stream : "";
 }
 
+static void on_rewatch(uv_timer_t *timer)
+{
+    tmb_uplink *u = timer->data;
+    for (unsigned i = 0; i < u->lanes_count; i++)
+        tmb_lane_watch(&u->lanes[i]);
+}
+
+/* Looks again soon at whatever has changed; what comes within REWATCH_MS travels together. */
+static void watch_soon(tmb_uplink *u)
+{
+    if (!uv_is_active((uv_handle_t *)&u->rewatch))
+        (void)uv_timer_start(&u->rewatch, on_rewatch, REWATCH_MS, 0);
+}
+
 static void report(tmb_uplink *u, const tmb_session_action *action)
 {
     switch (action->report) {
@@ -191,6 +205,8 @@ static void report(tmb_uplink *u, const tmb_session_action *action)
             LOG(action->number == TMB_SESSION_FENCED ? TMB_LOG_ERROR : TMB_LOG_NOTICE,
                 "session.state",
                 tmb_str("state", tmb_session_state_str((tmb_session_state)action->number)));
+        if (action->number == TMB_SESSION_STREAMING)
+            watch_soon(u);
         return;
     case TMB_SESSION_REPORT_BYE:
         LOG(TMB_LOG_NOTICE, "session.bye",
@@ -341,13 +357,6 @@ static uint64_t first_waiting(const tmb_uplink *u, const tmb_lane *lane)
     return have + 1 > lane->first_seq ? have + 1 : lane->first_seq;
 }
 
-static void on_rewatch(uv_timer_t *timer)
-{
-    tmb_uplink *u = timer->data;
-    for (unsigned i = 0; i < u->lanes_count; i++)
-        tmb_lane_watch(&u->lanes[i]);
-}
-
 static void on_looked(tmb_lane *lane)
 {
     tmb_uplink *u = lane->arg;
@@ -363,8 +372,8 @@ static void on_looked(tmb_lane *lane)
         return;
     if (lane->has_news)
         tmb_lane_look(lane, 0);
-    else if (u->session.state == TMB_SESSION_STREAMING && !uv_is_active((uv_handle_t *)&u->rewatch))
-        (void)uv_timer_start(&u->rewatch, on_rewatch, REWATCH_MS, 0);
+    else if (u->session.state == TMB_SESSION_STREAMING)
+        watch_soon(u);
 }
 
 static void on_loaded(tmb_lane *lane, tmb_load *load)
