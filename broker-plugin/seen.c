@@ -46,7 +46,7 @@ struct tmb_seen {
 tmb_err tmb_seen_new(size_t limit, size_t own_limit, tmb_seen **ret_seen)
 {
     TMB_ASSERT(limit > 0 && own_limit > 0);
-    tmb_seen *seen = calloc(1, sizeof *seen + (own_limit + 1) * sizeof seen->lines[0]);
+    tmb_seen *seen = calloc(1, sizeof *seen + (own_limit + 1) * sizeof(owner *));
     if (!seen)
         return TMB_ENOMEM;
     seen->limit = limit;
