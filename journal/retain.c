@@ -4,15 +4,15 @@
  * The oldest first even when a file refuses to go: readers tell a retained gap from a lost file by whether
  * older segments are still there.
  *
- * How old is a segment? The date is the wrong thing to ask where there is better: a box boots in 1970, writes
- * a backlog, is told the date, and all of it is fifty years old; or once believes in 2099, and as stamps never
- * go back, nothing grows old again. So:
+ * How old is a segment? The date is the wrong thing to ask where there is better: a box boots in 1970,
+ * writes a backlog, is told the date, and all of it is fifty years old; or once believes in 2099, and as
+ * stamps never go back, nothing grows old again. So:
  *
  *   closed by this process     time since then, of the clock that never steps
  *   closed before it           the same, or more if the file's date says so
  *
- * The file's date is the later of its last stamp and its last write (of a stamp that lies ahead, the last write
- * alone). No date before this software is one, and the date of today goes on as the steady clock does from the
+ * The file's date is the later of its last stamp and its last write (of a stamp that lies ahead, the last
+ * write alone). No date before this software is one, and today's goes on as the steady clock does from the
  * first one that can be true: set forward, it is not believed until the next start; set back, it is.
  */
 #include "journal/writer.h"

@@ -50,7 +50,7 @@ tmb_err tmb_tail_seek_time(tmb_tail *tail, tmb_wall when)
     return TMB_OK;
 }
 
-/* A log that was moved away and begun anew has a segment of the same number, maybe; not of the same header. */
+/* A log that was moved away and begun anew may have a segment of the same number; not of the same header. */
 static bool is_same_segment(const tmb_segment_header *a, const tmb_segment_header *b)
 {
     return a->base == b->base && a->created.u64 == b->created.u64 &&

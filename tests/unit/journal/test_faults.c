@@ -119,8 +119,8 @@ static void work(oracle *o, tmb_journal_stream *stream)
     watch(o);
 }
 
-/* A sync that fails, whatever else does, while nothing was claimed for records that fill several segments: one
- * is then cut and the others are removed. */
+/* A sync that fails, whatever else does, while nothing was claimed for records that fill several segments:
+ * one is then cut and the others are removed. */
 static void work_roughly(oracle *o, tmb_journal_stream *stream)
 {
     for (unsigned i = 0; i < 20; i++)

@@ -361,8 +361,8 @@ static void stamps_go_on_above_the_last_record(void **state)
     assert_true(last_stamp(root, "data").u64 > before.u64);
 }
 
-/* The newest segment says nothing any more: the last record of the one before it does. And the stamp is that of
- * all streams. */
+/* The newest segment says nothing any more: the last record of the one before it does. And the stamp is that
+ * of all streams. */
 static void stamps_go_on_above_an_older_segment_and_another_stream(void **state)
 {
     (void)state;
