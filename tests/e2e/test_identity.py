@@ -23,6 +23,8 @@ class IdentityTest(unittest.TestCase):
         cls.s1 = cls.lab.node("s1", parent=cls.hub)
         cls.s2 = cls.lab.node("s2", parent=cls.hub)
         cls.lab.start()
+        for site in (cls.s1, cls.s2):  # else what is sent to the hub's daemon may come before that listens
+            site.syncd.wait_for_log("state=streaming")
         cls.ear = Ear("ear", cls.hub.broker.port)
         cls.addClassCleanup(cls.ear.halt)
 

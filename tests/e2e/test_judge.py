@@ -153,7 +153,7 @@ class LedgerTest(unittest.TestCase):
         """The subscriber's broker dies; its last checkpoint is so old."""
         with tempfile.NamedTemporaryFile() as checkpoint:
             os.utime(checkpoint.name, (time.time() - age_s, time.time() - age_s))
-            self.ledger.subscriber_broker_killed(Path(checkpoint.name))
+            self.ledger.subscriber_broker_killed([Path(checkpoint.name)])
         self.ledger.subscriber_is_up()
 
     def test_a_whole_journal_given_again_is_noticed(self):

@@ -40,8 +40,9 @@ class StrictTest(PluginTest):
     def setUp(self):
         super().setUp()
         self.hold = self.folder / "hold"
-        self.broker.daemon.env = {"LD_PRELOAD": str(Path(os.environ["TMB_BUILD"]) / "tests/e2e/hold_sync.so"),
-                                  "TMB_HOLD_SYNC": str(self.hold)}
+        slow_disk = Path(os.environ["TMB_BUILD"]) / "tests/e2e/hold_sync.so"
+        self.assertTrue(slow_disk.exists(), f"{slow_disk} is not there: build first")
+        self.broker.daemon.env = {"LD_PRELOAD": str(slow_disk), "TMB_HOLD_SYNC": str(self.hold)}
         self.broker.start()
         self.addCleanup(self.hold.unlink, missing_ok=True)
         self.pub, self.messages = self.client("pub", 5), 0

@@ -54,7 +54,7 @@ class BacklogTest(unittest.TestCase):
         process = {"hub daemon": self.hub.syncd, "hub broker": self.hub.broker.daemon,
                    "site daemon": self.s1.syncd}[what]
         if what == "hub broker":
-            self.lab.ledger.subscriber_broker_killed(self.hub.checkpoint_file)
+            self.lab.ledger.subscriber_broker_killed(self.hub.checkpoint_files)
         process.kill9()
         time.sleep(draw.uniform(0, 0.1))
         process.start()

@@ -69,7 +69,7 @@ class KillsTest(unittest.TestCase):
             self.clients.cut("reset")
         if process:
             if fault == "hub broker":
-                self.lab.ledger.subscriber_broker_killed(self.hub.checkpoint_file)
+                self.lab.ledger.subscriber_broker_killed(self.hub.checkpoint_files)
             gone = process.kill9()
             self.assertFalse(os.path.exists(f"/proc/{gone}"), fault)
             return lambda: (process.start(), self.clients.heal())

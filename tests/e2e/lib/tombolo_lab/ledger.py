@@ -100,12 +100,13 @@ class Ledger:
                 account.longest_wait_s = max(account.longest_wait_s, now - sent_at)
                 account.waiting.pop(number, None)
 
-    def subscriber_broker_killed(self, checkpoint_file=None) -> None:
+    def subscriber_broker_killed(self, checkpoint_files=()) -> None:
         """To be told before the kill: from the subscriber's next connection on, what it had may come again;
-        with checkpoint_file, the broker's, only what had arrived since shortly before that was written."""
+        with checkpoint_files, the broker's, only what had arrived since shortly before the older was written."""
         settled_at = 0.0
-        if checkpoint_file and checkpoint_file.exists():
-            settled_at = time.monotonic() - (time.time() - checkpoint_file.stat().st_mtime) - CHECKPOINT_SLACK_S
+        if checkpoint_files and all(file.exists() for file in checkpoint_files):
+            age_s = time.time() - min(file.stat().st_mtime for file in checkpoint_files)
+            settled_at = time.monotonic() - age_s - CHECKPOINT_SLACK_S
         with self._lock:
             # Killed again with the queue of before not emptied: what is in it arrived last before both kills.
             self._settled_at = settled_at if self._is_caught_up else min(settled_at, self._settled_at)

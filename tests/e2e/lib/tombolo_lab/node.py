@@ -108,8 +108,9 @@ tls:
         return text
 
     @property
-    def checkpoint_file(self) -> Path:
-        return self.data / "checkpoint"
+    def checkpoint_files(self) -> tuple:
+        """What the broker and its plugin write when what was delivered need not be delivered again."""
+        return self.broker.persistence / "mosquitto.db", self.data / "checkpoint"
 
     def told(self) -> dict:
         """What the daemon tells of itself in its file, at most a second old; nothing when it has just begun."""
