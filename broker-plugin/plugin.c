@@ -9,8 +9,10 @@
  * Everything that is wrong at the start is logged, each with its cure, and stops the broker: one that runs
  * without its journal would ack what it does not keep.
  */
+#include <errno.h>
 #include <openssl/rand.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "broker-plugin/plugin.h"
 
@@ -38,6 +40,24 @@ static tmb_err load_config(const char *file, tmb_config **ret_config)
     return err;
 }
 
+/* The broker says nothing when it cannot write its snapshot; sessions would then not survive it. */
+static tmb_err check_snapshot_folder(const tmb_broker_conf *broker, FILE *errors)
+{
+    char folder[PATH_MAX];
+    memcpy(folder, broker->db_file, sizeof folder);
+    char *slash = strrchr(folder, '/');
+    if (!slash)
+        return TMB_OK; /* beside where the broker was started: nothing to judge by */
+    *(slash == folder ? slash + 1 : slash) = '\0';
+    if (access(folder, W_OK | X_OK) == 0)
+        return TMB_OK;
+    fprintf(errors,
+            "%s: the broker cannot write its snapshot %s: %s; make the folder, and give it to the "
+            "broker's user, or set persistence_location to one that is\n",
+            broker->file, broker->db_file, strerror(errno));
+    return TMB_ECONFIG;
+}
+
 static tmb_err check_broker(const tmb_config *config, tmb_broker_conf *ret_broker)
 {
     char file[PATH_MAX];
@@ -61,6 +81,10 @@ static tmb_err check_broker(const tmb_config *config, tmb_broker_conf *ret_broke
     if (!errors)
         return TMB_ENOMEM;
     err = tmb_broker_conf_check(ret_broker, config && config->children_accept, errors);
+    tmb_err folder_err =
+        ret_broker->persistence ? check_snapshot_folder(ret_broker, errors) : TMB_OK;
+    if (err == TMB_OK)
+        err = folder_err;
     fclose(errors);
     log_lines(text);
     return err;
@@ -96,19 +120,49 @@ static tmb_err open_journal(tmb_plugin *p)
         err = tmb_journal_stream_open(p->journal, s->policy->name, &s->log, text, sizeof text);
         p->streams_count = i + 1;
     }
+    bool is_of_the_disk =
+        err != TMB_ECORRUPT && err != TMB_EVERSION; /* those say themselves what to do */
     if (err != TMB_OK)
+        mosquitto_log_printf(MOSQ_LOG_ERR, "tombolo: the journal cannot be opened: %s%s%s",
+                             text[0] ? text : tmb_err_str(err),
+                             is_of_the_disk
+                                 ? "; make it a folder that the broker's user owns, on a disk "
+                                   "with free space, used by one broker only: "
+                                 : "",
+                             is_of_the_disk ? p->journal_root : "");
+    return err;
+}
+
+/* The checkpoint knows numbers that the log does not: somebody has removed a segment file, or put an older one
+ * back. The parent has seen them, and maybe some more that came after the checkpoint, so they are passed over,
+ * with as many as a segment can hold. */
+static void skip_lost_numbers(tmb_plugin *p, const tmb_checkpoint *from)
+{
+    for (unsigned i = 0; i < p->streams_count; i++) {
+        const char *name = p->streams[i].policy->name;
+        tmb_journal_stream *log = p->streams[i].log;
+        uint64_t last = tmb_journal_last_seq(log);
+        uint64_t known = tmb_checkpoint_find(from, name).own_seq;
+        if (known <= last)
+            continue;
+        uint64_t next = known + p->config->journal_segment_bytes / TMB_RECORD_BYTES_MIN + 2;
+        tmb_err err = tmb_journal_skip(log, next - 1, tmb_plugin_wall());
         mosquitto_log_printf(
             MOSQ_LOG_ERR,
-            "tombolo: the journal cannot be opened: %s%s%s; make %s a folder that the "
-            "broker's user owns, on a disk with free space, used by one broker only",
-            text, text[0] ? ": " : "", tmb_err_str(err), p->journal_root);
-    return err;
+            "tombolo: journal, stream %s: records %llu to %llu, or more, are gone; is a "
+            "file of %s/%s missing? What was not carried up yet is lost. Going on at "
+            "number %llu: %s",
+            name, (unsigned long long)last + 1, (unsigned long long)known, p->journal_root, name,
+            (unsigned long long)next, tmb_err_str(err));
+        p->counts.gaps++;
+    }
 }
 
 static tmb_err restore(tmb_plugin *p)
 {
     tmb_checkpoint from = {0};
     tmb_plugin_load_checkpoint(p, &from);
+    skip_lost_numbers(p, &from);
     tmb_err err = tmb_plugin_replay(p, &from);
     if (err != TMB_OK) {
         mosquitto_log_printf(MOSQ_LOG_ERR,

@@ -33,6 +33,10 @@ tmb_err tmb_files_err(int64_t result)
         return TMB_ENOENT;
     case EWOULDBLOCK:
         return TMB_EBUSY;
+    case EACCES:
+    case EPERM:
+    case EROFS:
+        return TMB_EDENIED;
     default:
         return TMB_EIO;
     }

@@ -112,3 +112,8 @@ out:
     tmb_segment_list_fini(&list);
     return err;
 }
+
+const char *tmb_tail_node(const tmb_tail *tail)
+{
+    return tail->range_header.node;
+}

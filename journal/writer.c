@@ -279,6 +279,24 @@ static tmb_err rotate(tmb_journal_stream *stream)
     return TMB_OK;
 }
 
+tmb_err tmb_journal_skip(tmb_journal_stream *stream, uint64_t seq, tmb_wall now)
+{
+    tmb_journal *journal = stream->journal;
+    if (seq < stream->next_seq)
+        return TMB_OK;
+    tmb_err err = tmb_journal_sync(stream);
+    let_go(stream, &stream->fd);
+    if (stream->gap_first == 0)
+        stream->gap_first = stream->next_seq;
+    stream->gap_reason = TMB_GAP_MISSING;
+    stream->next_seq = seq + 1;
+    stream->safe_seq = seq;
+    journal->stamp = tmb_hlc_next(journal->stamp, now);
+    if (!err)
+        err = tmb_writer_begin(stream, journal->stamp);
+    return err ? narrow(err) : TMB_OK;
+}
+
 /* Room for size bytes in the buffer. */
 static tmb_err make_room(tmb_journal_stream *stream, size_t size)
 {

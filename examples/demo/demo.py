@@ -316,6 +316,12 @@ def main(arguments: list) -> int:
     except (weather.NoWeather, OSError) as error:
         print(f"demo: {error}", file=sys.stderr)
         return 2
+    if options.json:
+        try:
+            Path(options.json).open("a", encoding="utf-8").close()
+        except OSError as error:
+            print(f"demo: --json {options.json}: {error.strerror}; name a file that can be written", file=sys.stderr)
+            return 2
     if options.fetch:
         return 0
     folder = cache / f"lab-{os.getpid()}"

@@ -78,16 +78,15 @@ class Screen:
             up = f"\033[{self._drawn}A\033[J" if self._drawn else ""
             self._write(up + "".join(line[:width - 1] + "\n" for line in lines))
             self._drawn = len(lines)
-        elif now - self._last_line >= 2:
+        elif now - self._last_line >= 4:
             self._last_line = now
             if not self._has_told:
                 self._has_told = True
-                self._write("         (each 2 s, a site: published/acked/at hub, how many wait, age of the oldest)\n")
-            parts = []
+                self._write(f"         {'':9}{'published':>10}{'acked':>10}{'at hub':>10}{'waiting':>9}  oldest\n")
             for row in rows:
-                waiting = f" ({row.waiting:,} wait, {seconds(row.oldest_s)})" if row.waiting else ""
-                parts.append(f"{row.site} {row.published:,}/{row.acked:,}/{row.delivered:,}{waiting}")
-            self._write(f"{now - self._start:5.1f} s  {'  '.join(parts)}\n")
+                oldest = seconds(row.oldest_s) if row.waiting else "-"
+                self._write(f"{now - self._start:5.1f} s  {row.site:9}{row.published:>10,}{row.acked:>10,}"
+                            f"{row.delivered:>10,}{row.waiting:>9,}  {oldest}\n")
 
     def table(self, rows: list) -> None:
         """rows: (site, Verdict, longest wait in s, catch-up in s or None); the last one is all."""

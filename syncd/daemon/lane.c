@@ -79,6 +79,8 @@ static void do_look(uv_work_t *work)
         look->stamp = find_stamp(lane, look->stamp_seq);
     tmb_tail_watch_clear(lane->watch);
     look->err = tmb_tail_range(lane->watch, &look->first_seq, &look->last_seq, &look->incarnation);
+    if (look->err == TMB_OK && strcmp(tmb_tail_node(lane->watch), lane->daemon->config->node) != 0)
+        look->err = TMB_EDENIED;
     if (look->err != TMB_OK)
         return;
     bool is_new = !lane->is_known || memcmp(look->incarnation.bytes, lane->incarnation.bytes,
@@ -115,6 +117,12 @@ static void on_looked(uv_work_t *work, int status)
             lane->oldest_seq = look->stamp_seq;
             lane->oldest_stamp = look->stamp;
         }
+    } else if (look->err == TMB_EDENIED && look->err != lane->look_err) {
+        LOG(TMB_LOG_ERROR, "journal.of_another_node", tmb_str("stream", lane->stream),
+            tmb_str("node", lane->daemon->config->node),
+            tmb_str("then",
+                    "nothing of it is sent; correct `node` in the configuration, or move the "
+                    "journal away to begin a new one"));
     } else if (look->err != TMB_ENOENT && look->err != lane->look_err) {
         LOG(TMB_LOG_WARNING, "journal.range_failed", tmb_str("stream", lane->stream),
             tmb_why(look->err));

@@ -130,7 +130,8 @@ static void on_watchdog(uv_timer_t *timer)
     tmb_notify("WATCHDOG=1");
 }
 
-static void open_store(tmb_daemon *d)
+/* Errors: TMB_EBUSY (another daemon of this node runs: told). Anything else is survived: told, too. */
+static tmb_err open_store(tmb_daemon *d)
 {
     size_t cap = strlen(d->config->data_dir) + 8;
     char *path = malloc(cap), text[600] = "";
@@ -140,7 +141,11 @@ static void open_store(tmb_daemon *d)
         (void)snprintf(path, cap, "%s/syncd", d->config->data_dir);
         err = tmb_store_open(path, &d->store, &was_reset, text, sizeof text);
     }
-    if (err != TMB_OK)
+    bool is_in_use = err == TMB_EBUSY;
+    if (is_in_use)
+        LOG(TMB_LOG_ERROR, "store.in_use", tmb_str("path", path ? path : ""),
+            tmb_str("why", "another tombolo-syncd runs on this data_dir; one node, one daemon"));
+    else if (err != TMB_OK)
         LOG(TMB_LOG_ERROR, "store.not_open", tmb_why(err), tmb_str("text", text),
             tmb_str("then", "going on without: the link works, repeats are dropped by the plugin"));
     else if (was_reset)
@@ -153,6 +158,7 @@ static void open_store(tmb_daemon *d)
         (void)uv_random(NULL, NULL, &d->salt, sizeof d->salt, 0, NULL);
     }
     free(path);
+    return is_in_use ? TMB_EBUSY : TMB_OK;
 }
 
 static tmb_err start(program *p)
@@ -165,7 +171,9 @@ static tmb_err start(program *p)
     if (!d->journal_root)
         return TMB_ENOMEM;
     (void)snprintf(d->journal_root, cap, "%s/journal", d->config->data_dir);
-    open_store(d);
+    tmb_err err = open_store(d);
+    if (err != TMB_OK)
+        return err;
     (void)uv_timer_init(loop, &p->tick);
     (void)uv_timer_init(loop, &p->watchdog);
     p->tick.data = p;
@@ -175,7 +183,7 @@ static tmb_err start(program *p)
         if (uv_signal_start(&p->signals[i], on_signal, i == 0 ? SIGTERM : SIGINT) != 0)
             return TMB_ENOMEM;
     }
-    tmb_err err = tmb_stats_new(d, &d->stats);
+    err = tmb_stats_new(d, &d->stats);
     if (err == TMB_OK && d->config->children_accept && d->config->broker.host)
         err = tmb_hub_start(d, &d->hub);
     if (err == TMB_OK && d->config->parent.host)

@@ -230,7 +230,8 @@ static void report(tmb_uplink *u, const tmb_session_action *action)
     case TMB_SESSION_REPORT_TIMEOUT:
         u->timeouts++;
         LOG(TMB_LOG_NOTICE, "session.timeout",
-            tmb_str("state", tmb_session_state_str(u->session.state)));
+            tmb_str("state", tmb_session_state_str(u->session.state)),
+            tmb_str("why", "the parent's broker is there, its tombolo-syncd does not answer"));
         return;
     }
 }

@@ -361,7 +361,8 @@ static void on_subscribe(struct mosquitto *mosq, void *arg, int id, int count, c
     for (int i = 0; i < count; i++) {
         if (granted[i] >= 0x80) {
             note_trouble(
-                wire, "the broker refused the subscription to",
+                wire,
+                "the broker refused (does the certificate name this node?) the subscription to",
                 wire->options.subscribe[(unsigned)i < wire->options.subscribe_count ? i : 0]);
             return;
         }

@@ -4,6 +4,7 @@ and neither may cost a message or bring one twice."""
 
 import itertools
 import shutil
+import subprocess
 import time
 import unittest
 
@@ -95,6 +96,26 @@ class MistakesTest(unittest.TestCase):
         time.sleep(QUIET_S)
         self.assertEqual(self.hub_log(), before)
         self.assertTrue(self.s1.syncd.is_alive())
+
+
+    def test_a_journal_of_another_name_is_not_sent(self):
+        self.say(1, 3)
+        before = self.wait_hub_log(3)
+        self.s1.syncd.stop()
+        text = self.s1.config_file.read_text(encoding="utf-8")
+        self.s1.config_file.write_text(text.replace("node: s1", "node: s2"), encoding="utf-8")
+        other = self.lab.authority.issue("s2")
+        for name in ("cert", "key"):
+            shutil.copy(getattr(other, f"{name}_file"), getattr(self.s1.certificate, f"{name}_file"))
+        self.s1.syncd.start()
+        self.s1.syncd.wait_for_log("journal.of_another_node", 10)
+        time.sleep(QUIET_S)
+        self.assertEqual(self.hub_log(), before)
+
+    def test_a_second_daemon_on_one_folder_does_not_start(self):
+        done = subprocess.run(self.s1.syncd.command, capture_output=True, text=True, timeout=20)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("another tombolo-syncd runs on this data_dir", done.stderr)
 
 
 if __name__ == "__main__":

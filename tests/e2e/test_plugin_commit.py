@@ -153,6 +153,23 @@ class CommitTest(PluginTest):
         self.assertEqual(self.numbers(self.journal(check=False)), list(range(1, 65)))
         self.assertEqual(self.heard(listener.receive_all(1)), list(range(3, 65)))
 
+    def test_a_segment_file_that_was_removed(self):
+        """Its numbers are known to the checkpoint, and to the parent: they are not given again."""
+        client = self.client("t", 5)
+        for i in range(5):
+            client.publish("t/a", b"%d" % i)
+        self.snapshot()
+        self.broker.kill9()
+        for file in (self.data / "journal" / "default").glob("*.seg"):
+            file.unlink()
+        self.broker.start()
+        client = self.client("t", 5)
+        client.publish("t/a", b"after")
+        self.assertIn("records 1 to 5, or more, are gone", self.broker.daemon.log())
+        records = self.journal(1, check=False)
+        self.assertEqual([record["payload"] for record in records], [b"after"])
+        self.assertGreater(records[0]["seq"], 5)
+
     def test_a_disk_that_stays_full_between_the_tries(self):
         """The child tries again each second while the disk is full: what was refused must not count as stored when
         it is read back, for it is taken out of the log as soon as there is space."""

@@ -77,6 +77,10 @@ class StartTest(PluginTest):
                         encoding="utf-8")
         self.refuses_to_start("another plugin comes first", "move above it: plugin")
 
+    def test_a_folder_for_the_snapshot_that_is_not_there(self):
+        self.with_settings(persistence_location=f"{self.folder}/nowhere/")
+        self.refuses_to_start("the broker cannot write its snapshot", "No such file or directory", "make the folder")
+
     def test_a_journal_in_use(self):
         first = self.broker
         first.start()

@@ -196,6 +196,34 @@ static void makes_the_folders_above(void **state)
     tmb_journal_close(journal);
 }
 
+/* For numbers that were given once and are not in the log any more. */
+static void skips_numbers_that_must_not_be_given_again(void **state)
+{
+    (void)state;
+    fixture_log log;
+    tmb_wall now = {5};
+    tmb_journal *journal = fixture_open(root, NULL, 0);
+    tmb_journal_stream *stream = fixture_stream(journal, "data");
+    assert_int_equal(fixture_append(stream, 1, 3), 3);
+    assert_int_equal(tmb_journal_skip(stream, 3, now), TMB_OK); /* nothing to do */
+    assert_int_equal(fixture_append(stream, 4, 4), 4);
+    assert_int_equal(tmb_journal_skip(stream, 10, now), TMB_OK);
+    assert_int_equal(fixture_append(stream, 5, 5), 11);
+    assert_int_equal(tmb_journal_sync(stream), TMB_OK);
+    tmb_journal_close(journal);
+    fixture_read_log(root, "data", &log);
+    assert_int_equal(log.count, 5);
+    assert_int_equal(log.seqs[3], 4);
+    assert_int_equal(log.seqs[4], 11);
+    assert_int_equal(log.gaps_count, 1);
+    assert_int_equal(log.gaps[0].first_seq, 5);
+    assert_int_equal(log.gaps[0].last_seq, 10);
+    assert_int_equal(log.gaps[0].reason, TMB_GAP_MISSING);
+    journal = fixture_open(root, NULL, 0);
+    assert_int_equal(fixture_append(fixture_stream(journal, "data"), 6, 6), 12);
+    tmb_journal_close(journal);
+}
+
 int main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -209,6 +237,7 @@ int main(void)
         CASE(a_second_writer_is_refused),
         CASE(the_journal_of_another_node_is_refused),
         CASE(makes_the_folders_above),
+        CASE(skips_numbers_that_must_not_be_given_again),
     };
     return cmocka_run_group_tests_name("journal.writer", tests, NULL, NULL);
 }
