@@ -27,7 +27,7 @@ extern "C" {
     X(EGAP,     -10, "records are missing between what was read and what comes next")              \
     X(EBUSY,    -11, "another process holds it")                                                   \
     X(ECONFIG,  -12, "the configuration is wrong")                                                 \
-    X(EDENIED,  -13, "permission denied, or not allowed for this identity")                                              \
+    X(EDENIED,  -13, "permission denied, or not allowed for this identity")                        \
     X(ECLOSED,  -14, "closed or not connected")
 /* clang-format on */
 

@@ -5,8 +5,8 @@
  * closed the connection, so a site could have published anything by its will. Hence a node that leaves is
  * remembered, by client and client id, and what it writes then is denied: no node needs a will. Being
  * remembered takes rights away and never gives any, for the broker uses a client's address again, and anybody
- * may choose a client id. There are at most as many as the broker has had clients at a time, since one address
- * is remembered once.
+ * may choose a client id. There are at most as many as the broker has had clients at a time, since one
+ * address is remembered once.
  */
 #define HASH_NONFATAL_OOM 1
 #include <openssl/x509.h>

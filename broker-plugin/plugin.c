@@ -133,9 +133,9 @@ static tmb_err open_journal(tmb_plugin *p)
     return err;
 }
 
-/* The checkpoint knows numbers that the log does not: somebody has removed a segment file, or put an older one
- * back. The parent has seen them, and maybe some more that came after the checkpoint, so they are passed over,
- * with as many as a segment can hold. */
+/* The checkpoint knows numbers that the log does not: somebody has removed a segment file, or put an older
+ * one back. The parent has seen them, and maybe some more that came after the checkpoint, so they are passed
+ * over, with as many as a segment can hold. */
 static void skip_lost_numbers(tmb_plugin *p, const tmb_checkpoint *from)
 {
     for (unsigned i = 0; i < p->streams_count; i++) {

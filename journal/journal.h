@@ -104,7 +104,8 @@ TMB_MUST_USE tmb_err tmb_journal_settle(tmb_journal_stream *stream, tmb_wall now
 /* tmb_journal_skip makes sure that no number up to seq is given: for a caller that knows that they were given
  * once, though the log does not have them (a segment file was removed). Begins a segment that says so (gap
  * reason missing). Nothing to do when the log is there already.
- * Errors: TMB_EIO, TMB_ENOSPC, TMB_ENOMEM: the numbers are not given all the same; the next append begins it. */
+ * Errors: TMB_EIO, TMB_ENOSPC, TMB_ENOMEM: the numbers are not given all the same, and the next append begins
+ * the segment. */
 TMB_MUST_USE tmb_err tmb_journal_skip(tmb_journal_stream *stream, uint64_t seq, tmb_wall now);
 
 /* The newest record given a number. */

@@ -55,8 +55,8 @@ TMB_MUST_USE tmb_err tmb_tail_seek_time(tmb_tail *tail, tmb_wall when);
 TMB_MUST_USE tmb_err tmb_tail_range(tmb_tail *tail, uint64_t *ret_first, uint64_t *ret_last,
                                     tmb_incarnation *ret_incarnation);
 
-/* tmb_tail_node gives the name of the node that wrote the newest segment which tmb_tail_range has looked at last;
- * empty before. Lives until the next tmb_tail_range. */
+/* tmb_tail_node gives the name of the node that wrote the newest segment which tmb_tail_range has looked at
+ * last; empty before. Lives until the next tmb_tail_range. */
 const char *tmb_tail_node(const tmb_tail *tail);
 
 /* tmb_tail_sync makes everything read so far durable (fdatasync of the segments it was read from). A number

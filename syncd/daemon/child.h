@@ -45,8 +45,8 @@ struct tmb_child {
     tmb_hub *hub;
     tmb_intake intake;
     tmb_batch *batches;
-    bool is_refused;       /* the last commit was: logged once */
-    bool wants_marks;      /* asked for while another look-up, or our broker, was not done yet */
+    bool is_refused;  /* the last commit was: logged once */
+    bool wants_marks; /* asked for while another look-up, or our broker, was not done yet */
     bool is_loading_marks;
     uint64_t open_session; /* as last reported open; told BYE(unknown) when our broker comes back */
     uint64_t batch_count, records, known, resends, malformed, refused, refused_commits;

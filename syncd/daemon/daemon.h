@@ -47,7 +47,7 @@ static inline uint64_t tmb_ms_until(tmb_mono deadline, tmb_mono now)
     return (uint64_t)((deadline.ns - now.ns + 999999) / 1000000);
 }
 
-/* tmb_daemon_seed mixes the node's name, what differs between starts and what is asked for, never the time. */
+/* tmb_daemon_seed mixes the node's name, what differs between starts and what it is for; never the time. */
 uint64_t tmb_daemon_seed(const tmb_daemon *d, uint64_t what);
 
 #endif

@@ -27,6 +27,7 @@ SEED = int(os.environ.get("TMB_SEED") or random.SystemRandom().randrange(1 << 32
 RUNS = int(os.environ.get("TMB_RUNS", "100"))
 FAULTS = ("site broker", "site daemon", "hub broker", "hub daemon", "link cut", "link reset", "acks lost")
 STREAMS = {"some": '["a/311", "a/numbered"]', "default": '["#"]'}  # of the hub and of s1; s2 has `default` only
+OLDEST_S = 15  # the checkpoint at a kill: each 0.5 s while something comes
 
 
 def source(topic):
@@ -48,7 +49,9 @@ class KillsTest(unittest.TestCase):
         self.addCleanup(lambda: self.lab.close(failed=not self.is_well))
         self.lab.start()
         self.ear = self.lab.subscribe(self.hub)
-        wait_until(lambda: any(self.hub.broker.persistence.iterdir()), 10, "the snapshot with the subscription")
+        wait_until(lambda: all(file.exists() for file in self.hub.checkpoint_files), 10,
+                   "the snapshot with the subscription, and its checkpoint")
+        self.oldest_s = 0.0
         self.clients = self.lab.client_link(self.s1)
         self.publishers = [
             self.lab.publish(self.s1, "p-311", source("a/311"), version=4, link=self.clients),
@@ -69,6 +72,8 @@ class KillsTest(unittest.TestCase):
             self.clients.cut("reset")
         if process:
             if fault == "hub broker":
+                age_s = time.time() - min(file.stat().st_mtime for file in self.hub.checkpoint_files)
+                self.oldest_s = max(self.oldest_s, age_s)
                 self.lab.ledger.subscriber_broker_killed(self.hub.checkpoint_files)
             gone = process.kill9()
             self.assertFalse(os.path.exists(f"/proc/{gone}"), fault)
@@ -125,7 +130,8 @@ class KillsTest(unittest.TestCase):
         self.lab.wait_acked(self.publishers)
         time.sleep(0.5)
         verdict = self.lab.ledger.verdict()
-        print(f"fired: {dict(self.fired)}")
+        print(f"fired: {dict(self.fired)}; the oldest checkpoint at a kill of the hub's broker: {self.oldest_s:.1f} s")
+        self.assertLess(self.oldest_s, OLDEST_S, "the hub's broker was not given its checkpoints")
         print(f"at the subscriber: {verdict}")
         if RUNS >= len(FAULTS):
             self.assertEqual(set(self.fired), set(FAULTS), "not every fault was drawn")
