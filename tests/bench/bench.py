@@ -27,8 +27,8 @@ CELLS = [(100, 1), (100, 10), (1000, 1), (1000, 10)]
 def machine(folder: Path) -> dict:
     cpu = [row.split(":")[1].strip() for row in Path("/proc/cpuinfo").read_text().splitlines()
            if row.startswith("model name")]
-    kind = subprocess.run(["stat", "-f", "-c", "%T", str(folder)], capture_output=True, text=True,
-                          check=False).stdout.strip()
+    kind = subprocess.run(["df", "--output=fstype", str(folder)], capture_output=True, text=True,
+                          check=False).stdout.split()[-1]
     return {"cpu": cpu[0] if cpu else platform.machine(), "cores": os.cpu_count(), "kernel": platform.release(),
             "file_system": kind, "fdatasync_us": measure.sync_us(folder)}
 
