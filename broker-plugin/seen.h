@@ -2,7 +2,7 @@
 /* broker-plugin/seen.h - the highest number seen of each source, so that a repeat is known without a window.
  *
  * One table for the streams of children, one for publishers that number their messages; a key is bytes that
- * tmb_seen_key makes; its first part, a client id or a child's name, says whose entry it is. Nobody can push
+ * tmb_seen_key_... make; its first part, a client id or a child's name, says whose it is. Nobody can push
  * others out: above own_limit entries one loses its own oldest; a full table takes the oldest of whoever has
  * the most (among equals, of the one not heard of for longest). Both are counted.
  * Threads: none, the caller serialises. Cost: hash look-ups; memory some 300 bytes an entry.

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* broker-plugin/stats.c - the counters, as one retained JSON message, at most once a second and when changed.
- *
- * Also how long the process has been up is in it, so that a reader sees counters begin again at 0.
+ * They begin at 0 with the broker.
  */
 #include <stdio.h>
 

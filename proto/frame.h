@@ -125,7 +125,8 @@ typedef struct tmb_frame {
     } u;
 } tmb_frame;
 
-/* tmb_frame_size_max gives a size that tmb_frame_encode's output will not exceed. */
+/* tmb_frame_size_max gives a size that tmb_frame_encode's output will not exceed; 0 for a frame that it would
+ * refuse. */
 size_t tmb_frame_size_max(const tmb_frame *frame);
 
 /* tmb_frame_encode writes frame to out and its size to ret_len.
