@@ -97,7 +97,6 @@ class MistakesTest(unittest.TestCase):
         self.assertEqual(self.hub_log(), before)
         self.assertTrue(self.s1.syncd.is_alive())
 
-
     def test_a_journal_of_another_name_is_not_sent(self):
         self.say(1, 3)
         before = self.wait_hub_log(3)
@@ -113,6 +112,7 @@ class MistakesTest(unittest.TestCase):
         self.assertEqual(self.hub_log(), before)
 
     def test_a_second_daemon_on_one_folder_does_not_start(self):
+        self.s1.syncd.wait_for_log(" started ", 30)  # before that the folder is whoever's comes first
         done = subprocess.run(self.s1.syncd.command, capture_output=True, text=True, timeout=20)
         self.assertEqual(done.returncode, 1)
         self.assertIn("another tombolo-syncd runs on this data_dir", done.stderr)
