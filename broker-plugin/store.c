@@ -90,6 +90,8 @@ tmb_err tmb_plugin_store_end(tmb_plugin *p, unsigned stream, tmb_durability dura
 {
     tmb_plugin_stream *s = &p->streams[stream];
     tmb_err err = TMB_OK;
+    if (durability == TMB_DURABILITY_GROUP)
+        durability = TMB_DURABILITY_STRICT; /* its promise, by a sync a message */
     if (durability == TMB_DURABILITY_STRICT)
         err = tmb_journal_sync(s->log);
     else if (durability == TMB_DURABILITY_PROCESS)

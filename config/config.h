@@ -33,6 +33,9 @@ typedef struct tmb_config {
     tmb_policy policy; /* streams; one called "default" taking "#" when none is named */
 
     uint64_t journal_segment_bytes; /* 64 MiB */
+    char *journal_ring;             /* "auto", "off", or an absolute folder in memory (tmpfs) */
+
+    uint64_t disk_reserve; /* 16 MiB: kept free for what must be written on a full disk; 0: none */
 
     /* The broker is asked for a snapshot at least this often while there is traffic. */
     int64_t checkpoint_interval_ms; /* 60 s */

@@ -125,7 +125,8 @@ void tmb_config_free(tmb_config *config)
     for (size_t i = 0; i < TMB_CONFIG_KEYS; i++) {
         const tmb_config_key *key = &tmb_config_keys[i];
         bool is_text = key->type == TMB_CONFIG_NAME || key->type == TMB_CONFIG_HOST ||
-                       key->type == TMB_CONFIG_PATH || key->type == TMB_CONFIG_TEMPLATE;
+                       key->type == TMB_CONFIG_PATH || key->type == TMB_CONFIG_RING ||
+                       key->type == TMB_CONFIG_TEMPLATE;
         if (is_text)
             free(*(char **)(void *)((char *)config + key->offset));
     }

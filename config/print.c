@@ -21,12 +21,15 @@ const char *tmb_config_text(const tmb_config_key *key, const void *base)
     case TMB_CONFIG_NAME:
     case TMB_CONFIG_HOST:
     case TMB_CONFIG_PATH:
+    case TMB_CONFIG_RING:
     case TMB_CONFIG_TEMPLATE:
         return *(char *const *)field;
     case TMB_CONFIG_STREAM_NAME:
         return field;
     case TMB_CONFIG_DURABILITY:
         return tmb_durability_str(*(const tmb_durability *)field);
+    case TMB_CONFIG_FULL:
+        return tmb_full_str(*(const tmb_full *)field);
     case TMB_CONFIG_BOOL:
         return *(const bool *)field ? "true" : "false";
     case TMB_CONFIG_FILTERS:
@@ -118,7 +121,8 @@ static void print_value(FILE *out, const tmb_config_key *key, const void *base)
     const char *text = tmb_config_text(key, base);
     if (key->type == TMB_CONFIG_FILTERS) {
         print_topics(out, base);
-    } else if (key->type == TMB_CONFIG_BOOL || key->type == TMB_CONFIG_DURABILITY) {
+    } else if (key->type == TMB_CONFIG_BOOL || key->type == TMB_CONFIG_DURABILITY ||
+               key->type == TMB_CONFIG_FULL) {
         fputs(text, out);
     } else if (text != NULL) {
         print_quoted(out, text);

@@ -31,6 +31,8 @@ const tmb_config_key tmb_config_keys[TMB_CONFIG_KEYS] = {
     {"streams[].topics", TMB_CONFIG_FILTERS, IN_STREAM(topics), .is_required = true,
      .example = "topics: [ \"alarm/#\" ]"},
     {"streams[].durability", TMB_CONFIG_DURABILITY, IN_STREAM(durability), .default_text = "strict"},
+    {"streams[].full", TMB_CONFIG_FULL, IN_STREAM(full), .default_text = "reject"},
+    {"streams[].mark", TMB_CONFIG_BOOL, IN_STREAM(mark), .default_text = "false"},
     {"streams[].retention.bytes", TMB_CONFIG_SIZE, IN_STREAM(retention_bytes), .may_be_none = true,
      FROM(KIB(4), TIB(1024)), .default_text = "4GiB"},
     {"streams[].retention.age", TMB_CONFIG_DURATION, IN_STREAM(retention_ms), .may_be_none = true,
@@ -38,6 +40,9 @@ const tmb_config_key tmb_config_keys[TMB_CONFIG_KEYS] = {
 
     {"journal.segment_bytes", TMB_CONFIG_SIZE, AT(journal_segment_bytes), FROM(KIB(4), GIB(1)),
      .default_text = "64MiB"},
+    {"journal.ring", TMB_CONFIG_RING, AT(journal_ring), .default_text = "auto"},
+
+    {"disk.reserve", TMB_CONFIG_SIZE, AT(disk_reserve), FROM(0, GIB(64)), .default_text = "16MiB"},
 
     {"checkpoint.interval", TMB_CONFIG_DURATION, AT(checkpoint_interval_ms), FROM(100, DAYS(1)),
      .default_text = "60s"},
@@ -167,12 +172,16 @@ const char *tmb_config_type_str(tmb_config_type type)
         return "a host name or address";
     case TMB_CONFIG_PATH:
         return "a file name";
+    case TMB_CONFIG_RING:
+        return "auto, off or a folder such as /dev/shm";
     case TMB_CONFIG_TEMPLATE:
         return "a topic in quotes such as \"{site}/{topic}\"";
     case TMB_CONFIG_FILTERS:
         return "a list of topic filters such as [ \"alarm/#\" ]";
     case TMB_CONFIG_DURABILITY:
-        return "strict, process or none";
+        return "strict, group, process or none";
+    case TMB_CONFIG_FULL:
+        return "reject, drop-oldest or drop-newest";
     case TMB_CONFIG_BOOL:
         return "true or false";
     case TMB_CONFIG_PORT:

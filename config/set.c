@@ -215,12 +215,34 @@ static tmb_err set_bool(const setting *s)
 
 static tmb_err set_durability(const setting *s)
 {
-    static const char *const words[] = {"strict", "process", "none"};
-    int choice = choose(s, words, 3);
+    static const char *const words[] = {"strict", "group", "process", "none"};
+    int choice = choose(s, words, 4);
     if (choice < 0)
         return refuse(s);
     *(tmb_durability *)s->field = (tmb_durability)choice;
     return TMB_OK;
+}
+
+static tmb_err set_full(const setting *s)
+{
+    static const char *const words[] = {"reject", "drop-oldest", "drop-newest"};
+    int choice = choose(s, words, 3);
+    if (choice < 0)
+        return refuse(s);
+    *(tmb_full *)s->field = (tmb_full)choice;
+    return TMB_OK;
+}
+
+/* A folder must begin with a slash: a word that does not is a word misspelt. */
+static tmb_err set_ring(const setting *s)
+{
+    static const char *const words[] = {"auto", "off"};
+    if (s->node->text[0] == '/')
+        return set_path(s);
+    int choice = choose(s, words, 2);
+    if (choice < 0)
+        return refuse(s);
+    return keep_text(s, tmb_config_copy(words[choice], strlen(words[choice])));
 }
 
 static void format_number(tmb_config_type type, uint64_t value, char ret_text[TMB_VALUE_TEXT_MAX])
@@ -324,10 +346,14 @@ tmb_err tmb_config_set(const tmb_config_key *key, void *base, tmb_node *node, co
         return set_host(&s);
     case TMB_CONFIG_PATH:
         return set_path(&s);
+    case TMB_CONFIG_RING:
+        return set_ring(&s);
     case TMB_CONFIG_TEMPLATE:
         return set_template(&s);
     case TMB_CONFIG_DURABILITY:
         return set_durability(&s);
+    case TMB_CONFIG_FULL:
+        return set_full(&s);
     case TMB_CONFIG_BOOL:
         return set_bool(&s);
     case TMB_CONFIG_PORT:

@@ -34,10 +34,25 @@ const char *tmb_durability_str(tmb_durability durability)
     switch (durability) {
     case TMB_DURABILITY_STRICT:
         return "strict";
+    case TMB_DURABILITY_GROUP:
+        return "group";
     case TMB_DURABILITY_PROCESS:
         return "process";
     case TMB_DURABILITY_NONE:
         return "none";
+    }
+    return "unknown";
+}
+
+const char *tmb_full_str(tmb_full full)
+{
+    switch (full) {
+    case TMB_FULL_REJECT:
+        return "reject";
+    case TMB_FULL_DROP_OLDEST:
+        return "drop-oldest";
+    case TMB_FULL_DROP_NEWEST:
+        return "drop-newest";
     }
     return "unknown";
 }

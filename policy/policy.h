@@ -18,9 +18,17 @@ extern "C" {
 
 typedef enum tmb_durability {
     TMB_DURABILITY_STRICT = 0, /* on the disk before the ack: survives power loss */
+    TMB_DURABILITY_GROUP,      /* likewise; many acks wait for one sync */
     TMB_DURABILITY_PROCESS,    /* in the kernel before the ack: survives kill -9 */
     TMB_DURABILITY_NONE        /* in the log within a tenth of a second; no promise */
 } tmb_durability;
+
+/* What becomes of a message when the disk has no room for it. */
+typedef enum tmb_full {
+    TMB_FULL_REJECT = 0,  /* it is refused: no ack */
+    TMB_FULL_DROP_OLDEST, /* the oldest closed segments of its stream make room */
+    TMB_FULL_DROP_NEWEST  /* it is delivered and acked here, and not stored */
+} tmb_full;
 
 typedef struct tmb_stream_policy {
     char name[TMB_STREAM_NAME_BYTES_MAX + 1];
@@ -29,6 +37,8 @@ typedef struct tmb_stream_policy {
     tmb_durability durability; /* for QoS 1 and 2; QoS 0 is always TMB_DURABILITY_NONE */
     uint64_t retention_bytes;  /* 0: no limit */
     int64_t retention_ms;      /* 0: no limit */
+    tmb_full full;
+    bool mark; /* each stored message is delivered with its number, in a user property */
 } tmb_stream_policy;
 
 typedef struct tmb_policy {
@@ -55,6 +65,7 @@ bool tmb_topic_filter_is_valid(tmb_bytes filter);
 bool tmb_topic_is_valid(tmb_bytes topic);
 
 const char *tmb_durability_str(tmb_durability durability);
+const char *tmb_full_str(tmb_full full);
 
 #ifdef __cplusplus
 }

@@ -19,7 +19,11 @@ static void gives_defaults(void **state)
     assert_int_equal(stream->durability, TMB_DURABILITY_STRICT);
     assert_int_equal(stream->retention_bytes, UINT64_C(4) << 30);
     assert_int_equal(stream->retention_ms, 0);
+    assert_int_equal(stream->full, TMB_FULL_REJECT);
+    assert_false(stream->mark);
     assert_int_equal(config->journal_segment_bytes, 64 << 20);
+    assert_string_equal(config->journal_ring, "auto");
+    assert_int_equal(config->disk_reserve, 16 << 20);
     assert_int_equal(config->checkpoint_interval_ms, 60000);
     assert_int_equal(config->checkpoint_records, 50000);
     assert_int_equal(config->checkpoint_bytes, 64 << 20);
@@ -47,10 +51,14 @@ static const char full[] =
     "  - name: alarms\n"
     "    topics: [ \"alarm/#\", +/alarm ]\n"
     "    durability: process\n"
+    "    full: drop-oldest\n"
+    "    mark: true\n"
     "    retention: { bytes: none, age: 30d }\n"
-    "  - { name: rest, topics: [ \"#\" ], durability: none, retention: { bytes: 1GiB } }\n"
-    "  - { name: children-only, topics: [] }\n"
-    "journal: { segment_bytes: 1 MiB }\n"
+    "  - { name: rest, topics: [ \"#\" ], durability: none, full: drop-newest, "
+    "retention: { bytes: 1GiB } }\n"
+    "  - { name: children-only, topics: [], durability: group }\n"
+    "journal: { segment_bytes: 1 MiB, ring: /run/tombolo }\n"
+    "disk: { reserve: 0 }\n"
     "checkpoint: { interval: 2m, records: 7, bytes: 5MB }\n"
     "broker: { host: \"::1\", port: 1 }\n"
     "parent:\n"
@@ -81,8 +89,14 @@ static void takes_every_key(void **state)
     assert_int_equal(rest->durability, TMB_DURABILITY_NONE);
     assert_int_equal(rest->retention_bytes, 1 << 30);
     assert_int_equal(rest->retention_ms, 0);
+    assert_int_equal(alarms->full, TMB_FULL_DROP_OLDEST);
+    assert_true(alarms->mark);
+    assert_int_equal(rest->full, TMB_FULL_DROP_NEWEST);
     assert_int_equal(config->policy.streams[2].topics_count, 0);
+    assert_int_equal(config->policy.streams[2].durability, TMB_DURABILITY_GROUP);
     assert_int_equal(config->journal_segment_bytes, 1 << 20);
+    assert_string_equal(config->journal_ring, "/run/tombolo");
+    assert_int_equal(config->disk_reserve, 0);
     assert_int_equal(config->checkpoint_interval_ms, 120000);
     assert_int_equal(config->checkpoint_records, 7);
     assert_int_equal(config->checkpoint_bytes, 5000000);

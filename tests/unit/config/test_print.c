@@ -24,6 +24,8 @@ static void assert_same_streams(const tmb_policy *a, const tmb_policy *b)
         assert_int_equal(s->durability, t->durability);
         assert_int_equal(s->retention_bytes, t->retention_bytes);
         assert_int_equal(s->retention_ms, t->retention_ms);
+        assert_int_equal(s->full, t->full);
+        assert_int_equal(s->mark, t->mark);
     }
 }
 
@@ -34,6 +36,8 @@ static void assert_same(const tmb_config *a, const tmb_config *b)
     assert_same_text(a->data_dir, b->data_dir);
     assert_same_streams(&a->policy, &b->policy);
     assert_int_equal(a->journal_segment_bytes, b->journal_segment_bytes);
+    assert_same_text(a->journal_ring, b->journal_ring);
+    assert_int_equal(a->disk_reserve, b->disk_reserve);
     assert_int_equal(a->checkpoint_interval_ms, b->checkpoint_interval_ms);
     assert_int_equal(a->checkpoint_records, b->checkpoint_records);
     assert_int_equal(a->checkpoint_bytes, b->checkpoint_bytes);
@@ -73,6 +77,9 @@ static void prints_what_loads_to_the_same(void **state)
     static const char *const texts[] = {
         GOOD,
         GOOD "broker: { host: b }\n",
+        GOOD "journal: { ring: off }\ndisk: { reserve: 0 }\nstreams: [ { name: a, topics: [ a ], "
+             "full: drop-newest, mark: true, durability: group } ]\n",
+        GOOD "journal: { ring: \"/dev/shm/a b\" }\n",
         GOOD "journal: { segment_bytes: 5001 }\ncheckpoint: { interval: 1500ms, records: 3 }\n",
         GOOD TLS "parent: { host: h, port: 1, backoff: { base: 1ms, cap: 61s }, keepalive: 61s }\n",
         GOOD TLS
@@ -146,11 +153,16 @@ static void prints_effective_values(void **state)
                               "  - name: \"default\"\n"
                               "    topics: [ \"#\" ]\n"
                               "    durability: strict\n"
+                              "    full: reject\n"
+                              "    mark: false\n"
                               "    retention:\n"
                               "      bytes: 4GiB\n"
                               "      age: none\n"
                               "journal:\n"
                               "  segment_bytes: 64MiB\n"
+                              "  ring: \"auto\"\n"
+                              "disk:\n"
+                              "  reserve: 16MiB\n"
                               "checkpoint:\n"
                               "  interval: 1m\n"
                               "  records: 50000\n"
@@ -194,10 +206,13 @@ static void prints_json_with_plain_numbers(void **state)
     assert_int_equal(number_at(root, "checkpoint", "records"), 50000);
     assert_int_equal(number_at(root, "journal", "segment_bytes"), 64 << 20);
     assert_int_equal(number_at(root, "parent", "port"), 8883);
+    assert_int_equal(number_at(root, "disk", "reserve"), 16 << 20);
     json_t *backoff = json_object_get(json_object_get(root, "parent"), "backoff");
     assert_int_equal(json_integer_value(json_object_get(backoff, "cap_ms")), 30000);
     json_t *stream = json_array_get(json_object_get(root, "streams"), 0);
     json_t *retention = json_object_get(stream, "retention");
+    assert_string_equal(json_string_value(json_object_get(stream, "full")), "reject");
+    assert_true(json_is_false(json_object_get(stream, "mark")));
     assert_int_equal(json_integer_value(json_object_get(retention, "bytes")), INT64_C(4) << 30);
     assert_true(json_is_null(json_object_get(retention, "age_ms")));
     json_t *topics = json_object_get(stream, "topics");

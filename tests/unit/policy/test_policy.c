@@ -72,18 +72,27 @@ static void test_durability_names(void **state)
 {
     (void)state;
     assert_string_equal(tmb_durability_str(TMB_DURABILITY_STRICT), "strict");
+    assert_string_equal(tmb_durability_str(TMB_DURABILITY_GROUP), "group");
     assert_string_equal(tmb_durability_str(TMB_DURABILITY_PROCESS), "process");
     assert_string_equal(tmb_durability_str(TMB_DURABILITY_NONE), "none");
     assert_string_equal(tmb_durability_str((tmb_durability)99), "unknown");
 }
 
+static void test_full_names(void **state)
+{
+    (void)state;
+    assert_string_equal(tmb_full_str(TMB_FULL_REJECT), "reject");
+    assert_string_equal(tmb_full_str(TMB_FULL_DROP_OLDEST), "drop-oldest");
+    assert_string_equal(tmb_full_str(TMB_FULL_DROP_NEWEST), "drop-newest");
+    assert_string_equal(tmb_full_str((tmb_full)99), "unknown");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_first_match_wins),
-        cmocka_unit_test(test_not_captured),
-        cmocka_unit_test(test_stream_for_child),
-        cmocka_unit_test(test_durability_names),
+        cmocka_unit_test(test_first_match_wins), cmocka_unit_test(test_not_captured),
+        cmocka_unit_test(test_stream_for_child), cmocka_unit_test(test_durability_names),
+        cmocka_unit_test(test_full_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
