@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""kill -9 of a site's broker, over and over, at moments that a seed picks, while publishers of all kinds talk.
+
+One node has a stream of each durability that promises to survive it; QoS 1 and 2, MQTT 3.1.1 and 5, one publisher
+of each numbers its messages. A lasting subscriber of the site and one of the hub write down what they hear. After every so
+many kills, and at the end: everything acked is at both, in order; at the hub nothing came twice but what was in
+doubt, at the site what came again came after the last checkpoint; and in the two logs likewise.
+
+TMB_SEED, TMB_KILLS (200; 1000 with TMB_LONG).
+"""
+
+import os
+import random
+import statistics
+import time
+import unittest
+
+from crowd import Crowd, Hearer, Teller
+from tombolo_lab import Lab, Ledger, journal
+from tombolo_lab.net import wait_until
+from tombolo_lab.node import Settings
+
+SEED = int(os.environ.get("TMB_SEED") or random.SystemRandom().randrange(1 << 32))
+KILLS = int(os.environ.get("TMB_KILLS") or ("1000" if os.environ.get("TMB_LONG") else "200"))
+JUDGED_EVERY = 50
+LEVELS = ("strict", "process")
+STREAMS = tuple((level, f'["{level}/#"]', level) for level in LEVELS)
+
+
+class Kill9Test(unittest.TestCase):
+    def setUp(self):
+        print(f"seed {SEED}, {KILLS} kills", flush=True)
+        self.draw = random.Random(SEED)
+        settings = Settings(streams=STREAMS, checkpoint_interval="200ms", ack_timeout="2s", backoff_base="50ms",
+                            backoff_cap="300ms")
+        self.lab, self.crowd, self.is_well = Lab(), Crowd(), False
+        self.addCleanup(self.clean)
+        self.hub = self.lab.node("hub", has_children=True, settings=Settings(streams=STREAMS))
+        self.site = self.lab.node("s1", parent=self.hub, settings=settings)
+        self.lab.start()
+        self.at_hub, self.at_site = Ledger(), Ledger()
+        self.ears = [Hearer("hub-ear", self.hub.broker.port, self.at_hub),
+                     Hearer("site-ear", self.site.broker.port, self.at_site)]
+        self.crowd.add(*self.ears)
+        self.crowd.start()
+        wait_until(lambda: all(ear.is_subscribed for ear in self.ears), 10, "the subscriptions")
+        wait_until(lambda: all(file.exists() for file in self.site.checkpoint_files), 10,
+                   "the snapshot with the subscription, and its checkpoint")
+        self.crowd.add(*self.tellers())
+
+    def tellers(self) -> list:
+        port, ledgers = self.site.broker.port, [self.at_hub, self.at_site]
+        for level in LEVELS:
+            yield Teller(f"{level}-1", port, f"{level}/one", ledgers)
+            yield Teller(f"{level}-2", port, f"{level}/two", ledgers, qos=2, version=5)
+            yield Teller(f"{level}-numbered", port, f"{level}/numbered", ledgers, version=5, is_numbered=True)
+
+    def clean(self):
+        self.crowd.halt()
+        self.lab.close(failed=not self.is_well)
+
+    def wait(self, condition, timeout_s: float, what: str) -> None:
+        wait_until(lambda: self.crowd.failure or condition(), timeout_s,
+                   lambda: f"{what} (seed {SEED})\n{self.crowd.hang_ups}\n{self.lab.logs()}", 0.002)
+        self.assertIsNone(self.crowd.failure)
+
+    def one_kill(self) -> float:
+        """Kills in the midst of the load; gives how long nobody was served."""
+        wanted = self.crowd.sent + self.draw.randrange(20, 400)
+        self.wait(lambda: self.crowd.sent >= wanted, 30, f"{wanted} messages to be sent")
+        # Before half of the kills nobody reads acks for a moment: what was stored then is sent again.
+        self.crowd.is_deaf = self.draw.random() < 0.5
+        time.sleep(self.draw.uniform(0, 0.03))
+        self.at_site.subscriber_broker_killed(self.site.checkpoint_files)
+        begin = time.monotonic()
+        self.site.broker.kill9()
+        if self.crowd.is_deaf:
+            self.crowd.hang_up()
+        self.site.broker.start(wait=False)
+        site = [client for client in self.crowd.clients if client.port == self.site.broker.port]
+        self.wait(lambda: all(client.is_up and client.up_since > begin for client in site), 30,
+                  "everybody to be connected again")
+        return max(client.up_since for client in site) - begin
+
+    def settle(self, told: str) -> None:
+        """Lets everything arrive, and judges it."""
+        self.crowd.pause()
+        self.wait(lambda: self.crowd.in_flight == 0, 30, "the last acks")
+        for place, ledger in (("hub", self.at_hub), ("site", self.at_site)):
+            self.wait(lambda ledger=ledger: ledger.waiting()[0] == 0, 60,
+                      f"{told}: what was acked to arrive at the {place}: {ledger.waiting()[0]} messages missing")
+            verdict = ledger.verdict()
+            self.assertTrue(verdict.is_clean(), f"{told}, at the {place}: {verdict}\n{ledger.evidence()}")
+            self.assertEqual(verdict.published, verdict.acked)
+        self.assertEqual(self.at_hub.verdict().redelivered, 0, "redelivered, though the hub's broker lived")
+        self.assertEqual([ear.sessions_lost for ear in self.ears], [0, 0])
+        print(f"{told}: hub {self.at_hub.verdict()}", flush=True)
+
+    def test_nothing_acked_is_lost(self):
+        away_s, killed = [], set()
+        for number in range(1, KILLS + 1):
+            self.crowd.pause(False)
+            killed.add(self.site.broker.daemon.pid)
+            away_s.append(self.one_kill())
+            if number % JUDGED_EVERY == 0 or number == KILLS:
+                self.settle(f"{number} kills")
+        self.assertEqual(len(killed), KILLS, "not every kill was of a broker of its own")
+        print(f"at the site {self.at_site.verdict()}")
+        print(f"nobody was served for {statistics.median(away_s) * 1e3:.0f} ms (median), {max(away_s) * 1e3:.0f} ms (most)")
+        for teller in self.crowd.tellers:
+            print(f"{teller.name}: in doubt at {teller.met_in_doubt} of {KILLS} kills")
+            if KILLS >= 50:
+                self.assertGreater(teller.met_in_doubt, 0, f"no kill met a message of {teller.name} in doubt")
+                resent = teller.accounts[0][1].verdict().resent
+                self.assertEqual(resent > 0, not teller.is_numbered, f"{teller.name}: {resent} resent")
+        self.check_logs()
+        self.is_well = True
+
+    def check_logs(self) -> None:
+        for node in (self.site, self.hub):
+            records = [record for level in LEVELS for record in journal.dump(node, self.lab.built, level)]
+            judges = journal.judge_log(records, self.at_hub.accounts)
+            for name, account in self.at_hub.accounts.items():
+                found = judges[name].verdict(len(account.sent_at), account.acked, account.in_doubt)
+                self.assertTrue(found.is_clean(), f"{node.name}, {name}: {found}\n" + judges[name].evidence(
+                    len(account.sent_at), account.acked, account.in_doubt))
+                self.assertEqual(found.delivered, found.acked, f"{node.name}, {name}")
+            done = journal.run(node, self.lab.built, "verify")
+            self.assertEqual(done.returncode, 0, f"{node.name}: {done.stdout}{done.stderr}")
+
+
+if __name__ == "__main__":
+    unittest.main()
