@@ -42,8 +42,9 @@ static tmb_err check_all(tmb_bytes raw, tmb_origin *ret_first)
     return TMB_OK;
 }
 
-/* walk calls append (is_publishing false), or note and publish (true), for each record not here yet. */
-static tmb_err walk(tmb_plugin *p, unsigned stream, tmb_bytes raw, uint64_t max, bool is_publishing,
+/* walk calls append (first_seq 0), or note and publish (the number the first of them got), for each record
+ * not here yet. */
+static tmb_err walk(tmb_plugin *p, unsigned stream, tmb_bytes raw, uint64_t max, uint64_t first_seq,
                     uint64_t *ret_count)
 {
     tmb_record record;
@@ -54,12 +55,13 @@ static tmb_err walk(tmb_plugin *p, unsigned stream, tmb_bytes raw, uint64_t max,
         if (source->seq <= max)
             continue;
         max = source->seq;
-        tmb_err err = is_publishing ? tmb_plugin_note_seen(p, stream, &record)
+        tmb_err err = first_seq > 0 ? tmb_plugin_note_seen(p, stream, &record)
                                     : tmb_plugin_store_append(p, stream, &record);
         if (err != TMB_OK)
             return err;
-        if (is_publishing)
-            tmb_plugin_publish(p, &record);
+        record.seq = first_seq + count;
+        if (first_seq > 0)
+            tmb_plugin_publish(p, stream, &record, false);
         count++;
     }
     *ret_count = count;
@@ -96,14 +98,14 @@ static tmb_err commit(tmb_plugin *p, tmb_bytes payload)
         err = tmb_seen_max(p->children, tmb_bytes_of(key.bytes, key.len), &max);
     if (err != TMB_OK)
         return err;
-    err = walk(p, stream, raw, max, false, &count);
+    err = walk(p, stream, raw, max, 0, &count);
     if (err == TMB_OK && count > 0)
         err = tmb_plugin_store_end(p, stream, TMB_DURABILITY_STRICT);
     if (err != TMB_OK) {
         p->streams[stream].is_doubtful = true; /* some of them may be in the log */
         return err;
     }
-    err = walk(p, stream, raw, max, true, &count);
+    err = walk(p, stream, raw, max, p->streams[stream].good_seq - count + 1, &count);
     if (err != TMB_OK)
         return err;
     p->counts.commits++;

@@ -12,7 +12,6 @@
  * higher numbers after a refusal, and the refused one, sent later, would be taken for a repeat.
  */
 #include "broker-plugin/plugin.h"
-#include "broker-plugin/props_bridge.h"
 #include "proto/props.h"
 #include "proto/topics.h"
 
@@ -61,11 +60,9 @@ static void take_number(tmb_plugin *p, tmb_record *record)
         p->counts.bad_numbers++;
 }
 
-static tmb_err fill_record(tmb_plugin *p, const struct mosquitto_evt_message *event,
-                           tmb_record *record)
+static tmb_err fill_record(tmb_plugin *p, struct mosquitto_evt_message *event, tmb_record *record)
 {
-    tmb_writer props = tmb_writer_of(p->props, sizeof p->props);
-    tmb_err err = tmb_props_from_broker(event->properties, &props);
+    tmb_err err = tmb_plugin_take_props(p, event, &record->props);
     if (err != TMB_OK)
         return err;
     const char *client = mosquitto_client_id(event->client);
@@ -73,7 +70,6 @@ static tmb_err fill_record(tmb_plugin *p, const struct mosquitto_evt_message *ev
     record->retain = event->retain;
     record->topic = tmb_bytes_str(event->topic);
     record->payload = tmb_bytes_of(event->payload, event->payloadlen);
-    record->props = tmb_bytes_of(p->props, (size_t)(props.at - p->props));
     record->publisher = tmb_bytes_str(client ? client : "");
     if (record->publisher.len > TMB_PUBLISHER_BYTES_MAX)
         record->publisher.len = TMB_PUBLISHER_BYTES_MAX;
@@ -101,6 +97,15 @@ static tmb_err is_repeat(tmb_plugin *p, unsigned stream, const tmb_record *recor
     return err;
 }
 
+/* pass_on lets a message through that is not ours to keep, but not with a mark of ours. */
+static int pass_on(tmb_plugin *p, struct mosquitto_evt_message *event)
+{
+    tmb_bytes props;
+    if (!event->properties || tmb_plugin_take_props(p, event, &props) == TMB_OK)
+        return MOSQ_ERR_SUCCESS;
+    return event->qos == 0 ? MOSQ_ERR_ACL_DENIED : refusal(event, false);
+}
+
 int tmb_plugin_on_message(tmb_plugin *p, struct mosquitto_evt_message *event)
 {
     bool is_checked = tmb_plugin_pend_match(p, event);
@@ -113,11 +118,11 @@ int tmb_plugin_on_message(tmb_plugin *p, struct mosquitto_evt_message *event)
                                                            : MOSQ_ERR_SUCCESS;
     }
     if (event->topic[0] == '$')
-        return MOSQ_ERR_SUCCESS;
+        return pass_on(p, event);
     int stream = tmb_policy_stream_for_topic(&p->config->policy, tmb_bytes_str(event->topic));
     if (stream < 0) {
         p->counts.uncaptured++;
-        return MOSQ_ERR_SUCCESS;
+        return pass_on(p, event);
     }
     tmb_record record = {0};
     if (fill_record(p, event, &record) != TMB_OK)
@@ -137,6 +142,7 @@ int tmb_plugin_on_message(tmb_plugin *p, struct mosquitto_evt_message *event)
     if (record.qos == 2)
         tmb_inflight_add(&p->streams[stream].inflight, p->streams[stream].good_seq, event->payload,
                          is_lasting(event->client), tmb_plugin_now());
+    tmb_plugin_mark(p, (unsigned)stream, p->streams[stream].good_seq, false, &event->properties);
     p->counts.messages++;
     return MOSQ_ERR_SUCCESS;
 }

@@ -31,6 +31,8 @@
     X(wills_unconfirmed)  /* perhaps a will, perhaps a publish that was denied: not stored */      \
     X(repeats)            /* of numbered messages, dropped */                                      \
     X(bad_numbers)        /* tombolo-seq that is no number: taken as not numbered */               \
+    X(forged_marks)       /* tombolo-id and tombolo-replay taken off what clients sent */          \
+    X(unmarked)           /* delivered without their mark: the broker had no memory for it */      \
     X(store_failures)     /* messages refused because they could not be stored */                  \
     X(unstored_qos0)      /* QoS 0 messages and wills passed on though they could not be stored */ \
     X(commits)            /* from our syncd, stored */                                             \
@@ -134,8 +136,17 @@ TMB_MUST_USE tmb_err tmb_plugin_store_local(tmb_plugin *p, unsigned stream,
 void tmb_plugin_flush_due(tmb_plugin *p, tmb_mono now);
 TMB_MUST_USE tmb_err tmb_plugin_sync_all(tmb_plugin *p);
 
-/* publish.c: hand a record to the broker's subscribers. */
-void tmb_plugin_publish(tmb_plugin *p, const tmb_record *record);
+/* publish.c: hand a record of a stream to the broker's subscribers; is_replay: perhaps
+ * not for the first time. */
+void tmb_plugin_publish(tmb_plugin *p, unsigned stream, const tmb_record *record, bool is_replay);
+
+/* marking.c: the properties that a record keeps (they borrow from p->props); marks that the client sent are
+ * taken off the message. Errors: TMB_ELIMIT, TMB_ENOMEM. And the mark of one of our records, if its stream
+ * has marks. */
+TMB_MUST_USE tmb_err tmb_plugin_take_props(tmb_plugin *p, struct mosquitto_evt_message *event,
+                                           tmb_bytes *ret_props);
+void tmb_plugin_mark(tmb_plugin *p, unsigned stream, uint64_t seq, bool is_replay,
+                     mosquitto_property **list);
 
 /* replay.c: note a record in the seen tables; give the broker all that comes after from (at start), or
  * after the last good record of one stream (when a refused write turns out to be in the log). */

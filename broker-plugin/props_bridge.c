@@ -7,7 +7,7 @@
 
 #include "proto/props.h"
 
-static tmb_err put_one(const mosquitto_property *item, tmb_writer *writer)
+static tmb_err put_one(const mosquitto_property *item, tmb_writer *writer, unsigned *marks)
 {
     tmb_prop prop = {.id = (uint8_t)mosquitto_property_identifier(item)};
     char *name = NULL, *value = NULL;
@@ -43,7 +43,10 @@ static tmb_err put_one(const mosquitto_property *item, tmb_writer *writer)
     default: /* what is between a client and its broker alone, like a topic alias */
         return TMB_OK;
     }
-    if (found)
+    bool is_mark = found && prop.id == TMB_PROP_USER && tmb_props_is_mark(prop.name);
+    if (is_mark)
+        (*marks)++;
+    else if (found)
         tmb_props_put(writer, &prop);
     free(name);
     free(value);
@@ -52,11 +55,15 @@ static tmb_err put_one(const mosquitto_property *item, tmb_writer *writer)
     return writer->bad ? TMB_ELIMIT : TMB_OK;
 }
 
-tmb_err tmb_props_from_broker(const mosquitto_property *list, tmb_writer *writer)
+tmb_err tmb_props_from_broker(const mosquitto_property *list, tmb_writer *writer,
+                              unsigned *ret_marks)
 {
     tmb_err err = TMB_OK;
+    unsigned marks = 0;
     for (const mosquitto_property *p = list; p && err == TMB_OK; p = mosquitto_property_next(p))
-        err = put_one(p, writer);
+        err = put_one(p, writer, &marks);
+    if (err == TMB_OK)
+        *ret_marks = marks;
     return err;
 }
 
@@ -101,6 +108,8 @@ tmb_err tmb_props_to_broker(tmb_bytes props, mosquitto_property **ret_list)
         tmb_err err = tmb_props_next(&reader, &prop);
         if (err == TMB_EAGAIN)
             break;
+        if (err == TMB_OK && prop.id == TMB_PROP_USER && tmb_props_is_mark(prop.name))
+            continue;
         if (err == TMB_OK) {
             int rc = add_one(&list, &prop);
             err = rc == MOSQ_ERR_SUCCESS ? TMB_OK

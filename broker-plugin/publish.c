@@ -7,7 +7,7 @@
 #include "broker-plugin/plugin.h"
 #include "broker-plugin/props_bridge.h"
 
-void tmb_plugin_publish(tmb_plugin *p, const tmb_record *record)
+void tmb_plugin_publish(tmb_plugin *p, unsigned stream, const tmb_record *record, bool is_replay)
 {
     void *payload = NULL;
     mosquitto_property *props = NULL;
@@ -18,6 +18,7 @@ void tmb_plugin_publish(tmb_plugin *p, const tmb_record *record)
         memcpy(payload, record->payload.ptr, record->payload.len);
     if (tmb_props_to_broker(record->props, &props) == TMB_ENOMEM)
         goto out;
+    tmb_plugin_mark(p, stream, record->seq, is_replay, &props);
     memcpy(p->topic, record->topic.ptr, record->topic.len);
     p->topic[record->topic.len] = '\0';
     rc = mosquitto_broker_publish(NULL, p->topic, (int)record->payload.len, payload, record->qos,

@@ -230,3 +230,9 @@ tmb_err tmb_props_number(tmb_bytes value, tmb_bytes *ret_run, uint64_t *ret_numb
     *ret_number = number;
     return TMB_OK;
 }
+
+bool tmb_props_is_mark(tmb_bytes name)
+{
+    return tmb_bytes_eq(name, tmb_bytes_str(TMB_PROP_ID_NAME)) ||
+           tmb_bytes_eq(name, tmb_bytes_str(TMB_PROP_REPLAY_NAME));
+}

@@ -59,6 +59,16 @@ TMB_MUST_USE tmb_err tmb_props_find_user(tmb_bytes props, const char *name, tmb_
  * Errors: TMB_EINVAL (not of that form, number 0, or above 2^63 - 1). */
 TMB_MUST_USE tmb_err tmb_props_number(tmb_bytes value, tmb_bytes *ret_run, uint64_t *ret_number);
 
+/* User properties that the node adds to what it delivers of a stream with `mark: true`, so that a subscriber
+ * can tell a message from a repeat of it: "<node>/<stream>/<seq>/<first 8 hex digits of the incarnation>", of
+ * the node that delivers and its own log; and "1" on what is delivered again after a restart. They say where
+ * a message stands in one node's log: taken off what clients and children send, never kept in a record. */
+#define TMB_PROP_ID_NAME     "tombolo-id"
+#define TMB_PROP_REPLAY_NAME "tombolo-replay"
+
+/* tmb_props_is_mark says whether a user property has one of these two names. */
+bool tmb_props_is_mark(tmb_bytes name);
+
 #ifdef __cplusplus
 }
 #endif

@@ -35,6 +35,28 @@ def number_property(number) -> bytes:
     return user_property("tombolo-seq", str(number))
 
 
+def user_properties(props: bytes) -> list:
+    """The (name, value) pairs among the properties of a message that a node stored: those that it keeps."""
+    found, at = [], 0
+    while at < len(props):
+        kind, at = props[at], at + 1
+        if kind == 1:
+            at += 1
+            continue
+        if kind == 2:
+            at += 4
+            continue
+        assert kind in (3, 8, 9, 38), f"property {kind}"
+        texts = []
+        for _ in range(2 if kind == 38 else 1):
+            size = struct.unpack_from(">H", props, at)[0]
+            texts.append(props[at + 2:at + 2 + size])
+            at += 2 + size
+        if kind == 38:
+            found.append((texts[0].decode(), texts[1].decode()))
+    return found
+
+
 class Raw:
     """One connection. Methods that wait raise ConnectionError when the broker closes it."""
 

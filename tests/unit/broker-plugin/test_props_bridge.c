@@ -17,7 +17,9 @@
 static tmb_err to_bytes(const mosquitto_property *list, uint8_t *out, size_t cap, size_t *ret_len)
 {
     tmb_writer w = tmb_writer_of(out, cap);
-    tmb_err err = tmb_props_from_broker(list, &w);
+    unsigned marks = 9;
+    tmb_err err = tmb_props_from_broker(list, &w, &marks);
+    assert_int_equal(marks, err == TMB_OK ? 0 : 9);
     *ret_len = (size_t)(w.at - out);
     return err;
 }
@@ -86,6 +88,35 @@ static void what_is_between_client_and_broker_stays_there(void **state)
     mosquitto_property_free_all(&list);
 }
 
+static void marks_of_a_node_stay_out_both_ways(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"tombolo-id", "k", "tombolo-replay", "tombolo-i",
+                                        "tombolo-id"};
+    static const uint8_t wanted[] = {38,  0,   1,   'k', 0,   1,   '1', 38,  0, 9, 't',
+                                     'o', 'm', 'b', 'o', 'l', 'o', '-', 'i', 0, 1, '1'};
+    mosquitto_property *list = NULL;
+    uint8_t bytes[256];
+    for (size_t i = 0; i < 5; i++)
+        assert_int_equal(
+            mosquitto_property_add_string_pair(&list, MQTT_PROP_USER_PROPERTY, names[i], "1"), 0);
+    tmb_writer w = tmb_writer_of(bytes, sizeof bytes);
+    unsigned marks = 0;
+    assert_int_equal(tmb_props_from_broker(list, &w, &marks), TMB_OK);
+    assert_int_equal(marks, 3);
+    assert_int_equal(w.at - bytes, sizeof wanted);
+    assert_memory_equal(bytes, wanted, sizeof wanted);
+    mosquitto_property_free_all(&list);
+    static const uint8_t sent[] = {38,  0, 10, 't', 'o', 'm', 'b', 'o', 'l', 'o', '-', 'i',
+                                   'd', 0, 1,  'x', 38,  0,   1,   'k', 0,   1,   'v'};
+    assert_int_equal(tmb_props_to_broker(tmb_bytes_of(sent, sizeof sent), &list), TMB_OK);
+    size_t len = 0;
+    assert_int_equal(to_bytes(list, bytes, sizeof bytes, &len), TMB_OK);
+    assert_int_equal(len, 7);
+    assert_memory_equal(bytes, sent + 16, len);
+    mosquitto_property_free_all(&list);
+}
+
 static void too_much_and_rubbish_are_errors(void **state)
 {
     (void)state;
@@ -106,6 +137,7 @@ int main(void)
         cmocka_unit_test(lists_become_bytes),
         cmocka_unit_test(bytes_become_lists),
         cmocka_unit_test(what_is_between_client_and_broker_stays_there),
+        cmocka_unit_test(marks_of_a_node_stay_out_both_ways),
         cmocka_unit_test(too_much_and_rubbish_are_errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

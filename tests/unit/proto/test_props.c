@@ -212,6 +212,17 @@ static void refuses_what_is_no_number(void **state)
     }
 }
 
+static void knows_the_marks_of_a_node(void **state)
+{
+    (void)state;
+    assert_true(tmb_props_is_mark(tmb_bytes_str("tombolo-id")));
+    assert_true(tmb_props_is_mark(tmb_bytes_str("tombolo-replay")));
+    static const char *const others[] = {"", "tombolo-i", "tombolo-id ", "Tombolo-id",
+                                         "tombolo-seq"};
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        assert_false(tmb_props_is_mark(tmb_bytes_str(others[i])));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -223,6 +234,7 @@ int main(void)
         cmocka_unit_test(finds_the_first_user_property),
         cmocka_unit_test(reads_numbers),
         cmocka_unit_test(refuses_what_is_no_number),
+        cmocka_unit_test(knows_the_marks_of_a_node),
     };
     return cmocka_run_group_tests_name("unit.proto.props", tests, NULL, NULL);
 }
