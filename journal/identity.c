@@ -10,66 +10,33 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/crc32c.h"
 #include "journal/files.h"
 #include "journal/segment.h"
+#include "journal/text.h"
 
-#define TEXT_BYTES_MAX  512
-#define LAST_LINE_BYTES 16 /* "crc32c " 8 digits, newline */
+#define TEXT_BYTES_MAX 512
 
 static size_t print(const tmb_identity *identity, char out[TEXT_BYTES_MAX])
 {
-    char hex[2 * sizeof identity->incarnation.bytes + 1];
-    for (size_t i = 0; i < sizeof identity->incarnation.bytes; i++)
-        snprintf(hex + 2 * i, 3, "%02x", identity->incarnation.bytes[i]);
+    char hex[TMB_INCARNATION_HEX_BYTES];
+    tmb_text_hex(&identity->incarnation, hex);
     int len = snprintf(out, TEXT_BYTES_MAX, "tombolo-journal 1\nnode %s\nincarnation %s\n",
                        identity->node, hex);
-    uint32_t crc = tmb_crc32c(0, tmb_bytes_of(out, (size_t)len));
-    return (size_t)len +
-           (size_t)snprintf(out + len, TEXT_BYTES_MAX - (size_t)len, "crc32c %08x\n", crc);
-}
-
-static bool is_whole(const char *text, size_t len)
-{
-    char line[LAST_LINE_BYTES + 1];
-    if (len < LAST_LINE_BYTES)
-        return false;
-    uint32_t crc = tmb_crc32c(0, tmb_bytes_of(text, len - LAST_LINE_BYTES));
-    snprintf(line, sizeof line, "crc32c %08x\n", crc);
-    return memcmp(text + len - LAST_LINE_BYTES, line, LAST_LINE_BYTES) == 0;
-}
-
-/* 0 to 15, or -1. Capitals are not what print writes. */
-static int nibble(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-static bool take_hex(const char *hex, tmb_incarnation *out)
-{
-    for (size_t i = 0; i < sizeof out->bytes; i++) {
-        int high = nibble(hex[2 * i]), low = nibble(hex[2 * i + 1]);
-        if (high < 0 || low < 0)
-            return false;
-        out->bytes[i] = (uint8_t)(high << 4 | low);
-    }
-    return true;
+    return tmb_text_seal(out, (size_t)len, TEXT_BYTES_MAX);
 }
 
 static tmb_err parse(const char *text, size_t len, tmb_identity *ret_identity)
 {
     tmb_identity identity = {.node = ""};
-    char hex[33] = "", again[TEXT_BYTES_MAX];
-    if (memchr(text, '\0', len) || !is_whole(text, len))
+    char hex[TMB_INCARNATION_HEX_BYTES] = "", again[TEXT_BYTES_MAX];
+    if (!tmb_text_is_whole(text, len))
         return TMB_ECORRUPT;
     if (strncmp(text, "tombolo-journal ", 16) != 0)
         return TMB_ECORRUPT;
     if (strncmp(text + 16, "1\n", 2) != 0)
         return TMB_EVERSION;
     if (sscanf(text + 18, "node %63s incarnation %32s", identity.node, hex) != 2 ||
-        strlen(hex) != 32 || !take_hex(hex, &identity.incarnation))
+        !tmb_text_unhex(hex, &identity.incarnation))
         return TMB_ECORRUPT;
     if (print(&identity, again) != len || memcmp(again, text, len) != 0)
         return TMB_ECORRUPT;

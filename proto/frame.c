@@ -119,6 +119,7 @@ static void to_wire_welcome(const tmb_frame_welcome *welcome, wire *w)
     out->node = to_wire_bytes(welcome->node);
     out->has_version = true;
     out->version = welcome->version;
+    out->has_top = out->top = welcome->is_top;
     out->n_marks = welcome->marks_count;
     out->marks = w->marks_list;
     for (unsigned i = 0; i < welcome->marks_count; i++) {
@@ -312,6 +313,7 @@ static tmb_err from_wire_welcome(const Tombolo__V1__Welcome *welcome, tmb_frame_
     out->session = welcome->session;
     out->node = from_wire_bytes(&welcome->node);
     out->version = welcome->version;
+    out->is_top = welcome->top != 0;
     if (welcome->n_marks > TMB_STREAMS_MAX)
         return TMB_ELIMIT;
     out->marks_count = (unsigned)welcome->n_marks;

@@ -84,6 +84,7 @@ typedef struct tmb_frame_welcome {
     uint64_t session;
     tmb_bytes node;
     uint32_t version;
+    bool is_top; /* the parent has no parent itself; false also when it does not say */
     unsigned marks_count;
     tmb_mark marks[TMB_STREAMS_MAX];
 } tmb_frame_welcome;

@@ -16,7 +16,8 @@ tmb_err tmb_child_new(tmb_hub *hub, tmb_bytes name, tmb_child **ret_child)
         return TMB_ENOMEM;
     memcpy(child->name, name.ptr, name.len);
     child->hub = hub;
-    tmb_intake_init(&child->intake, name, hub->daemon->config->node);
+    tmb_intake_init(&child->intake, name, hub->daemon->config->node,
+                    !hub->daemon->config->parent.host);
     *ret_child = child;
     return TMB_OK;
 }

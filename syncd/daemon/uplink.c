@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "proto/topics.h"
+#include "syncd/daemon/keeper.h"
 #include "syncd/daemon/lane.h"
 #include "syncd/daemon/log.h"
 #include "syncd/link/link.h"
@@ -29,6 +30,8 @@ struct tmb_uplink {
     unsigned lanes_count;
     tmb_link *link;
     uint64_t link_epoch;
+    tmb_keeper *keeper;
+    bool are_marks_news; /* a step has moved one */
     bool is_dial_failed; /* to be told at the next turn */
     bool is_stopping, is_stepping;
     uv_timer_t timer, rewatch, progress;
@@ -221,6 +224,7 @@ static void report(tmb_uplink *u, const tmb_session_action *action)
                            "restored backup?"),
             tmb_str("stream", stream_name(u, action->stream)),
             tmb_num("parent_has", action->number));
+        tmb_keeper_tell(u->keeper, NULL); /* its marks are of another past than this log's */
         return;
     case TMB_SESSION_REPORT_RESEND:
         u->resends++;
@@ -234,6 +238,46 @@ static void report(tmb_uplink *u, const tmb_session_action *action)
             tmb_str("why", "the parent's broker is there, its tombolo-syncd does not answer"));
         return;
     }
+}
+
+static bool is_same_journal(const tmb_incarnation *a, const tmb_incarnation *b)
+{
+    return memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;
+}
+
+/* Only what the parent said of the journal that is there now. */
+static void tell_marks(tmb_uplink *u)
+{
+    tmb_marks marks;
+    memset(&marks, 0, sizeof marks);
+    (void)snprintf(marks.node, sizeof marks.node, "%s", u->daemon->config->node);
+    (void)snprintf(marks.parent, sizeof marks.parent, "%s", u->session.parent);
+    marks.is_parent_top = u->session.is_parent_top;
+    for (unsigned i = 0; i < u->lanes_count; i++) {
+        const tmb_lane *lane = &u->lanes[i];
+        if (!lane->has_mark || !is_same_journal(&lane->mark_incarnation, &lane->incarnation))
+            continue;
+        if (marks.streams_count == 0)
+            marks.incarnation = lane->mark_incarnation;
+        if (!is_same_journal(&marks.incarnation, &lane->mark_incarnation))
+            continue;
+        tmb_uplink_mark *mark = &marks.streams[marks.streams_count++];
+        (void)snprintf(mark->stream, sizeof mark->stream, "%s", lane->stream);
+        mark->seq = lane->mark;
+    }
+    u->are_marks_news = false;
+    if (marks.streams_count > 0)
+        tmb_keeper_tell(u->keeper, &marks);
+}
+
+static void note_mark(tmb_uplink *u, const tmb_session_action *action)
+{
+    tmb_lane *lane = &u->lanes[action->stream];
+    lane->cursor_due = action->seq;
+    lane->has_mark = true;
+    lane->mark = action->seq;
+    lane->mark_incarnation = action->incarnation;
+    u->are_marks_news = true;
 }
 
 static void act(tmb_uplink *u, const tmb_session_action *action)
@@ -260,7 +304,7 @@ static void act(tmb_uplink *u, const tmb_session_action *action)
         load_batch(u, action);
         return;
     case TMB_SESSION_PERSIST:
-        u->lanes[action->stream].cursor_due = action->seq;
+        note_mark(u, action);
         return;
     case TMB_SESSION_REPORT:
         report(u, action);
@@ -280,6 +324,8 @@ static void step(tmb_uplink *u, tmb_session_event *event)
             tmb_why(err));
     for (unsigned i = 0; i < actions.n; i++)
         act(u, &actions.v[i]);
+    if (u->are_marks_news)
+        tell_marks(u);
     u->is_stepping = false;
     arm_timer(u);
 }
@@ -447,7 +493,7 @@ tmb_err tmb_uplink_start(tmb_daemon *d, tmb_uplink **ret_uplink)
     (void)snprintf(u->up_topic, sizeof u->up_topic, "%s%s", TMB_TOPIC_UP, d->config->node);
     (void)snprintf(u->down_topic, sizeof u->down_topic, "%s%s", TMB_TOPIC_DOWN, d->config->node);
     (void)snprintf(u->client_id, sizeof u->client_id, "tombolo-%s", d->config->node);
-    tmb_err err = TMB_OK;
+    tmb_err err = tmb_keeper_new(d, &u->keeper);
     for (unsigned i = 0; i < d->config->policy.streams_count && err == TMB_OK; i++) {
         tmb_lane *lane = &u->lanes[u->lanes_count++];
         lane->daemon = d;
@@ -483,6 +529,7 @@ void tmb_uplink_stop(tmb_uplink *u)
     step(u, &event);
     u->is_stopping = true;
     drop_link(u);
+    tmb_keeper_stop(u->keeper);
     for (unsigned i = 0; i < u->lanes_count; i++)
         tmb_lane_stop(&u->lanes[i]);
     uv_close((uv_handle_t *)&u->timer, NULL);
@@ -496,6 +543,7 @@ void tmb_uplink_free(tmb_uplink *u)
         return;
     for (unsigned i = 0; i < u->lanes_count; i++)
         tmb_lane_close(&u->lanes[i]);
+    tmb_keeper_free(u->keeper);
     free(u);
 }
 
@@ -539,6 +587,7 @@ void tmb_uplink_stats(const tmb_uplink *u, json_t *object)
                                         (json_int_t)(u->bytes_out + out), "bytes_in",
                                         (json_int_t)(u->bytes_in + in), "dials",
                                         (json_int_t)u->dials, "down_why", u->last_why));
+    tmb_keeper_stats(u->keeper, object);
     (void)json_object_set_new(object, "batches", json_integer((json_int_t)u->batches));
     (void)json_object_set_new(object, "records", json_integer((json_int_t)u->records));
     (void)json_object_set_new(object, "raw_bytes", json_integer((json_int_t)u->raw_bytes));

@@ -34,12 +34,13 @@ static const unsigned allowed[] = { /* states that may come next */
 };
 /* clang-format on */
 
-void tmb_intake_init(tmb_intake *intake, tmb_bytes child, const char *node)
+void tmb_intake_init(tmb_intake *intake, tmb_bytes child, const char *node, bool is_top)
 {
     TMB_ASSERT(child.len > 0 && child.len <= TMB_NAME_BYTES_MAX);
     memset(intake, 0, sizeof *intake);
     memcpy(intake->child, child.ptr, child.len);
     intake->node = node;
+    intake->is_top = is_top;
     intake->now.ns = INT64_MIN;
 }
 
@@ -268,6 +269,7 @@ static void on_marks(tmb_intake *intake, uint64_t session, const uint64_t *seqs,
     welcome->session = intake->session;
     welcome->node = tmb_bytes_str(intake->node);
     welcome->version = TMB_PROTOCOL_VERSION;
+    welcome->is_top = intake->is_top;
     welcome->marks_count = intake->lanes_count;
     for (unsigned i = 0; i < intake->lanes_count; i++) {
         tmb_intake_lane *lane = &intake->lanes[i];

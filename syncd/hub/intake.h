@@ -115,6 +115,7 @@ typedef struct tmb_intake_lane {
 typedef struct tmb_intake {
     char child[TMB_NAME_BYTES_MAX + 1]; /* by its certificate */
     const char *node;                   /* this node's name, borrowed */
+    bool is_top;                        /* this node has no parent: WELCOME says so */
     tmb_intake_state state;
     tmb_mono now;
     uint64_t session;
@@ -123,8 +124,9 @@ typedef struct tmb_intake {
     tmb_frame out; /* a step sends one frame at most */
 } tmb_intake;
 
-/* child: its name as the certificate says; node: this node's, borrowed for the intake's life. */
-void tmb_intake_init(tmb_intake *intake, tmb_bytes child, const char *node);
+/* child: its name as the certificate says; node: this node's, borrowed for the intake's life; is_top: this
+ * node has no parent. */
+void tmb_intake_init(tmb_intake *intake, tmb_bytes child, const char *node, bool is_top);
 
 /* tmb_intake_step takes one event and gives the orders that follow.
  * Errors: TMB_EINVAL (an event that breaks the contract above: time going back, a BATCH without a ticket, an

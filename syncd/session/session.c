@@ -272,6 +272,9 @@ static void on_welcome(tmb_session *s, const tmb_frame_welcome *welcome,
         if (s->lanes[i].is_greeted)
             tmb_session_lane_resume(&s->lanes[i], marks[i]->seq);
     }
+    memcpy(s->parent, welcome->node.ptr, welcome->node.len); /* a valid name: not too long */
+    s->parent[welcome->node.len] = '\0';
+    s->is_parent_top = welcome->is_top;
     s->attempt = 0;
     s->has_greeted_twice = false;
     become(s, TMB_SESSION_STREAMING, tmb_mono_never(), actions);

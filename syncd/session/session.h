@@ -179,6 +179,8 @@ typedef struct tmb_session {
     unsigned attempt;     /* dials since the last WELCOME */
     bool has_greeted_twice; /* this HELLO is already the second try since the last WELCOME */
     unsigned turn;          /* lane that loads next */
+    char parent[TMB_NAME_BYTES_MAX + 1]; /* who said the last WELCOME; empty: none yet */
+    bool is_parent_top;                  /* and said that it has no parent itself */
     tmb_session_lane lanes[TMB_STREAMS_MAX];
     tmb_frame out;
 } tmb_session;

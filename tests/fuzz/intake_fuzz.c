@@ -142,7 +142,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     tmb_reader r = tmb_reader_of(tmb_bytes_of(data, size));
     tmb_intake_event reset = {.type = TMB_INTAKE_RESET}, bad = {.type = TMB_INTAKE_FRAME_BAD};
     memset(&p, 0, sizeof p);
-    tmb_intake_init(&p.intake, tmb_bytes_str("s1"), "hub");
+    tmb_intake_init(&p.intake, tmb_bytes_str("s1"), "hub", true);
     while (!r.bad && tmb_reader_left(&r) > 0) {
         unsigned order = tmb_get_u8(&r) % 8;
         if (order <= 1)

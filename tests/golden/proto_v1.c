@@ -4,7 +4,8 @@
 
 const char *const golden_records[] = {"record-full.bin", "record-small.bin", NULL};
 const char *const golden_frames[] = {
-    "hello.bin", "welcome.bin", "batch-plain.bin", "batch-zstd.bin", "ack.bin", "bye.bin", NULL};
+    "hello.bin",      "welcome.bin", "welcome-top.bin", "batch-plain.bin",
+    "batch-zstd.bin", "ack.bin",     "bye.bin",         NULL};
 
 static tmb_incarnation counting_from(uint8_t first)
 {
@@ -77,11 +78,12 @@ static tmb_frame golden_hello(void)
     return f;
 }
 
-static tmb_frame golden_welcome(void)
+static tmb_frame golden_welcome(bool is_top)
 {
     tmb_frame f = {.type = TMB_FRAME_WELCOME};
     f.u.welcome = (tmb_frame_welcome){.session = UINT64_C(0xfedcba9876543210), .version = 1};
     f.u.welcome.node = tmb_bytes_str("hub");
+    f.u.welcome.is_top = is_top;
     f.u.welcome.marks_count = 2;
     f.u.welcome.marks[0] = (tmb_mark){tmb_bytes_str("main"), counting_from(0x10), 990};
     f.u.welcome.marks[1] = (tmb_mark){tmb_bytes_str("bulk"), counting_from(0x10), 0};
@@ -106,7 +108,9 @@ tmb_frame golden_frame(const char *file)
     if (strcmp(file, "hello.bin") == 0)
         return golden_hello();
     if (strcmp(file, "welcome.bin") == 0)
-        return golden_welcome();
+        return golden_welcome(false);
+    if (strcmp(file, "welcome-top.bin") == 0) /* the field came with marks for receipts */
+        return golden_welcome(true);
     if (strcmp(file, "batch-plain.bin") == 0)
         return golden_batch(TMB_CODEC_PLAIN);
     if (strcmp(file, "batch-zstd.bin") == 0)

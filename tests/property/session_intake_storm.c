@@ -215,7 +215,7 @@ static void blow(storm *at, uint64_t seed)
     tmb_intake_event reset = {.type = TMB_INTAKE_RESET};
     memset(at, 0, sizeof *at);
     at->rng.state = seed;
-    tmb_intake_init(&at->intake, tmb_bytes_str("s1"), "hub");
+    tmb_intake_init(&at->intake, tmb_bytes_str("s1"), "hub", true);
     for (unsigned i = 0; i < STEPS; i++)
         give_something(at);
     give(at, &reset);

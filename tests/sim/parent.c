@@ -23,7 +23,7 @@ void sim_parent_start(sim_world *world)
     parent->is_up = true;
     parent->is_stale = sim_chance(&world->disk, world->odds.stale);
     memset(parent->copies, 0, sizeof parent->copies);
-    tmb_intake_init(&parent->intake, tmb_bytes_str("s1"), "hub");
+    tmb_intake_init(&parent->intake, tmb_bytes_str("s1"), "hub", true);
 }
 
 /* What was on its way to the disk gets there, or not; nobody hears of it. */

@@ -13,7 +13,7 @@ tmb_incarnation life(uint8_t number)
 void scene_init(scene *at)
 {
     memset(at, 0, sizeof *at);
-    tmb_intake_init(&at->intake, tmb_bytes_str("s1"), "hub");
+    tmb_intake_init(&at->intake, tmb_bytes_str("s1"), "hub", true);
 }
 
 void scene_open(scene *at, uint64_t mark_a, uint64_t mark_b)
@@ -48,6 +48,7 @@ static void say_frame(scene *at, const tmb_frame *frame)
         assert_int_equal(frame->u.welcome.session, at->intake.session);
         assert_int_equal(frame->u.welcome.version, 1);
         assert_true(tmb_bytes_eq(frame->u.welcome.node, tmb_bytes_str("hub")));
+        assert_true(frame->u.welcome.is_top);
         say(at, "WELCOME");
         for (unsigned i = 0; i < frame->u.welcome.marks_count; i++)
             say_mark(at, &frame->u.welcome.marks[i], ':');

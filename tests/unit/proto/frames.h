@@ -78,7 +78,8 @@ static inline bool hellos_are_equal(const tmb_frame_hello *a, const tmb_frame_he
 static inline bool welcomes_are_equal(const tmb_frame_welcome *a, const tmb_frame_welcome *b)
 {
     bool is_equal = a->session == b->session && tmb_bytes_eq(a->node, b->node) &&
-                    a->version == b->version && a->marks_count == b->marks_count;
+                    a->version == b->version && a->is_top == b->is_top &&
+                    a->marks_count == b->marks_count;
     for (unsigned i = 0; is_equal && i < a->marks_count; i++)
         is_equal = marks_are_equal(&a->marks[i], &b->marks[i]);
     return is_equal;

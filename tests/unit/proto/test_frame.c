@@ -55,6 +55,9 @@ static void roundtrips_each_type(void **state)
     f.u.ack.wait_ms = 0;
     f.u.ack.mark.seq = 0;
     assert_int_equal(roundtrip(&f), TMB_OK);
+    f = frame_of(TMB_FRAME_WELCOME);
+    f.u.welcome.is_top = true;
+    assert_int_equal(roundtrip(&f), TMB_OK);
     for (int reason = TMB_BYE_CLOSING; reason <= TMB_BYE_AHEAD; reason++) {
         f = frame_of(TMB_FRAME_BYE);
         f.u.bye.reason = (tmb_bye_reason)reason;

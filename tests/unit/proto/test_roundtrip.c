@@ -212,6 +212,7 @@ static tmb_frame random_frame(tmb_rng *rng)
         f.u.welcome.session = random_number(rng);
         f.u.welcome.node = random_letters(rng, TMB_NAME_BYTES_MAX);
         f.u.welcome.version = 1 + (uint32_t)random_number(rng) / 2;
+        f.u.welcome.is_top = below(rng, 2) == 1;
         f.u.welcome.marks_count = (unsigned)below(rng, 2);
         f.u.welcome.marks[0] = random_mark(rng);
         break;

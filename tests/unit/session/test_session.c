@@ -14,8 +14,11 @@ static void from_start_to_first_batch(void **state)
     assert_int_equal(deadline_ms(&at), 1000);
     assert_string_equal(on_start(&at), "");
     assert_string_equal(on_link(&at, true, 1), "SEND hello a:1-10 b:4-3; state greeting");
+    assert_string_equal(at.s.parent, "");
     assert_string_equal(on_welcome(&at, 6, 3),
                         "state streaming; PERSIST a 6; PERSIST b 3; LOAD 1 a from 7");
+    assert_string_equal(at.s.parent, "hub");
+    assert_true(at.s.is_parent_top);
     assert_int_equal(deadline_ms(&at), -1);
     assert_string_equal(on_loaded(&at, 1, 7, 9), "SEND_BATCH 1; LOAD 2 a from 10");
     assert_int_equal(deadline_ms(&at), 2000);

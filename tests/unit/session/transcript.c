@@ -208,6 +208,7 @@ tmb_frame make_welcome(const scene *at, uint64_t mark_a, uint64_t mark_b)
     frame.u.welcome.session = at->s.session;
     frame.u.welcome.node = tmb_bytes_str("hub");
     frame.u.welcome.version = 1;
+    frame.u.welcome.is_top = true;
     for (unsigned i = 0; i < 2; i++) {
         if (at->s.lanes[i].is_greeted)
             frame.u.welcome.marks[frame.u.welcome.marks_count++] =
