@@ -47,6 +47,7 @@ class Client:
         self.sock, self.is_up, self.retry_at = None, False, 0.0
         self.out, self.buffer = bytearray(), bytearray()
         self.connects, self.up_since = 0, 0.0
+        self.is_away = False  # set: hangs up, and does not come back until it is cleared
         self.pings_asked = self.pings_sent = self.pings_answered = 0
 
     def greeting(self) -> bytes:
@@ -232,7 +233,7 @@ class Crowd(threading.Thread):
         self.hang_ups = []  # why connections ended that the broker closed, newest last
         self._selector = selectors.DefaultSelector()
         self._halt = threading.Event()
-        self._hang_up = None
+        self._orders = deque()
 
     def add(self, *clients: Client) -> None:
         self.clients = self.clients + list(clients)
@@ -272,8 +273,15 @@ class Crowd(threading.Thread):
 
     def hang_up(self) -> None:
         """Ends the tellers' connections unread: acks under way are lost. They hear again."""
+        self._order("hang up")
+
+    def read_no_more(self) -> None:
+        """Tellers read what is there, and nothing from then on, until hang_up()."""
+        self._order("read no more")
+
+    def _order(self, what: str) -> None:
         done = threading.Event()
-        self._hang_up = done
+        self._orders.append((what, done))
         if not done.wait(10):
             raise TimeoutError("the crowd does not answer")
 
@@ -293,14 +301,19 @@ class Crowd(threading.Thread):
 
     def _turn(self) -> None:
         now = time.monotonic()
-        if self._hang_up:
+        while self._orders:
+            what, done = self._orders.popleft()
             for teller in self.tellers:
-                self._lost(teller, "hung up unread")
-            self.is_deaf = False
-            self._hang_up.set()
-            self._hang_up = None
+                if what == "hang up":
+                    self._lost(teller, "hung up unread")
+                elif teller.sock:
+                    self._read(teller)
+            self.is_deaf = what != "hang up"
+            done.set()
         for client in self.clients:
-            if client.sock is None and now >= client.retry_at and client.dial():
+            if client.is_away and client.sock:
+                self._lost(client, "away")
+            if client.sock is None and not client.is_away and now >= client.retry_at and client.dial():
                 self._selector.register(client.sock, selectors.EVENT_READ, client)
             if client.is_up:
                 client.work(now)
