@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* journal/marks.c - see journal/marks.h.
+/* journal/marks.c - the file of journal/marks.h; what its numbers mean is in marks_note.c.
  *
  * Read line by line into a struct, which is printed again and compared: the rules of the format stand in one
  * place, print, and what does not keep them is damaged.
@@ -17,6 +17,29 @@
 
 #define FIRST_WORD "tombolo-uplink "
 
+static const char *reason_str(tmb_gap_reason reason)
+{
+    return reason == TMB_GAP_NONE ? "unknown" : tmb_gap_reason_str(reason);
+}
+
+static bool gaps_are_valid(const tmb_marks *marks)
+{
+    if (marks->gaps_count > TMB_MARKS_GAPS_MAX)
+        return false;
+    for (unsigned i = 0; i < marks->gaps_count; i++) {
+        const tmb_uplink_gap *gap = &marks->gaps[i];
+        if (!tmb_name_is_valid(tmb_bytes_str(gap->stream), TMB_STREAM_NAME_BYTES_MAX) ||
+            gap->first == 0 || gap->first > gap->last || gap->last > TMB_SEQ_MAX ||
+            gap->reason < TMB_GAP_NONE || gap->reason > TMB_GAP_MISSING)
+            return false;
+        for (unsigned k = 0; k < i; k++)
+            if (strcmp(gap->stream, marks->gaps[k].stream) == 0 &&
+                gap->first <= marks->gaps[k].last)
+                return false;
+    }
+    return true;
+}
+
 static bool names_are_valid(const tmb_marks *marks)
 {
     if (!tmb_name_is_valid(tmb_bytes_str(marks->node), TMB_NAME_BYTES_MAX) ||
@@ -32,7 +55,7 @@ static bool names_are_valid(const tmb_marks *marks)
             if (strcmp(mark->stream, marks->streams[k].stream) == 0)
                 return false;
     }
-    return true;
+    return gaps_are_valid(marks);
 }
 
 static size_t print(const tmb_marks *marks, char out[TMB_MARKS_TEXT_BYTES_MAX])
@@ -46,7 +69,30 @@ static size_t print(const tmb_marks *marks, char out[TMB_MARKS_TEXT_BYTES_MAX])
     for (unsigned i = 0; i < marks->streams_count; i++)
         len += (size_t)snprintf(out + len, cap - len, "stream %s %" PRIu64 "\n",
                                 marks->streams[i].stream, marks->streams[i].seq);
+    for (unsigned i = 0; i < marks->gaps_count; i++)
+        len += (size_t)snprintf(out + len, cap - len, "gap %s %" PRIu64 " %" PRIu64 " %s\n",
+                                marks->gaps[i].stream, marks->gaps[i].first, marks->gaps[i].last,
+                                reason_str(marks->gaps[i].reason));
     return tmb_text_seal(out, len, cap);
+}
+
+static tmb_err parse_gaps(const char *at, tmb_marks *marks)
+{
+    for (;;) {
+        tmb_uplink_gap gap = {.first = 0};
+        char reason[16] = "";
+        int used = 0, known = TMB_GAP_NONE;
+        if (sscanf(at, " gap %31s %19" SCNu64 " %19" SCNu64 " %15s%n", gap.stream, &gap.first,
+                   &gap.last, reason, &used) != 4)
+            return TMB_OK;
+        while (known <= TMB_GAP_MISSING && strcmp(reason, reason_str((tmb_gap_reason)known)) != 0)
+            known++;
+        if (known > TMB_GAP_MISSING || marks->gaps_count == TMB_MARKS_GAPS_MAX)
+            return TMB_ECORRUPT;
+        gap.reason = (tmb_gap_reason)known;
+        marks->gaps[marks->gaps_count++] = gap;
+        at += used;
+    }
 }
 
 /* at is behind the first line; the text is whole, and ends with a NUL. */
@@ -64,7 +110,7 @@ static tmb_err parse_lines(const char *at, tmb_marks *marks)
         tmb_uplink_mark mark = {.seq = 0};
         used = 0;
         if (sscanf(at, " stream %31s %19" SCNu64 "%n", mark.stream, &mark.seq, &used) != 2)
-            return TMB_OK;
+            return parse_gaps(at, marks);
         if (marks->streams_count == TMB_STREAMS_MAX)
             return TMB_ECORRUPT;
         marks->streams[marks->streams_count++] = mark;
@@ -109,7 +155,8 @@ tmb_err tmb_marks_read(const tmb_file_port *port, const char *folder, tmb_marks 
     return parse(text, len, ret_marks);
 }
 
-tmb_err tmb_marks_write(const tmb_file_port *port, const char *folder, const tmb_marks *marks)
+tmb_err tmb_marks_write(const tmb_file_port *port, const char *folder, const tmb_marks *marks,
+                        bool is_durable)
 {
     const tmb_file_port *files = port ? port : tmb_file_port_posix();
     char text[TMB_MARKS_TEXT_BYTES_MAX];
@@ -122,14 +169,18 @@ tmb_err tmb_marks_write(const tmb_file_port *port, const char *folder, const tmb
     if (fd < 0)
         return tmb_files_err(fd);
     tmb_err err = tmb_files_write(files, fd, tmb_bytes_of(text, len));
+    if (!err && is_durable)
+        err = tmb_files_err(files->sync(files->context, fd));
     int rc = files->close(files->context, fd);
     if (!err)
         err = tmb_files_err(rc);
     if (!err)
         err = tmb_files_err(files->rename(files->context, aside.text, path.text));
-    if (err)
+    if (err) {
         files->unlink(files->context, aside.text);
-    return err;
+        return err;
+    }
+    return is_durable ? tmb_files_sync_folder(files, folder) : TMB_OK;
 }
 
 tmb_err tmb_marks_forget(const tmb_file_port *port, const char *folder)
@@ -138,15 +189,4 @@ tmb_err tmb_marks_forget(const tmb_file_port *port, const char *folder)
     tmb_path path = tmb_path_join(folder, TMB_MARKS_FILE);
     int rc = files->unlink(files->context, path.text);
     return rc == -ENOENT ? TMB_OK : tmb_files_err(rc);
-}
-
-uint64_t tmb_marks_find(const tmb_marks *marks, const tmb_incarnation *incarnation,
-                        const char *stream)
-{
-    if (memcmp(marks->incarnation.bytes, incarnation->bytes, sizeof incarnation->bytes) != 0)
-        return 0;
-    for (unsigned i = 0; i < marks->streams_count; i++)
-        if (strcmp(marks->streams[i].stream, stream) == 0)
-            return marks->streams[i].seq;
-    return 0;
 }

@@ -14,7 +14,8 @@ struct tmb_keeper {
     uv_timer_t pause;
     uv_work_t work;
     bool is_writing, is_stopping;
-    bool is_due;                  /* the file is not as wanted */
+    bool is_due;      /* the file is not as wanted */
+    uv_mutex_t mutex; /* of the file and, while is_writing, of `writing` and `is_none` */
     bool is_none, is_none_wanted; /* being written, wanted: no file */
     tmb_marks writing, wanted;
     tmb_err err, last_err;
@@ -28,6 +29,10 @@ tmb_err tmb_keeper_new(tmb_daemon *d, tmb_keeper **ret_keeper)
     tmb_keeper *keeper = calloc(1, sizeof *keeper);
     if (!keeper)
         return TMB_ENOMEM;
+    if (uv_mutex_init(&keeper->mutex) != 0) {
+        free(keeper);
+        return TMB_ENOMEM;
+    }
     keeper->daemon = d;
     (void)uv_timer_init(&d->loop, &keeper->pause);
     keeper->pause.data = keeper;
@@ -39,8 +44,10 @@ tmb_err tmb_keeper_new(tmb_daemon *d, tmb_keeper **ret_keeper)
 static void write_file(tmb_keeper *keeper)
 {
     const char *folder = keeper->daemon->config->data_dir;
+    uv_mutex_lock(&keeper->mutex);
     keeper->err = keeper->is_none ? tmb_marks_forget(NULL, folder)
-                                  : tmb_marks_write(NULL, folder, &keeper->writing);
+                                  : tmb_marks_write(NULL, folder, &keeper->writing, false);
+    uv_mutex_unlock(&keeper->mutex);
 }
 
 static void do_write(uv_work_t *work)
@@ -104,6 +111,26 @@ void tmb_keeper_tell(tmb_keeper *keeper, const tmb_marks *marks)
     pump(keeper);
 }
 
+void tmb_keeper_save_gap(tmb_keeper *keeper, const tmb_marks *marks)
+{
+    const char *folder = keeper->daemon->config->data_dir;
+    keeper->is_none_wanted = false;
+    keeper->wanted = *marks;
+    uv_mutex_lock(&keeper->mutex); /* a write that the pool has yet to begin says this, too */
+    keeper->is_none = false;
+    keeper->writing = *marks;
+    tmb_err err = tmb_marks_write(NULL, folder, marks, true);
+    if (err != TMB_OK && tmb_marks_forget(NULL, folder) != TMB_OK)
+        LOG(TMB_LOG_ERROR, "marks.gap_not_kept", tmb_str("folder", folder), tmb_why(err),
+            tmb_str("then", "should the daemon be killed now, receipts and verify will take the "
+                            "missing records for carried up"));
+    uv_mutex_unlock(&keeper->mutex);
+    keeper->writes += err == TMB_OK;
+    keeper->failures += err != TMB_OK;
+    keeper->is_due = err != TMB_OK;
+    pump(keeper);
+}
+
 void tmb_keeper_stop(tmb_keeper *keeper)
 {
     if (!keeper || keeper->is_stopping)
@@ -120,6 +147,7 @@ void tmb_keeper_free(tmb_keeper *keeper)
         take_wanted(keeper);
         write_file(keeper);
     }
+    uv_mutex_destroy(&keeper->mutex);
     free(keeper);
 }
 

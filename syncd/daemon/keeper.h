@@ -24,6 +24,11 @@ TMB_MUST_USE tmb_err tmb_keeper_new(tmb_daemon *d, tmb_keeper **ret_keeper);
 /* tmb_keeper_tell: the file shall say this; NULL: there shall be none. */
 void tmb_keeper_tell(tmb_keeper *keeper, const tmb_marks *marks);
 
+/* tmb_keeper_save_gap is for a gap about to be told to the parent: what marks says is on the disk when it
+ * comes back, or there is no file any more, so nobody will take the missing records for carried up after a
+ * crash. Blocking, in the loop: gaps are rare, and nothing may be said before. */
+void tmb_keeper_save_gap(tmb_keeper *keeper, const tmb_marks *marks);
+
 /* tmb_keeper_stop lets go of the loop; tmb_keeper_free, when the loop has ended, writes what is still to be
  * written. NULL is fine for both. */
 void tmb_keeper_stop(tmb_keeper *keeper);

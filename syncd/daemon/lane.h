@@ -55,10 +55,6 @@ struct tmb_lane {
     tmb_incarnation incarnation;
     uint64_t first_seq, last_seq, cursor;
 
-    bool has_mark; /* the parent said it, for the journal of mark_incarnation */
-    uint64_t mark;
-    tmb_incarnation mark_incarnation;
-
     uint64_t cursor_due, cursor_put; /* parent's mark: to be kept on disk, kept */
     uv_work_t put_work;
     bool is_putting;

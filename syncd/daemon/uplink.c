@@ -31,6 +31,7 @@ struct tmb_uplink {
     tmb_link *link;
     uint64_t link_epoch;
     tmb_keeper *keeper;
+    tmb_marks marks;     /* what the parent has, and what it only heard of */
     bool are_marks_news; /* a step has moved one */
     bool is_dial_failed; /* to be told at the next turn */
     bool is_stopping, is_stepping;
@@ -51,6 +52,8 @@ struct tmb_uplink {
 static void step(tmb_uplink *u, tmb_session_event *event);
 
 static void arm_timer(tmb_uplink *u);
+
+static void note_gap(tmb_uplink *u, const char *stream, const tmb_frame_batch *batch);
 
 static void drop_link(tmb_uplink *u)
 {
@@ -161,6 +164,8 @@ static void send_batch(tmb_uplink *u, const tmb_session_action *action)
     frame.u.batch = load->batch;
     frame.u.batch.session = action->session;
     frame.u.batch.stream = tmb_bytes_str(u->lanes[action->stream].stream);
+    if (load->batch.gap_first != 0)
+        note_gap(u, u->lanes[action->stream].stream, &load->batch);
     send_frame(u, &frame);
     u->batches++;
     u->records += load->batch.last_seq - load->batch.first_seq + 1;
@@ -224,7 +229,8 @@ static void report(tmb_uplink *u, const tmb_session_action *action)
                            "restored backup?"),
             tmb_str("stream", stream_name(u, action->stream)),
             tmb_num("parent_has", action->number));
-        tmb_keeper_tell(u->keeper, NULL); /* its marks are of another past than this log's */
+        memset(&u->marks, 0, sizeof u->marks); /* of another past than this log's */
+        tmb_keeper_tell(u->keeper, NULL);
         return;
     case TMB_SESSION_REPORT_RESEND:
         u->resends++;
@@ -245,39 +251,45 @@ static bool is_same_journal(const tmb_incarnation *a, const tmb_incarnation *b)
     return memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;
 }
 
-/* Only what the parent said of the journal that is there now. */
-static void tell_marks(tmb_uplink *u)
+/* Notes of another journal or parent are worth nothing. */
+static void begin_notes(tmb_uplink *u, const tmb_incarnation *incarnation)
 {
-    tmb_marks marks;
-    memset(&marks, 0, sizeof marks);
-    (void)snprintf(marks.node, sizeof marks.node, "%s", u->daemon->config->node);
-    (void)snprintf(marks.parent, sizeof marks.parent, "%s", u->session.parent);
-    marks.is_parent_top = u->session.is_parent_top;
-    for (unsigned i = 0; i < u->lanes_count; i++) {
-        const tmb_lane *lane = &u->lanes[i];
-        if (!lane->has_mark || !is_same_journal(&lane->mark_incarnation, &lane->incarnation))
-            continue;
-        if (marks.streams_count == 0)
-            marks.incarnation = lane->mark_incarnation;
-        if (!is_same_journal(&marks.incarnation, &lane->mark_incarnation))
-            continue;
-        tmb_uplink_mark *mark = &marks.streams[marks.streams_count++];
-        (void)snprintf(mark->stream, sizeof mark->stream, "%s", lane->stream);
-        mark->seq = lane->mark;
+    tmb_marks *marks = &u->marks;
+    bool is_same = marks->streams_count > 0 && is_same_journal(&marks->incarnation, incarnation) &&
+                   strcmp(marks->parent, u->session.parent) == 0;
+    if (!is_same) {
+        memset(marks, 0, sizeof *marks);
+        (void)snprintf(marks->node, sizeof marks->node, "%s", u->daemon->config->node);
+        (void)snprintf(marks->parent, sizeof marks->parent, "%s", u->session.parent);
+        marks->incarnation = *incarnation;
     }
-    u->are_marks_news = false;
-    if (marks.streams_count > 0)
-        tmb_keeper_tell(u->keeper, &marks);
+    marks->is_parent_top = u->session.is_parent_top;
+}
+
+static bool has_notes(const tmb_uplink *u, const char *stream)
+{
+    for (unsigned i = 0; i < u->marks.streams_count; i++)
+        if (strcmp(u->marks.streams[i].stream, stream) == 0)
+            return true;
+    return false;
 }
 
 static void note_mark(tmb_uplink *u, const tmb_session_action *action)
 {
     tmb_lane *lane = &u->lanes[action->stream];
     lane->cursor_due = action->seq;
-    lane->has_mark = true;
-    lane->mark = action->seq;
-    lane->mark_incarnation = action->incarnation;
-    u->are_marks_news = true;
+    begin_notes(u, &action->incarnation);
+    if (!has_notes(u, lane->stream) && action->seq > 0) /* carried up when nobody took notes */
+        tmb_marks_add_gap(&u->marks, lane->stream, 1, action->seq, TMB_GAP_NONE);
+    u->are_marks_news = tmb_marks_move(&u->marks, lane->stream, action->seq);
+}
+
+/* Before it is told: should this process end right behind it, its notes must know. */
+static void note_gap(tmb_uplink *u, const char *stream, const tmb_frame_batch *batch)
+{
+    begin_notes(u, &batch->incarnation);
+    tmb_marks_add_gap(&u->marks, stream, batch->gap_first, batch->first_seq - 1, batch->gap_reason);
+    tmb_keeper_save_gap(u->keeper, &u->marks);
 }
 
 static void act(tmb_uplink *u, const tmb_session_action *action)
@@ -325,7 +337,8 @@ static void step(tmb_uplink *u, tmb_session_event *event)
     for (unsigned i = 0; i < actions.n; i++)
         act(u, &actions.v[i]);
     if (u->are_marks_news)
-        tell_marks(u);
+        tmb_keeper_tell(u->keeper, &u->marks);
+    u->are_marks_news = false;
     u->is_stepping = false;
     arm_timer(u);
 }
@@ -509,6 +522,9 @@ tmb_err tmb_uplink_start(tmb_daemon *d, tmb_uplink **ret_uplink)
         return err;
     }
     set_session(u);
+    if (tmb_marks_read(NULL, d->config->data_dir, &u->marks) != TMB_OK ||
+        strcmp(u->marks.node, d->config->node) != 0)
+        memset(&u->marks, 0, sizeof u->marks); /* none: they begin with the next WELCOME */
     (void)uv_timer_init(&d->loop, &u->timer);
     (void)uv_timer_init(&d->loop, &u->rewatch);
     (void)uv_timer_init(&d->loop, &u->progress);

@@ -119,6 +119,31 @@ static void what_is_due_at_the_end_is_written(void **state)
     assert_int_equal(stored(at), 3);
 }
 
+/* A gap is on the disk when the call comes back, whatever the pool is about to write. */
+static void a_gap_is_saved_at_once(void **state)
+{
+    scene *at = *state;
+    tmb_marks marks = {.node = "s1", .parent = "hub", .streams_count = 1}, back;
+    marks.streams[0] = (tmb_uplink_mark){"default", 9};
+    tell(at, 9);
+    tmb_marks_add_gap(&marks, "default", 3, 4, TMB_GAP_RETENTION);
+    tmb_keeper_save_gap(at->keeper, &marks);
+    assert_int_equal(tmb_marks_read(NULL, at->folder, &back), TMB_OK);
+    assert_int_equal(back.gaps_count, 1);
+    settle(at);
+    assert_int_equal(tmb_marks_read(NULL, at->folder, &back), TMB_OK);
+    assert_int_equal(back.gaps_count, 1);
+    char path[96];
+    snprintf(path, sizeof path, "%s/%s.new", at->folder, TMB_MARKS_FILE);
+    assert_int_equal(mkdir(path, 0700),
+                     0); /* it cannot be written: then there is none, it would lie */
+    tmb_keeper_save_gap(at->keeper, &marks);
+    assert_int_equal(stored(at), UINT64_MAX);
+    assert_int_equal(rmdir(path), 0);
+    settle(at);
+    assert_int_equal(stored(at), 9);
+}
+
 static void a_failed_write_is_counted_and_tried_again(void **state)
 {
     scene *at = *state;
@@ -143,6 +168,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(the_file_says_what_was_told_last, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_due_at_the_end_is_written, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_gap_is_saved_at_once, setup, teardown),
         cmocka_unit_test_setup_teardown(a_failed_write_is_counted_and_tried_again, setup, teardown),
     };
     return cmocka_run_group_tests_name("unit.daemon.keeper", tests, NULL, NULL);

@@ -42,6 +42,9 @@ static tmb_marks make_marks(void)
     marks.streams[0] = (tmb_uplink_mark){"default", 17};
     marks.streams[1] = (tmb_uplink_mark){"alarms", 0};
     marks.streams[2] = (tmb_uplink_mark){"bulk", TMB_SEQ_MAX};
+    tmb_marks_add_gap(&marks, "default", 1, 2, TMB_GAP_NONE);
+    tmb_marks_add_gap(&marks, "bulk", 40, TMB_SEQ_MAX - 1, TMB_GAP_RETENTION);
+    tmb_marks_add_gap(&marks, "default", 5, 8, TMB_GAP_DAMAGED);
     return marks;
 }
 
@@ -53,6 +56,11 @@ static bool are_equal(const tmb_marks *a, const tmb_marks *b)
     for (unsigned i = 0; is_equal && i < a->streams_count; i++)
         is_equal = strcmp(a->streams[i].stream, b->streams[i].stream) == 0 &&
                    a->streams[i].seq == b->streams[i].seq;
+    is_equal = is_equal && a->gaps_count == b->gaps_count;
+    for (unsigned i = 0; is_equal && i < a->gaps_count; i++)
+        is_equal = strcmp(a->gaps[i].stream, b->gaps[i].stream) == 0 &&
+                   a->gaps[i].first == b->gaps[i].first && a->gaps[i].last == b->gaps[i].last &&
+                   a->gaps[i].reason == b->gaps[i].reason;
     return is_equal;
 }
 
@@ -61,13 +69,13 @@ static void written_marks_come_back(void **state)
     (void)state;
     tmb_marks marks = make_marks(), back;
     assert_int_equal(tmb_marks_read(NULL, root, &back), TMB_ENOENT);
-    assert_int_equal(tmb_marks_write(NULL, root, &marks), TMB_OK);
+    assert_int_equal(tmb_marks_write(NULL, root, &marks, false), TMB_OK);
     assert_int_equal(tmb_marks_read(NULL, root, &back), TMB_OK);
     assert_true(are_equal(&marks, &back));
     marks.streams[0].seq = 3; /* a parent that has lost its disk: down again */
     marks.is_parent_top = false;
     marks.streams_count = 1;
-    assert_int_equal(tmb_marks_write(NULL, root, &marks), TMB_OK);
+    assert_int_equal(tmb_marks_write(NULL, root, &marks, false), TMB_OK);
     assert_int_equal(tmb_marks_read(NULL, root, &back), TMB_OK);
     assert_true(are_equal(&marks, &back));
     assert_int_equal(tmb_marks_forget(NULL, root), TMB_OK);
@@ -90,11 +98,17 @@ static void the_largest_fits(void **state)
         marks.streams[i].stream[6] = (char)('a' + i / 26);
         marks.streams[i].seq = TMB_SEQ_MAX;
     }
-    assert_int_equal(tmb_marks_write(NULL, root, &marks), TMB_OK);
+    marks.gaps_count = TMB_MARKS_GAPS_MAX;
+    for (unsigned i = 0; i < TMB_MARKS_GAPS_MAX; i++) {
+        marks.gaps[i].first = marks.gaps[i].last = TMB_SEQ_MAX - TMB_MARKS_GAPS_MAX + i;
+        marks.gaps[i].reason = TMB_GAP_RETENTION;
+        memcpy(marks.gaps[i].stream, marks.streams[0].stream, sizeof marks.gaps[i].stream);
+    }
+    assert_int_equal(tmb_marks_write(NULL, root, &marks, false), TMB_OK);
     assert_int_equal(tmb_marks_read(NULL, root, &back), TMB_OK);
     assert_true(are_equal(&marks, &back));
     marks.streams_count++;
-    assert_int_equal(tmb_marks_write(NULL, root, &marks), TMB_EINVAL);
+    assert_int_equal(tmb_marks_write(NULL, root, &marks, false), TMB_EINVAL);
 }
 
 static void what_breaks_a_rule_is_not_written(void **state)
@@ -102,16 +116,22 @@ static void what_breaks_a_rule_is_not_written(void **state)
     (void)state;
     tmb_marks marks = make_marks();
     strcpy(marks.parent, "Hub");
-    assert_int_equal(tmb_marks_write(NULL, root, &marks), TMB_EINVAL);
+    assert_int_equal(tmb_marks_write(NULL, root, &marks, false), TMB_EINVAL);
     marks = make_marks();
     strcpy(marks.node, "");
-    assert_int_equal(tmb_marks_write(NULL, root, &marks), TMB_EINVAL);
+    assert_int_equal(tmb_marks_write(NULL, root, &marks, false), TMB_EINVAL);
     marks = make_marks();
     strcpy(marks.streams[1].stream, "default");
-    assert_int_equal(tmb_marks_write(NULL, root, &marks), TMB_EINVAL);
+    assert_int_equal(tmb_marks_write(NULL, root, &marks, false), TMB_EINVAL);
     marks = make_marks();
     marks.streams[1].seq = TMB_SEQ_MAX + 1;
-    assert_int_equal(tmb_marks_write(NULL, root, &marks), TMB_EINVAL);
+    assert_int_equal(tmb_marks_write(NULL, root, &marks, false), TMB_EINVAL);
+    marks = make_marks();
+    marks.gaps[2].first = marks.gaps[0].last; /* overlapping */
+    assert_int_equal(tmb_marks_write(NULL, root, &marks, false), TMB_EINVAL);
+    marks = make_marks();
+    marks.gaps[1].first = 0;
+    assert_int_equal(tmb_marks_write(NULL, root, &marks, false), TMB_EINVAL);
     assert_int_equal(access(file, F_OK), -1);
 }
 
@@ -125,6 +145,89 @@ static void a_mark_is_found_for_its_own_journal_alone(void **state)
     assert_int_equal(tmb_marks_find(&marks, &marks.incarnation, "alarms"), 0);
     assert_int_equal(tmb_marks_find(&marks, &marks.incarnation, "none"), 0);
     assert_int_equal(tmb_marks_find(&marks, &other, "default"), 0);
+}
+
+static void check_about(const tmb_marks *marks, const char *stream, uint64_t first, uint64_t last,
+                        uint64_t at_parent, uint64_t not_there, uint64_t unknown)
+{
+    tmb_marks_part part = tmb_marks_about(marks, &marks->incarnation, stream, first, last);
+    assert_int_equal(part.at_parent, at_parent);
+    assert_int_equal(part.not_there, not_there);
+    assert_int_equal(part.unknown, unknown);
+}
+
+static void a_range_is_told_number_by_number(void **state)
+{
+    (void)state;
+    tmb_marks marks = make_marks(); /* default: mark 17, gap 5 to 8, nothing known of 1 and 2 */
+    tmb_incarnation other = marks.incarnation;
+    other.bytes[0] ^= 1;
+    check_about(&marks, "default", 9, 17, 9, 0, 0);
+    check_about(&marks, "default", 5, 8, 0, 4, 0);
+    check_about(&marks, "default", 1, 20, 11, 7, 2);
+    check_about(&marks, "default", 18, 20, 0, 3, 0);
+    check_about(&marks, "default", 17, 18, 1, 1, 0);
+    check_about(&marks, "default", 2, 2, 0, 0, 1);
+    check_about(&marks, "alarms", 1, 3, 0, 3, 0);
+    check_about(&marks, "none", 1, 3, 0, 3, 0);
+    assert_int_equal(tmb_marks_about(NULL, &other, "default", 3, 4).unknown, 2);
+    assert_int_equal(tmb_marks_about(&marks, &other, "default", 3, 4).unknown, 2);
+    assert_true(tmb_marks_has_losses(&marks, "default"));
+    assert_false(tmb_marks_has_losses(&marks, "alarms"));
+    tmb_marks_add_gap(&marks, "alarms", 1, 3, TMB_GAP_TORN);
+    assert_false(tmb_marks_has_losses(&marks, "alarms"));
+}
+
+static void marks_move_both_ways_and_take_their_gaps_along(void **state)
+{
+    (void)state;
+    tmb_marks marks = make_marks();
+    assert_true(tmb_marks_move(&marks, "default", 30));
+    check_about(&marks, "default", 3, 30, 24, 4, 0);
+    assert_true(tmb_marks_move(&marks, "default", 6)); /* the parent has lost its disk */
+    assert_int_equal(marks.gaps_count, 3);
+    check_about(&marks, "default", 1, 8, 2, 4, 2);
+    assert_true(tmb_marks_move(&marks, "default", 17)); /* and has it again, with 7 and 8 found */
+    check_about(&marks, "default", 1, 17, 13, 2, 2);
+    assert_true(tmb_marks_move(&marks, "default", 0));
+    assert_int_equal(marks.gaps_count, 1);
+    tmb_marks_add_gap(&marks, "default", 3, 5, TMB_GAP_MISSING);
+    tmb_marks_add_gap(&marks, "default", 3, 6, TMB_GAP_MISSING); /* told again, longer */
+    tmb_marks_add_gap(&marks, "default", 7, 9, TMB_GAP_MISSING);
+    assert_int_equal(marks.gaps_count, 2);
+    assert_int_equal(marks.gaps[1].first, 3);
+    assert_int_equal(marks.gaps[1].last, 9);
+    assert_true(tmb_marks_move(&marks, "new", 1));
+    for (unsigned i = 4; i < TMB_STREAMS_MAX; i++)
+        assert_true(
+            tmb_marks_move(&marks, (char[]){'s', (char)('a' + i / 8), (char)('a' + i % 8), 0}, i));
+    assert_false(tmb_marks_move(&marks, "one-too-many", 1));
+}
+
+/* At the limit nothing that was lost is ever taken for carried up. */
+static void more_gaps_than_fit_become_unknown(void **state)
+{
+    (void)state;
+    tmb_marks marks = make_marks(), back;
+    marks.gaps_count = 0;
+    assert_true(tmb_marks_move(&marks, "default", 100000));
+    tmb_marks_add_gap(&marks, "alarms", 1, 1, TMB_GAP_MISSING);
+    for (uint64_t i = 1; i <= 3 * TMB_MARKS_GAPS_MAX; i++) {
+        tmb_marks_add_gap(&marks, "default", 10 * i, 10 * i + 1, TMB_GAP_RETENTION);
+        for (uint64_t k = 1; k <= i; k++)
+            assert_int_equal(
+                tmb_marks_about(&marks, &marks.incarnation, "default", 10 * k, 10 * k + 1)
+                    .at_parent,
+                0);
+        assert_int_equal(
+            tmb_marks_about(&marks, &marks.incarnation, "default", 10 * i + 2, 100000).at_parent,
+            100000 - (10 * i + 1));
+    }
+    assert_int_equal(marks.gaps_count, TMB_MARKS_GAPS_MAX);
+    assert_int_equal(marks.gaps[0].reason, TMB_GAP_MISSING);
+    assert_int_equal(tmb_marks_write(NULL, root, &marks, true), TMB_OK);
+    assert_int_equal(tmb_marks_read(NULL, root, &back), TMB_OK);
+    assert_true(are_equal(&marks, &back));
 }
 
 /* What is there is damaged: told so, and nothing given. */
@@ -143,9 +246,9 @@ static void every_cut_and_every_flip_is_noticed(void **state)
     (void)state;
     uint8_t bytes[TMB_MARKS_TEXT_BYTES_MAX + 8], changed[sizeof bytes];
     tmb_marks marks = make_marks();
-    assert_int_equal(tmb_marks_write(NULL, root, &marks), TMB_OK);
+    assert_int_equal(tmb_marks_write(NULL, root, &marks, false), TMB_OK);
     size_t len = fixture_read(file, bytes, sizeof bytes);
-    assert_in_range(len, 100, 400);
+    assert_in_range(len, 100, 600);
     for (size_t cut = 0; cut < len; cut++) {
         fixture_write(file, bytes, cut);
         check_refused();
@@ -200,6 +303,15 @@ static void other_words_with_a_right_checksum_are_refused(void **state)
          "1\nstream a 1\n",
          TMB_ECORRUPT},
         {"tombolo-uplink 1\nnode s1\nincarnation 000102030405060708090a0b0c0d0e0f\nparent hub\ntop "
+         "1\ngap a 1 3 torn\ngap b 1 3 torn\n",
+         TMB_OK},
+        {"tombolo-uplink 1\nnode s1\nincarnation 000102030405060708090a0b0c0d0e0f\nparent hub\ntop "
+         "1\ngap a 1 3 torn\ngap a 2 3 torn\n",
+         TMB_ECORRUPT},
+        {"tombolo-uplink 1\nnode s1\nincarnation 000102030405060708090a0b0c0d0e0f\nparent hub\ntop "
+         "1\ngap a 1 3 eaten\n",
+         TMB_ECORRUPT},
+        {"tombolo-uplink 1\nnode s1\nincarnation 000102030405060708090a0b0c0d0e0f\nparent hub\ntop "
          "1\nbucket a 1\n",
          TMB_ECORRUPT},
     };
@@ -218,12 +330,13 @@ static void other_words_with_a_right_checksum_are_refused(void **state)
 static void a_failed_write_leaves_the_old(void **state)
 {
     (void)state;
-    static const int ops[] = {TEST_OP_OPEN, TEST_OP_WRITE, TEST_OP_CLOSE, TEST_OP_RENAME};
+    static const int ops[] = {TEST_OP_OPEN, TEST_OP_WRITE, TEST_OP_SYNC, TEST_OP_CLOSE,
+                              TEST_OP_RENAME};
     static const int errors[] = {EIO, ENOSPC, EACCES};
     tmb_marks old = make_marks(), new = make_marks(), back;
     new.streams[0].seq = 18;
-    assert_int_equal(tmb_marks_write(NULL, root, &old), TMB_OK);
-    for (size_t i = 0; i < 2 * sizeof ops / sizeof ops[0] * 3; i++) {
+    assert_int_equal(tmb_marks_write(NULL, root, &old, false), TMB_OK);
+    for (size_t i = 0; i < 6 * sizeof ops / sizeof ops[0]; i++) {
         test_port port;
         test_port_init(&port);
         port.fail_op = ops[i / 6];
@@ -231,14 +344,14 @@ static void a_failed_write_leaves_the_old(void **state)
         port.error = errors[i % 3];
         port.is_short = i % 6 >= 3;
         port.fails_on = port.is_short; /* a short write alone is gone on with */
-        tmb_err err = tmb_marks_write(&port.port, root, &new);
+        tmb_err err = tmb_marks_write(&port.port, root, &new, true);
         assert_true(port.failed);
         assert_int_equal(err, i % 3 == 0 ? TMB_EIO : i % 3 == 1 ? TMB_ENOSPC : TMB_EDENIED);
         assert_int_equal(tmb_marks_read(NULL, root, &back), TMB_OK);
         assert_true(are_equal(&old, &back));
         assert_int_equal(access(aside, F_OK), -1);
     }
-    assert_int_equal(tmb_marks_write(NULL, root, &new), TMB_OK);
+    assert_int_equal(tmb_marks_write(NULL, root, &new, false), TMB_OK);
     assert_int_equal(tmb_marks_read(NULL, root, &back), TMB_OK);
     assert_true(are_equal(&new, &back));
 }
@@ -247,7 +360,7 @@ static void what_cannot_be_read_is_not_taken_for_none(void **state)
 {
     (void)state;
     tmb_marks marks = make_marks(), back;
-    assert_int_equal(tmb_marks_write(NULL, root, &marks), TMB_OK);
+    assert_int_equal(tmb_marks_write(NULL, root, &marks, false), TMB_OK);
     for (int op = TEST_OP_OPEN; op <= TEST_OP_PREAD; op += TEST_OP_PREAD - TEST_OP_OPEN) {
         test_port port;
         test_port_init(&port);
@@ -260,7 +373,8 @@ static void what_cannot_be_read_is_not_taken_for_none(void **state)
     assert_int_equal(unlink(file), 0);
     assert_int_equal(mkdir(file, 0700), 0);
     assert_int_equal(tmb_marks_read(NULL, root, &back), TMB_EIO);
-    assert_int_equal(tmb_marks_write(NULL, root, &marks), TMB_EIO); /* nor is a folder replaced */
+    assert_int_equal(tmb_marks_write(NULL, root, &marks, false),
+                     TMB_EIO); /* nor is a folder replaced */
     assert_int_equal(rmdir(file), 0);
 }
 
@@ -270,7 +384,7 @@ static void the_stored_file_reads_and_is_written_as_ever(void **state)
     uint8_t stored[TMB_MARKS_TEXT_BYTES_MAX], written[TMB_MARKS_TEXT_BYTES_MAX];
     char path[1024];
     tmb_marks marks = make_marks(), back;
-    assert_int_equal(tmb_marks_write(NULL, root, &marks), TMB_OK);
+    assert_int_equal(tmb_marks_write(NULL, root, &marks, false), TMB_OK);
     size_t len = fixture_read(file, written, sizeof written);
     snprintf(path, sizeof path, "%s/%s", golden, TMB_MARKS_FILE);
     if (getenv("TMB_GOLDEN_WRITE") && access(path, F_OK) != 0)
@@ -293,6 +407,9 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(the_largest_fits, setup, teardown),
         cmocka_unit_test_setup_teardown(what_breaks_a_rule_is_not_written, setup, teardown),
         cmocka_unit_test(a_mark_is_found_for_its_own_journal_alone),
+        cmocka_unit_test(a_range_is_told_number_by_number),
+        cmocka_unit_test(marks_move_both_ways_and_take_their_gaps_along),
+        cmocka_unit_test_setup_teardown(more_gaps_than_fit_become_unknown, setup, teardown),
         cmocka_unit_test_setup_teardown(every_cut_and_every_flip_is_noticed, setup, teardown),
         cmocka_unit_test_setup_teardown(other_words_with_a_right_checksum_are_refused, setup,
                                         teardown),
