@@ -188,8 +188,6 @@ static int on_event(int kind, void *event, void *userdata)
 {
     tmb_plugin *p = userdata;
     TMB_ASSERT(p->magic == TMB_PLUGIN_MAGIC);
-    if (kind != MOSQ_EVT_TICK)
-        p->event_at = tmb_plugin_now();
     if (kind == MOSQ_EVT_ACL_CHECK)
         return tmb_plugin_on_acl(p, event);
     if (kind == MOSQ_EVT_MESSAGE)
@@ -199,6 +197,7 @@ static int on_event(int kind, void *event, void *userdata)
         tmb_plugin_on_tick(p);
     } else if (kind == MOSQ_EVT_DISCONNECT) {
         tmb_plugin_note_leaving(p, ((struct mosquitto_evt_disconnect *)event)->client);
+        tmb_plugin_note_delivery(p, ((struct mosquitto_evt_disconnect *)event)->client);
     } else if (kind == MOSQ_EVT_RELOAD) {
         tmb_broker_conf fresh;
         if (check_broker(p->config, &fresh) == TMB_OK)
@@ -237,7 +236,7 @@ static tmb_err start(tmb_plugin *p, const char *file)
         snprintf(p->checkpoint_file, sizeof p->checkpoint_file, "%s/checkpoint",
                  p->config->data_dir) >= (int)sizeof p->checkpoint_file)
         return TMB_ELIMIT;
-    p->snapshot_at = tmb_plugin_now();
+    p->snapshot_at = p->kept_at = p->tick_at = tmb_plugin_now();
     err = tmb_seen_new(TMB_SEEN_CHILDREN_MAX, TMB_SEEN_RUNS_MAX, &p->children);
     if (err == TMB_OK)
         err = tmb_seen_new(TMB_SEEN_PUBLISHERS_MAX, TMB_SEEN_RUNS_MAX, &p->publishers);

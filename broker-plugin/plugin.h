@@ -15,6 +15,7 @@
 #include <mosquitto.h>
 
 #include "broker-plugin/broker_conf.h"
+#include "broker-plugin/budget.h"
 #include "broker-plugin/checkpoint.h"
 #include "broker-plugin/inflight.h"
 #include "broker-plugin/pace.h"
@@ -110,10 +111,14 @@ typedef struct tmb_plugin {
 
     struct stat db_stat; /* of the broker's snapshot, when last looked at */
     bool is_snapshot_wanted, has_asked, has_published, has_published_before;
-    uint64_t records_since, bytes_since; /* since a snapshot was asked for */
-    tmb_mono event_at, tick_at;          /* the last ones */
-    int64_t snapshot_cost_ns; /* what the last snapshot and its checkpoint held the broker up */
-    tmb_mono snapshot_at, asked_at, stats_at, retained_at, denied_at;
+    bool has_delivered,
+        is_one_more_due; /* asking.c: to a lasting session, since the snapshot; see there */
+    uint64_t records_since, bytes_since; /* stored since the snapshot */
+    uint64_t stored_bytes;               /* at all: topic and payload; and at the last tick, */
+    uint64_t tick_bytes, kept_bytes;     /* and up to the position in the checkpoint file */
+    tmb_budget budget;
+    tmb_mono kept_at; /* when the checkpoint file was written, or the broker started */
+    tmb_mono snapshot_at, asked_at, tick_at, stats_at, retained_at, denied_at;
     unsigned denied_logged;
     bool is_snapshot_failing, is_checkpoint_failing, is_retain_failing;
 } tmb_plugin;
@@ -133,6 +138,8 @@ TMB_MUST_USE tmb_err tmb_plugin_store_end(tmb_plugin *p, unsigned stream,
  * Errors: as these two, and TMB_ELIMIT (above TMB_BIRTH_..._MAX: this message alone is refused). */
 TMB_MUST_USE tmb_err tmb_plugin_store_local(tmb_plugin *p, unsigned stream,
                                             const tmb_record *record);
+/* Counts what a crash would repeat: what is stored, and at the start what the checkpoint lacks. */
+void tmb_plugin_count_stored(tmb_plugin *p, const tmb_record *record);
 void tmb_plugin_flush_due(tmb_plugin *p, tmb_mono now);
 TMB_MUST_USE tmb_err tmb_plugin_sync_all(tmb_plugin *p);
 
@@ -177,10 +184,18 @@ void tmb_plugin_pend_settle(tmb_plugin *p, const struct mosquitto_evt_acl_check 
 
 /* tick.c */
 void tmb_plugin_on_tick(tmb_plugin *p);
-void tmb_plugin_want_snapshot(tmb_plugin *p);
 void tmb_plugin_look_at_snapshot(tmb_plugin *p);
 void tmb_plugin_leave(tmb_plugin *p);
 void tmb_plugin_load_checkpoint(tmb_plugin *p, tmb_checkpoint *ret_checkpoint);
+
+/* asking.c: wish for a snapshot; ask for one that is due or wished for, when the budget allows; note that a
+ * whole one was seen, what one cost (age_ns: of its file; below 0: unknown), and that a client gets or got
+ * something. */
+void tmb_plugin_want_snapshot(tmb_plugin *p);
+void tmb_plugin_ask_for_snapshot(tmb_plugin *p, tmb_mono now);
+void tmb_plugin_note_snapshot(tmb_plugin *p, tmb_mono now);
+void tmb_plugin_note_cost(tmb_plugin *p, tmb_mono tick_at, int64_t age_ns);
+void tmb_plugin_note_delivery(tmb_plugin *p, const struct mosquitto *client);
 
 /* stats.c */
 void tmb_plugin_tell_stats(tmb_plugin *p);

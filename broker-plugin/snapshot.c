@@ -6,6 +6,7 @@
  * A file that a full disk cuts off is cut at a block. Were that by chance the end of a chunk, the walk would
  * be content; so such a file is not trusted when there is hardly any space left.
  */
+#define _GNU_SOURCE 1 /* statx */
 #include "broker-plugin/snapshot.h"
 
 #include <errno.h>
@@ -15,6 +16,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #define MAGIC_BYTES    15u
@@ -97,6 +99,17 @@ bool tmb_snapshot_may_have_subscriptions(const char *path)
     bool has_subscription = false;
     tmb_err err = look(path, &has_subscription);
     return err == TMB_OK ? has_subscription : err != TMB_ENOENT;
+}
+
+int64_t tmb_snapshot_age_ns(const char *path)
+{
+    struct statx stx;
+    struct timespec now;
+    if (statx(AT_FDCWD, path, 0, STATX_BTIME, &stx) < 0 || !(stx.stx_mask & STATX_BTIME))
+        return -1;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)(now.tv_sec - stx.stx_btime.tv_sec) * 1000000000 + now.tv_nsec -
+           (int64_t)stx.stx_btime.tv_nsec;
 }
 
 /* rename_link makes to another name of from, whatever to was before. */

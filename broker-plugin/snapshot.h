@@ -26,6 +26,10 @@ TMB_MUST_USE tmb_err tmb_snapshot_check(const char *path);
  * by the file's chunks or because there is no file. */
 bool tmb_snapshot_may_have_subscriptions(const char *path);
 
+/* tmb_snapshot_age_ns: how long ago the file was made, by the wall clock; below 0: the file system, or a
+ * clock that was set, does not let it be known. */
+int64_t tmb_snapshot_age_ns(const char *path);
+
 /* tmb_snapshot_keep gives the file its second name; tmb_snapshot_put_back makes the kept one the file again.
  * Errors: TMB_EIO, TMB_ENOENT (nothing kept), TMB_ELIMIT (path too long). */
 TMB_MUST_USE tmb_err tmb_snapshot_keep(const char *path);

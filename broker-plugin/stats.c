@@ -16,6 +16,25 @@ static void put(char *text, size_t cap, size_t *len, const char *name, uint64_t 
     *len += n > 0 && (size_t)n < cap - *len ? (size_t)n : 0;
 }
 
+static uint64_t ms_up(int64_t ns)
+{
+    return (uint64_t)((ns + 999999) / 1000000);
+}
+
+/* put_redelivery says what a crash now would repeat, and what it costs to keep that small. */
+static void put_redelivery(const tmb_plugin *p, tmb_mono now, char *text, size_t cap, size_t *len)
+{
+    uint64_t records = 0;
+    for (unsigned i = 0; i < p->streams_count; i++)
+        records += p->streams[i].good_seq - p->streams[i].kept_seq;
+    put(text, cap, len, "since_checkpoint_records", records);
+    put(text, cap, len, "since_checkpoint_bytes", p->stored_bytes - p->kept_bytes);
+    put(text, cap, len, "since_checkpoint_s", (uint64_t)((now.ns - p->kept_at.ns) / 1000000000));
+    put(text, cap, len, "snapshot_last_ms", ms_up(p->budget.last_ns));
+    put(text, cap, len, "snapshot_worst_ms", ms_up(p->budget.worst_ns));
+    put(text, cap, len, "snapshot_all_ms", ms_up(p->budget.all_ns));
+}
+
 void tmb_plugin_tell_stats(tmb_plugin *p)
 {
     tmb_mono now = tmb_plugin_now();
@@ -26,7 +45,7 @@ void tmb_plugin_tell_stats(tmb_plugin *p)
         return;
     p->stats_at = now;
     p->counts_told = p->counts;
-    char text[2048] = "{";
+    char text[4096] = "{";
     size_t len = 1;
 #define PUT(name) put(text, sizeof text - 1, &len, #name, p->counts.name);
     TMB_PLUGIN_COUNTS(PUT)
@@ -44,6 +63,7 @@ void tmb_plugin_tell_stats(tmb_plugin *p)
     put(text, sizeof text - 1, &len, "numbered_publishers", tmb_seen_count(p->publishers));
     put(text, sizeof text - 1, &len, "forgotten",
         tmb_seen_forgotten(p->children) + tmb_seen_forgotten(p->publishers));
+    put_redelivery(p, now, text, sizeof text - 1, &len);
     text[len++] = '}';
     void *payload = mosquitto_malloc(len);
     if (!payload)

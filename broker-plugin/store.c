@@ -72,6 +72,14 @@ tmb_err tmb_plugin_store_begin(tmb_plugin *p, unsigned stream)
     return err == TMB_OK ? TMB_OK : note_result(p, s, err); /* reading back proves no write */
 }
 
+void tmb_plugin_count_stored(tmb_plugin *p, const tmb_record *record)
+{
+    uint64_t bytes = record->topic.len + record->payload.len;
+    p->records_since++;
+    p->bytes_since += bytes;
+    p->stored_bytes += bytes;
+}
+
 tmb_err tmb_plugin_store_append(tmb_plugin *p, unsigned stream, const tmb_record *record)
 {
     tmb_plugin_stream *s = &p->streams[stream];
@@ -81,8 +89,7 @@ tmb_err tmb_plugin_store_append(tmb_plugin *p, unsigned stream, const tmb_record
         return err;
     if (err != TMB_OK)
         return refuse(p, s, err);
-    p->records_since++;
-    p->bytes_since += record->topic.len + record->payload.len;
+    tmb_plugin_count_stored(p, record);
     return TMB_OK;
 }
 

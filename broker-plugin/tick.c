@@ -10,21 +10,15 @@
  * At a good end the broker's last snapshot lacks only what we published in the last round, and QoS 2 in
  * flight of publishers whose session it does not hold.
  */
-#include <signal.h>
-#include <unistd.h>
-
 #include <stdlib.h>
 
 #include "broker-plugin/plugin.h"
 #include "broker-plugin/snapshot.h"
 
-#define ASK_AGAIN_MS    5000
-#define ASK_GAP_MS      200
-#define ASK_GAP_FACTOR  20   /* snapshots on wish take at most a twentieth of the broker's time, */
-#define ASK_GAP_MS_MAX  4000 /* unless that leaves a new subscription out for too long */
 #define RETAIN_EVERY_MS 10000
 
-static bool has_file_changed(tmb_plugin *p)
+/* has_file_changed also says how old the file is, by the wall clock. */
+static bool has_file_changed(tmb_plugin *p, int64_t *ret_age_ns)
 {
     struct stat now;
     if (stat(p->broker.db_file, &now) < 0)
@@ -34,14 +28,15 @@ static bool has_file_changed(tmb_plugin *p)
                    now.st_mtim.tv_sec == was->st_mtim.tv_sec &&
                    now.st_mtim.tv_nsec == was->st_mtim.tv_nsec;
     p->db_stat = now;
+    if (!is_same)
+        *ret_age_ns = tmb_snapshot_age_ns(p->broker.db_file);
     return !is_same;
 }
 
-/* has_new_snapshot says whether there is one, whole and kept. One that is cut off is undone. */
-static bool has_new_snapshot(tmb_plugin *p)
+/* is_snapshot_whole looks at a new one, and keeps it. One that is cut off is undone. */
+static bool is_snapshot_whole(tmb_plugin *p)
 {
-    if (!has_file_changed(p))
-        return false;
+    int64_t age_ns;
     tmb_err err = tmb_snapshot_check(p->broker.db_file);
     if (err == TMB_OK) {
         p->is_snapshot_failing = false;
@@ -51,7 +46,7 @@ static bool has_new_snapshot(tmb_plugin *p)
         return true;
     }
     tmb_err undone = tmb_snapshot_put_back(p->broker.db_file);
-    (void)has_file_changed(p);
+    (void)has_file_changed(p, &age_ns);
     p->counts.snapshots_broken++;
     if (!p->is_snapshot_failing)
         mosquitto_log_printf(MOSQ_LOG_ERR,
@@ -65,7 +60,8 @@ static bool has_new_snapshot(tmb_plugin *p)
 
 void tmb_plugin_look_at_snapshot(tmb_plugin *p)
 {
-    if (has_file_changed(p) && tmb_snapshot_check(p->broker.db_file) == TMB_OK &&
+    int64_t age_ns;
+    if (has_file_changed(p, &age_ns) && tmb_snapshot_check(p->broker.db_file) == TMB_OK &&
         tmb_snapshot_keep(p->broker.db_file) != TMB_OK)
         p->counts.checkpoint_failures++;
 }
@@ -107,6 +103,8 @@ static void write_checkpoint(tmb_plugin *p, bool is_last)
     if (err == TMB_OK) {
         for (unsigned i = 0; i < p->streams_count; i++)
             p->streams[i].kept_seq = checkpoint.streams[i].seq;
+        p->kept_bytes = p->tick_bytes;
+        p->kept_at = now;
         p->counts.checkpoints++;
     } else {
         p->counts.checkpoint_failures++;
@@ -147,50 +145,6 @@ void tmb_plugin_load_checkpoint(tmb_plugin *p, tmb_checkpoint *ret_checkpoint)
     }
 }
 
-/* Each subscription of a lasting session wishes for a snapshot, and anybody may subscribe again and again. */
-static int64_t wish_gap_ms(const tmb_plugin *p)
-{
-    int64_t gap_ms = p->snapshot_cost_ns / 1000000 * ASK_GAP_FACTOR;
-    if (gap_ms > ASK_GAP_MS_MAX)
-        gap_ms = ASK_GAP_MS_MAX;
-    return gap_ms > ASK_GAP_MS ? gap_ms : ASK_GAP_MS;
-}
-
-/* note_cost measures how long the broker served nobody: from the last event to the end of the checkpoint.
- * With no event in this round, what the broker waited cannot be told from its writing: only our part then. */
-static void note_cost(tmb_plugin *p, tmb_mono tick_at)
-{
-    bool has_event = p->event_at.ns > p->tick_at.ns;
-    p->snapshot_cost_ns = tmb_plugin_now().ns - (has_event ? p->event_at.ns : tick_at.ns);
-}
-
-static void ask_for_snapshot(tmb_plugin *p, tmb_mono now)
-{
-    const tmb_config *c = p->config;
-    bool is_due =
-        p->records_since >= c->checkpoint_records || p->bytes_since >= c->checkpoint_bytes ||
-        (p->records_since > 0 &&
-         tmb_mono_is_due(tmb_mono_after(p->snapshot_at, tmb_dur_ms(c->checkpoint_interval_ms)),
-                         now));
-    bool is_unanswered = p->asked_at.ns > p->snapshot_at.ns;
-    int64_t gap_ms = p->is_snapshot_wanted || !is_unanswered ? wish_gap_ms(p) : ASK_AGAIN_MS;
-    if ((!is_due && !p->is_snapshot_wanted) ||
-        !tmb_mono_is_due(tmb_mono_after(p->asked_at, tmb_dur_ms(gap_ms)), now))
-        return;
-    p->is_snapshot_wanted = false;
-    p->asked_at = now;
-    p->counts.snapshots_asked++;
-    kill(getpid(), SIGUSR1);
-}
-
-/* A new subscription of a lasting session is in no snapshot yet. Asked for inside the check, it is in the one
- * that ends this round; too soon after another, at a later tick. */
-void tmb_plugin_want_snapshot(tmb_plugin *p)
-{
-    p->is_snapshot_wanted = true;
-    ask_for_snapshot(p, tmb_plugin_now());
-}
-
 static void retain(tmb_plugin *p, tmb_mono now)
 {
     if (!tmb_mono_is_due(tmb_mono_after(p->retained_at, tmb_dur_ms(RETAIN_EVERY_MS)), now))
@@ -215,12 +169,14 @@ void tmb_plugin_on_tick(tmb_plugin *p)
 {
     tmb_mono now = tmb_plugin_now();
     tmb_plugin_flush_due(p, now);
-    if (has_new_snapshot(p)) {
-        p->counts.snapshots++;
-        p->snapshot_at = now;
-        p->records_since = p->bytes_since = 0;
-        write_checkpoint(p, false);
-        note_cost(p, now);
+    int64_t age_ns = -1;
+    if (has_file_changed(p, &age_ns)) {
+        if (is_snapshot_whole(p)) {
+            p->counts.snapshots++;
+            tmb_plugin_note_snapshot(p, now);
+            write_checkpoint(p, false);
+        }
+        tmb_plugin_note_cost(p, now, age_ns);
     }
     p->tick_at = now;
     for (unsigned i = 0; i < p->streams_count; i++) {
@@ -229,15 +185,17 @@ void tmb_plugin_on_tick(tmb_plugin *p)
         s->tick_seq = s->good_seq;
         s->hold_seq = tmb_inflight_hold(&s->inflight, s->good_seq, now);
     }
+    p->tick_bytes = p->stored_bytes;
     p->has_published_before = p->has_published;
     p->has_published = false;
-    ask_for_snapshot(p, now);
+    tmb_plugin_ask_for_snapshot(p, now);
     retain(p, now);
     tmb_plugin_tell_stats(p);
 }
 
 void tmb_plugin_leave(tmb_plugin *p)
 {
-    if (has_new_snapshot(p))
+    int64_t age_ns;
+    if (has_file_changed(p, &age_ns) && is_snapshot_whole(p))
         write_checkpoint(p, true);
 }
