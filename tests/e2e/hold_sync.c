@@ -2,8 +2,10 @@
 /* tests/e2e/hold_sync.c - a disk that is as slow as a test wants it, for LD_PRELOAD.
  *
  * While the file named by TMB_HOLD_SYNC exists, fdatasync() does not come back. So a test can see what a
- * broker says before its data are on the disk, and what only after.
+ * broker says before its data are on the disk, and what only after. And while the file named by TMB_SLOW_SYNC
+ * exists, each fdatasync() takes as many milliseconds more as it says.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -12,10 +14,28 @@
 /* By its label, so that the C library may name the parameter as it likes. */
 __attribute__((visibility("default"))) int hold_fdatasync(int fd) __asm__("fdatasync");
 
+static long read_delay_ms(void)
+{
+    const char *name = getenv("TMB_SLOW_SYNC");
+    FILE *file = name ? fopen(name, "re") : NULL;
+    if (file == NULL)
+        return 0;
+    char text[16] = "";
+    if (fgets(text, sizeof text, file) == NULL)
+        text[0] = '\0';
+    (void)fclose(file);
+    return strtol(text, NULL, 10);
+}
+
 int hold_fdatasync(int fd)
 {
     const char *hold = getenv("TMB_HOLD_SYNC");
     while (hold && access(hold, F_OK) == 0)
         (void)nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+    long delay_ms = read_delay_ms();
+    if (delay_ms > 0)
+        (void)nanosleep(
+            &(struct timespec){.tv_sec = delay_ms / 1000, .tv_nsec = delay_ms % 1000 * 1000000},
+            NULL);
     return (int)syscall(SYS_fdatasync, fd);
 }

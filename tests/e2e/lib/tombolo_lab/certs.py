@@ -5,12 +5,14 @@ Each node gets one EC P-256 certificate that serves both ways: as a server it is
 a client it is spiffe://<domain>/site/<name>, and that URI is all that a parent believes about it.
 """
 
+import os
 import subprocess
 from pathlib import Path
 
 
-def _openssl(*args: str) -> None:
-    done = subprocess.run(["openssl", *args], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+def _openssl(*args: str, env: dict = None) -> None:
+    done = subprocess.run(["openssl", *args], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          env={**os.environ, **(env or {})})
     if done.returncode != 0:
         raise RuntimeError(f"openssl {args[0]} failed: {done.stderr.strip()}")
 
@@ -21,17 +23,20 @@ class Certificate:
 
 
 class Authority:
-    def __init__(self, folder: Path, domain: str = "lab.example"):
+    """days: how long certificates are valid, from now on, or from what env makes openssl take for now."""
+
+    def __init__(self, folder: Path, domain: str = "lab.example", days: int = 30, env: dict = None):
         self.folder = Path(folder)
+        self._days, self._env = str(days), env
         self.domain = domain
         self.folder.mkdir(parents=True, exist_ok=True)
         self.ca_file = self.folder / "ca.crt"
         self._ca_key = self.folder / "ca.key"
         _openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc",
-                 "-days", "30", "-subj", "/CN=tombolo lab CA",
+                 "-days", self._days, "-subj", "/CN=tombolo lab CA",
                  "-addext", "basicConstraints=critical,CA:TRUE",
                  "-addext", "keyUsage=critical,keyCertSign,cRLSign",
-                 "-keyout", str(self._ca_key), "-out", str(self.ca_file))
+                 "-keyout", str(self._ca_key), "-out", str(self.ca_file), env=env)
 
     def issue(self, name: str, uri: str = "") -> Certificate:
         """A certificate for node name. uri: another identity than the name's own, for tests that lie."""
@@ -46,6 +51,6 @@ class Authority:
         _openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc",
                  "-subj", f"/CN={name}", "-keyout", str(key), "-out", str(request))
         _openssl("x509", "-req", "-in", str(request), "-CA", str(self.ca_file), "-CAkey",
-                 str(self._ca_key), "-CAcreateserial", "-days", "30", "-extfile", str(extensions),
-                 "-out", str(cert))
+                 str(self._ca_key), "-CAcreateserial", "-days", self._days, "-extfile", str(extensions),
+                 "-out", str(cert), env=self._env)
         return Certificate(self.ca_file, cert, key)

@@ -28,11 +28,12 @@ from .subscriber import Subscriber
 
 
 class Lab:
-    def __init__(self, folder: str = "", domain: str = "lab.example", built: Programs = None):
+    def __init__(self, folder: str = "", domain: str = "lab.example", built: Programs = None,
+                 certificates: dict = None):
         self._is_own_folder = not folder
         self.folder = Path(folder or tempfile.mkdtemp(prefix="tombolo-lab-"))
         self.built = built or programs()
-        self.authority = Authority(self.folder / "certs", domain)
+        self.authority = Authority(self.folder / "certs", domain, **(certificates or {}))
         self.ledger = Ledger()
         self.nodes, self.links, self.clients = {}, {}, []
 

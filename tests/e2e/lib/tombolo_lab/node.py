@@ -42,6 +42,8 @@ class Settings:
     batch_bytes: str = "256KiB"
     children_topic: str = "{site}/{topic}"
     broker: dict = None  # lines of mosquitto.conf
+    stream_lines: str = ""  # more YAML for each stream, indented by four
+    more: str = ""          # more YAML, not indented
 
 
 class Node:
@@ -65,7 +67,7 @@ class Node:
 
     def _yaml(self) -> str:
         s = self.settings
-        streams = "".join(f"  - name: {name}\n    topics: {topics}\n    durability: {durability}\n"
+        streams = "".join(f"  - name: {name}\n    topics: {topics}\n    durability: {durability}\n{s.stream_lines}"
                           for name, topics, durability in s.streams or (("default", '["#"]', s.durability),))
         text = f"""\
 # Written by the lab; the commented samples are in config/samples.
@@ -105,7 +107,7 @@ tls:
   cert_file: {self.certificate.cert_file}
   key_file: {self.certificate.key_file}
 """
-        return text
+        return text + s.more
 
     @property
     def checkpoint_files(self) -> tuple:

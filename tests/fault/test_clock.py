@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The clock of a node is stepped by a year, forth and back, while it works (libfaketime in broker and daemon): the
+site's, then the hub's. After each step the node's daemon and broker are killed, and come back with that clock.
+
+After each step everything acked arrives, once and in order, and the link is up or comes back; in the logs no stamp goes
+back, and retention by age has dropped nothing that is not a day old. The lab's certificates are valid for longer than the steps.
+
+TMB_SEED.
+"""
+
+import os
+import random
+import time
+import unittest
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+from crowd import Crowd, Hearer, Teller
+from tombolo_lab import Lab, Ledger, journal
+from tombolo_lab.net import wait_until
+from tombolo_lab.node import Settings
+
+SEED = int(os.environ.get("TMB_SEED") or random.SystemRandom().randrange(1 << 32))
+YEAR_D = 365
+LEVELS = ("strict", "process")
+STREAMS = tuple((level, f'["{level}/#"]', level) for level in LEVELS)
+RETENTION = "    retention:\n      age: 1d\n"
+# Small segments: some are closed before each step, and would be a year old by the clock after it.
+MORE = "journal:\n  segment_bytes: 8KiB\n"
+TURN_S = 1.5
+STEPS = (("site", YEAR_D), ("site", -YEAR_D), ("site", 0), ("hub", YEAR_D), ("hub", -YEAR_D), ("hub", 0))
+
+
+def faketime() -> str:
+    found = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
+    assert found, "libfaketime is not installed (Debian: apt-get install libfaketime)"
+    return str(found[0])
+
+
+class ClockTest(unittest.TestCase):
+    def setUp(self):
+        print(f"seed {SEED}", flush=True)
+        self.draw = random.Random(SEED)
+        self.crowd, self.is_well = Crowd(), False
+        # Made two years ago, for four.
+        self.lab = Lab(certificates={"days": 4 * YEAR_D, "env": {"LD_PRELOAD": faketime(), "FAKETIME": f"-{2 * YEAR_D}d"}})
+        self.addCleanup(self.clean)
+        options = {"streams": STREAMS, "checkpoint_interval": "500ms", "ack_timeout": "2s", "backoff_base": "50ms",
+                   "backoff_cap": "300ms", "keepalive": "5s", "stream_lines": RETENTION, "more": MORE}
+        self.hub = self.lab.node("hub", has_children=True, settings=Settings(**options))
+        self.site = self.lab.node("s1", parent=self.hub, settings=Settings(**options))
+        for node in (self.hub, self.site):
+            env = {"LD_PRELOAD": faketime(), "FAKETIME_TIMESTAMP_FILE": str(self.clock_file(node)), "FAKETIME_NO_CACHE": "1",
+                   "DONT_FAKE_MONOTONIC": "1", "FAKETIME_DONT_RESET": "1"}
+            self.set_clock(node, 0)
+            node.broker.daemon.env = node.syncd.env = env
+        self.lab.start()
+        self.at_hub, self.at_site = Ledger(), Ledger()
+        self.ears = [Hearer("hub-ear", self.hub.broker.port, self.at_hub),
+                     Hearer("site-ear", self.site.broker.port, self.at_site)]
+        self.crowd.add(*self.ears)
+        self.crowd.start()
+        self.wait(lambda: all(ear.is_subscribed for ear in self.ears), 10, "the subscriptions")
+        port, ledgers = self.site.broker.port, [self.at_hub, self.at_site]
+        for level in LEVELS:
+            self.crowd.add(Teller(f"{level}-1", port, f"{level}/one", ledgers, pad=200),
+                           Teller(f"{level}-2", port, f"{level}/two", ledgers, qos=2, version=5),
+                           Teller(f"{level}-numbered", port, f"{level}/numbered", ledgers, version=5, is_numbered=True))
+
+    def clean(self):
+        self.crowd.halt()
+        self.lab.close(failed=not self.is_well)
+
+    def wait(self, condition, timeout_s: float, what: str) -> None:
+        wait_until(lambda: self.crowd.failure or condition(), timeout_s,
+                   lambda: f"{what} (seed {SEED})\n{self.crowd.hang_ups}\n{self.lab.logs()}", 0.005)
+        self.assertIsNone(self.crowd.failure)
+
+    def clock_file(self, node) -> Path:
+        return self.lab.folder / f"clock-{node.name}"
+
+    def set_clock(self, node, days: int) -> None:
+        new = self.clock_file(node).with_suffix(".new")
+        new.write_text(f"{days:+d}d\n" if days else "+0\n", encoding="ascii")
+        new.rename(self.clock_file(node))
+
+    def talk(self, told: str) -> None:
+        wanted = self.crowd.acked + 300
+        self.crowd.pause(False)
+        self.wait(lambda: self.crowd.acked >= wanted, 60, f"{told}: acks")
+        self.crowd.pause()
+        self.wait(lambda: self.crowd.in_flight == 0, 30, f"{told}: the last acks")
+        for place, ledger in (("hub", self.at_hub), ("site", self.at_site)):
+            self.wait(lambda ledger=ledger: ledger.waiting()[0] == 0, 60, f"{told}: everything acked at the {place}")
+            verdict = ledger.verdict()
+            self.assertTrue(verdict.is_clean(), f"{told}, {place}: {verdict}\n{ledger.evidence()}")
+
+    def step(self, node, days: int) -> None:
+        """Steps the clock under load, then kills one of the node's processes, which comes back with the new clock."""
+        self.crowd.pause(False)
+        wanted = self.crowd.acked + self.draw.randrange(20, 100)
+        self.wait(lambda: self.crowd.acked >= wanted, 30, "acks before the step")
+        told = f"{node.name} at {days:+d} days"
+        self.set_clock(node, days)
+        time.sleep(TURN_S)  # the turns of each second come by, with the new clock
+        self.talk(told)
+        self.check_stamp(node, days)
+        self.crowd.pause(False)
+        for daemon in (node.syncd, node.broker.daemon):
+            if daemon is node.broker.daemon:
+                (self.at_site if node is self.site else self.at_hub).subscriber_broker_killed()
+            daemon.kill9()
+            daemon.start()
+            time.sleep(self.draw.uniform(0, 0.1))
+        self.wait(self.crowd.is_up, 30, f"{told}: everybody to be back")
+        self.talk(f"{told}, after kills")
+        year = (datetime.now(timezone.utc) + timedelta(days=days)).strftime("%Y-%m")
+        self.assertIn(f"{year}-", node.syncd.log(), "the daemon's clock was not stepped")
+        print(f"{told}: hub {self.at_hub.verdict()}", flush=True)
+
+    def check_stamp(self, node, days: int) -> None:
+        """The newest record has the node's own time, or, where that has gone back, not less than the one before."""
+        newest = journal.dump(node, self.lab.built, LEVELS[0])[-1]
+        shown = datetime.fromisoformat(newest["time"].replace("Z", "+00:00"))
+        off_d = (shown - datetime.now(timezone.utc)).total_seconds() / 86400
+        self.highest[node.name] = max(self.highest[node.name], days)
+        self.assertAlmostEqual(off_d, self.highest[node.name], delta=1, msg="the broker's clock was not stepped")
+
+    def test_a_stepped_clock_costs_nothing(self):
+        self.highest = {"hub": 0, "s1": 0}
+        self.talk("before")
+        segments = {node.name: len(list(node.journal_root.glob("*/*.seg"))) for node in (self.hub, self.site)}
+        print(f"segments before: {segments}", flush=True)
+        for name, count in segments.items():
+            self.assertGreater(count, 2 * len(LEVELS), f"{name}: no segment was closed before the clock was stepped")
+        for name, days in STEPS:
+            self.step(self.site if name == "site" else self.hub, days)
+        self.assertEqual([ear.sessions_lost for ear in self.ears], [0, 0])
+        self.check_logs()
+        self.is_well = True
+
+    def check_logs(self) -> None:
+        for node in (self.site, self.hub):
+            for level in LEVELS:
+                records = journal.dump(node, self.lab.built, level)
+                self.assertEqual(records[0]["seq"], 1, f"{node.name}, {level}: retention dropped what is not a day old")
+                stamps = [tuple(int(part) for part in record["hlc"].split(".")) for record in records]
+                back = [i for i in range(1, len(stamps)) if stamps[i] <= stamps[i - 1]]
+                self.assertEqual(back, [], f"{node.name}, {level}: stamps go back")
+                judges = journal.judge_log(records, self.at_hub.accounts)
+                for name, account in self.at_hub.accounts.items():
+                    if name.startswith(level):
+                        found = judges[name].verdict(len(account.sent_at), account.acked, account.in_doubt)
+                        self.assertTrue(found.is_clean(), f"{node.name}, {name}: {found}")
+
+
+if __name__ == "__main__":
+    unittest.main()

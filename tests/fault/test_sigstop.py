@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A daemon that stands still: SIGSTOP of the site's tombolo-syncd, then of the hub's, for ten seconds each.
+
+Meanwhile local publishers are acked and local subscribers served as before, and the hub hears nothing; then it goes on
+by itself, and everything acked arrives, in order and once. How much a stopped daemon costs a publisher is measured by
+scripts/bench.
+
+TMB_STOP_S (10; 60 with TMB_LONG).
+"""
+
+import os
+import signal
+import time
+import unittest
+from pathlib import Path
+
+from crowd import Crowd, Hearer, Teller
+from tombolo_lab import Lab, Ledger
+from tombolo_lab.net import wait_until
+from tombolo_lab.node import Settings
+
+STOP_S = float(os.environ.get("TMB_STOP_S") or ("60" if os.environ.get("TMB_LONG") else "10"))
+LEVELS = ("strict", "process")
+STREAMS = tuple((level, f'["{level}/#"]', level) for level in LEVELS)
+
+
+def is_stopped(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[0] == "T"
+
+
+def percentile_ms(values: list, share: float) -> float:
+    return sorted(values)[min(len(values) - 1, int(len(values) * share))] * 1e3
+
+
+class SigstopTest(unittest.TestCase):
+    def setUp(self):
+        self.lab, self.crowd, self.is_well = Lab(), Crowd(), False
+        self.addCleanup(self.clean)
+        options = {"streams": STREAMS, "ack_timeout": "2s", "backoff_base": "50ms", "backoff_cap": "300ms",
+                   "keepalive": "5s"}
+        self.hub = self.lab.node("hub", has_children=True, settings=Settings(**options))
+        self.site = self.lab.node("s1", parent=self.hub, settings=Settings(**options))
+        self.lab.start()
+        self.at_hub, self.at_site = Ledger(), Ledger()
+        self.ears = [Hearer("hub-ear", self.hub.broker.port, self.at_hub),
+                     Hearer("site-ear", self.site.broker.port, self.at_site)]
+        self.crowd.add(*self.ears)
+        self.crowd.start()
+        self.wait(lambda: all(ear.is_subscribed for ear in self.ears), 10, "the subscriptions")
+        port, ledgers = self.site.broker.port, [self.at_hub, self.at_site]
+        for level in LEVELS:
+            self.crowd.add(*(Teller(f"{level}-{number}", port, f"{level}/{number}", ledgers, qos=1 + number % 2, window=4,
+                                    burst=2) for number in range(3)))
+
+    def clean(self):
+        for node in self.lab.nodes.values():
+            if node.syncd.is_alive():
+                os.kill(node.syncd.pid, signal.SIGCONT)
+        self.crowd.halt()
+        self.lab.close(failed=not self.is_well)
+
+    def wait(self, condition, timeout_s: float, what: str) -> None:
+        wait_until(lambda: self.crowd.failure or condition(), timeout_s,
+                   lambda: f"{what}\n{self.crowd.hang_ups}\n{self.lab.logs()}", 0.005)
+        self.assertIsNone(self.crowd.failure)
+
+    def listen(self, seconds: float) -> tuple:
+        """(acks in this time, and how long each took; messages heard at the site; at the hub)"""
+        since, heard = time.monotonic(), [ear.received for ear in self.ears]
+        time.sleep(seconds)
+        took = [s for teller in self.crowd.tellers for at, s in list(teller.ack_times) if at >= since]
+        return took, self.ears[1].received - heard[1], self.ears[0].received - heard[0]
+
+    def one_stop(self, what: str, daemon) -> None:
+        before, _, at_hub = self.listen(2)
+        self.assertGreater(at_hub, 0, "nothing reached the hub before the stop")
+        os.kill(daemon.pid, signal.SIGSTOP)
+        self.wait(lambda: is_stopped(daemon.pid), 5, "the daemon to stand still")
+        time.sleep(1)  # what was under way arrives
+        during, at_site, at_hub = self.listen(STOP_S - 1)
+        self.assertTrue(is_stopped(daemon.pid), "the daemon did not stand still")
+        self.assertEqual(at_hub, 0, "the hub heard something of a daemon that stands still")
+        backlog = self.at_hub.waiting()[0]
+        print(f"{what} stopped for {STOP_S:g} s: acks/s {len(before) / 2:.0f} before, {len(during) / (STOP_S - 1):.0f} while; "
+              f"p50 {percentile_ms(before, .5):.2f} and {percentile_ms(during, .5):.2f} ms, p99 {percentile_ms(before, .99):.2f} "
+              f"and {percentile_ms(during, .99):.2f} ms; backlog {backlog}", flush=True)
+        # Half of what it was: a machine may do other things; what the stop costs is not measured here.
+        self.assertGreater(len(during) / (STOP_S - 1), len(before) / 2 / 2, "publishers were held up")
+        self.assertGreater(at_site, len(during) / 2, "the site's subscriber was held up")
+        self.assertEqual(self.crowd.hang_ups, [], "a client was hung up")
+        self.assertGreater(backlog, 0)
+        os.kill(daemon.pid, signal.SIGCONT)
+        begin = time.monotonic()
+        self.crowd.pause()
+        self.wait(lambda: self.crowd.in_flight == 0, 30, "the last acks")
+        for place, ledger in (("hub", self.at_hub), ("site", self.at_site)):
+            self.wait(lambda ledger=ledger: ledger.waiting()[0] == 0, 60, f"{what}: everything acked at the {place}")
+            verdict = ledger.verdict()
+            self.assertTrue(verdict.is_clean(), f"{what}, {place}: {verdict}\n{ledger.evidence()}")
+            self.assertEqual((verdict.resent, verdict.redelivered), (0, 0), f"{what}, {place}")
+        print(f"caught up after {time.monotonic() - begin:.1f} s; hub {self.at_hub.verdict()}", flush=True)
+        self.crowd.pause(False)
+
+    def test_who_stands_still_holds_up_nobody(self):
+        self.one_stop("the site's daemon", self.site.syncd)
+        self.one_stop("the hub's daemon", self.hub.syncd)
+        self.is_well = True
+
+
+if __name__ == "__main__":
+    unittest.main()
