@@ -35,6 +35,12 @@ struct tmb_file_port {
     /* Calls visit with each entry's name, until it gives non-zero. */
     int (*list)(void *context, const char *path, int (*visit)(void *arg, const char *name),
                 void *arg);
+    /* A new file, grown to len bytes of zeros and mapped, shared, so that no access to them can fail: all
+     * are allocated, and of memory; -EINVAL when the file is not on a tmpfs or ramfs. */
+    int (*map)(void *context, int fd, size_t len, void **ret_memory);
+    int (*unmap)(void *context, void *memory, size_t len);
+    /* 1: a plain file of this user, that nobody else may write, and that still has a name; else 0. */
+    int (*owned)(void *context, int fd);
 };
 
 const tmb_file_port *tmb_file_port_posix(void);

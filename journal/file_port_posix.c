@@ -9,9 +9,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #define RETRY(result, call)                                                                        \
@@ -137,11 +140,63 @@ static int list_folder(void *context, const char *path, int (*visit)(void *arg, 
     return rc;
 }
 
+/* Never a file on a disk: a page of it that cannot be read or written ends the process (SIGBUS). */
+static int map_file(void *context, int fd, size_t len, void **ret_memory)
+{
+    (void)context;
+    struct statfs fs;
+    if (fstatfs(fd, &fs) < 0)
+        return -errno;
+    if (fs.f_type != TMPFS_MAGIC && fs.f_type != RAMFS_MAGIC)
+        return -EINVAL;
+    int rc;
+    do {
+        rc = posix_fallocate(fd, 0, (off_t)len);
+    } while (rc == EINTR);
+    if (rc != 0)
+        return -rc;
+    void *memory = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (memory == MAP_FAILED)
+        return -errno;
+    *ret_memory = memory;
+    return 0;
+}
+
+static int unmap_file(void *context, void *memory, size_t len)
+{
+    (void)context;
+    return munmap(memory, len) < 0 ? -errno : 0;
+}
+
+static int is_owned(void *context, int fd)
+{
+    (void)context;
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    return S_ISREG(st.st_mode) && st.st_uid == geteuid() && st.st_nlink > 0 &&
+           (st.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+}
+
 const tmb_file_port *tmb_file_port_posix(void)
 {
     static const tmb_file_port port = {
-        NULL,        open_file,     close_file, write_file,         pread_file,
-        sync_file,   truncate_file, size_file,  changed_ms_of_file, rename_file,
-        unlink_file, make_folder,   lock_file,  list_folder};
+        .open = open_file,
+        .close = close_file,
+        .write = write_file,
+        .pread = pread_file,
+        .sync = sync_file,
+        .truncate = truncate_file,
+        .size = size_file,
+        .changed_ms = changed_ms_of_file,
+        .rename = rename_file,
+        .unlink = unlink_file,
+        .mkdir = make_folder,
+        .lock = lock_file,
+        .list = list_folder,
+        .map = map_file,
+        .unmap = unmap_file,
+        .owned = is_owned,
+    };
     return &port;
 }

@@ -42,20 +42,25 @@ tmb_err tmb_files_err(int64_t result)
     }
 }
 
-tmb_err tmb_files_write(const tmb_file_port *files, int fd, tmb_bytes bytes)
+tmb_err tmb_files_write_from(const tmb_file_port *files, int fd, tmb_bytes bytes, size_t *done)
 {
-    size_t done = 0;
-    while (done < bytes.len) {
-        ssize_t n = files->write(files->context, fd, bytes.ptr + done, bytes.len - done);
+    while (*done < bytes.len) {
+        ssize_t n = files->write(files->context, fd, bytes.ptr + *done, bytes.len - *done);
         if (n == -EINTR)
             continue;
         if (n < 0)
             return tmb_files_err(n);
         if (n == 0)
             return TMB_EIO;
-        done += (size_t)n;
+        *done += (size_t)n;
     }
     return TMB_OK;
+}
+
+tmb_err tmb_files_write(const tmb_file_port *files, int fd, tmb_bytes bytes)
+{
+    size_t done = 0;
+    return tmb_files_write_from(files, fd, bytes, &done);
 }
 
 tmb_err tmb_files_read(const tmb_file_port *files, int fd, void *bytes, size_t len, uint64_t offset,

@@ -29,6 +29,10 @@ tmb_err tmb_files_err(int64_t result);
 /* tmb_files_write writes all of bytes, going on after a short write. */
 TMB_MUST_USE tmb_err tmb_files_write(const tmb_file_port *files, int fd, tmb_bytes bytes);
 
+/* tmb_files_write_from goes on from *done, and counts there what has been written, also when it fails. */
+TMB_MUST_USE tmb_err tmb_files_write_from(const tmb_file_port *files, int fd, tmb_bytes bytes,
+                                          size_t *done);
+
 /* tmb_files_read reads up to len bytes at offset, fewer only at the end of the file. */
 TMB_MUST_USE tmb_err tmb_files_read(const tmb_file_port *files, int fd, void *bytes, size_t len,
                                     uint64_t offset, size_t *ret_len);

@@ -122,6 +122,34 @@ static tmb_err identify(tmb_journal *journal, const tmb_journal_options *options
     return TMB_OK;
 }
 
+static tmb_path path_of(const char *folder)
+{
+    tmb_path path = {""};
+    size_t len = strlen(folder);
+    if (len < sizeof path.text)
+        memcpy(path.text, folder, len);
+    return path;
+}
+
+static tmb_err prepare_rings(tmb_journal *journal, const tmb_journal_options *options, char *text,
+                             size_t cap)
+{
+    tmb_ring_drain_job job = {.files = journal->files,
+                              .root = journal->root.text,
+                              .identity = &journal->identity,
+                              .folder = options->ring_folder,
+                              .counts = &journal->counts,
+                              .note = journal->ring_note,
+                              .note_cap = sizeof journal->ring_note,
+                              .text = text,
+                              .text_cap = cap};
+    bool may_use = false;
+    tmb_err err = tmb_ring_drain(&job, &may_use);
+    if (!err && may_use)
+        journal->ring_folder = path_of(options->ring_folder);
+    return err;
+}
+
 static tmb_err start(tmb_journal *journal, const tmb_journal_options *options, char *text,
                      size_t cap)
 {
@@ -130,7 +158,9 @@ static tmb_err start(tmb_journal *journal, const tmb_journal_options *options, c
         return fail(err, text, cap, "%s: cannot be made (%s)", journal->root.text,
                     tmb_err_str(err));
     err = lock(journal, text, cap);
-    return err ? err : identify(journal, options, text, cap);
+    if (!err)
+        err = identify(journal, options, text, cap);
+    return err ? err : prepare_rings(journal, options, text, cap);
 }
 
 tmb_err tmb_journal_open(const tmb_journal_options *options, tmb_journal **ret_journal, char *text,
@@ -184,6 +214,11 @@ const tmb_incarnation *tmb_journal_incarnation(const tmb_journal *journal)
     return &journal->identity.incarnation;
 }
 
+const char *tmb_journal_ring_note(const tmb_journal *journal)
+{
+    return journal->ring_note;
+}
+
 const tmb_journal_counts *tmb_journal_counts_get(const tmb_journal *journal)
 {
     return &journal->counts;
@@ -202,7 +237,7 @@ tmb_err tmb_journal_stream_open(tmb_journal *journal, const char *name,
     stream->journal = journal;
     memcpy(stream->name, name, strlen(name) + 1);
     stream->folder = tmb_path_join(journal->root.text, name);
-    stream->fd = stream->loose.fd = stream->failed.fd = stream->torn.fd = -1;
+    stream->fd = stream->loose.fd = stream->failed.fd = stream->torn.fd = stream->ring.fd = -1;
     stream->next_seq = 1;
     tmb_err err = tmb_files_make_folder(journal->files, stream->folder.text, false);
     if (!err)
@@ -216,6 +251,7 @@ tmb_err tmb_journal_stream_open(tmb_journal *journal, const char *name,
         tmb_writer_close(stream);
         return err;
     }
+    tmb_writer_make_ring(stream);
     journal->streams[journal->streams_count++] = stream;
     *ret_stream = stream;
     return TMB_OK;

@@ -11,7 +11,8 @@
  * failed is not in the log. Opening cuts a torn tail at the last whole record, and then skips as many
  * numbers as the cut bytes could have held, in a new segment that says so (gap reason torn or damaged).
  *
- * Threads: one. Cost: append is one copy into a buffer; flush one write(2); sync one fdatasync.
+ * Threads: one. Cost: append is one copy into a buffer; flush one write(2), with a ring none; sync one
+ * fdatasync.
  */
 #ifndef TMB_JOURNAL_JOURNAL_H
 #define TMB_JOURNAL_JOURNAL_H
@@ -36,6 +37,9 @@ typedef struct tmb_journal_options {
     const tmb_file_port *files;        /* NULL: the real one */
     uint64_t segment_bytes;            /* a segment is closed when it reaches this; 0: 64 MiB */
     tmb_incarnation fresh_incarnation; /* random, used when the journal is first made */
+    /* A folder on a tmpfs: what is flushed need only lie there, which costs no call to the kernel, and is in
+     * the files after tmb_journal_write. NULL: none, and a flush writes. Borrowed during open. */
+    const char *ring_folder;
     /* Called during open and stream_open for all that is not as it was written: torn tail, damage (already
      * copied into quarantine). stream is NULL for the identity file. May be NULL. */
     void (*found)(void *arg, const char *stream, const tmb_tail_gap *gap);
@@ -53,7 +57,10 @@ typedef struct tmb_journal_counts {
     uint64_t written_bytes, syncs, rotations;
     uint64_t torn_bytes, damaged_ranges, damaged_bytes;
     uint64_t dropped_segments, dropped_records; /* by retention */
-    uint64_t failures; /* writes, syncs and opens that the system refused */
+    uint64_t failures;   /* writes, syncs and opens that the system refused */
+    uint64_t ring_bytes; /* that a killed process had left in its rings, now in the log */
+    uint64_t
+        ring_troubles; /* rings that could not be made or used: flushing those streams costs a write */
 } tmb_journal_counts;
 
 /* tmb_journal_open opens or makes the journal and takes its lock. text (text_cap bytes, may be NULL) gets
@@ -89,11 +96,22 @@ TMB_MUST_USE tmb_err tmb_journal_stream_open(tmb_journal *journal, const char *n
 TMB_MUST_USE tmb_err tmb_journal_append(tmb_journal_stream *stream, const tmb_record *record,
                                         tmb_wall now, uint64_t *ret_seq);
 
-/* tmb_journal_flush writes what is buffered (survives kill -9). tmb_journal_sync also waits until it is on
- * the disk (survives power loss). After an error nothing since the last success is in the log.
- * Errors: TMB_EIO, TMB_ENOSPC. */
+/* tmb_journal_flush makes what is buffered survive kill -9: it is in the file, or, with a ring, in memory that
+ * the next opening writes to the file. tmb_journal_write brings it into the file in any case, where readers see
+ * it. tmb_journal_sync also waits until it is on the disk (survives power loss). After an error nothing since
+ * the last success is in the log; what succeeded before stays, in the ring if need be, and the stream takes no
+ * record until it could be written. Errors: TMB_EIO, TMB_ENOSPC. */
 TMB_MUST_USE tmb_err tmb_journal_flush(tmb_journal_stream *stream);
+TMB_MUST_USE tmb_err tmb_journal_write(tmb_journal_stream *stream);
 TMB_MUST_USE tmb_err tmb_journal_sync(tmb_journal_stream *stream);
+
+/* Whether something is buffered that tmb_journal_write would bring into the file. */
+bool tmb_journal_has_unwritten(const tmb_journal_stream *stream);
+
+/* Whether the stream has a ring, and why some stream has none, or what else there was with rings: one sentence,
+ * empty when all is well. The sentence lives as long as the journal. */
+bool tmb_journal_has_ring(const tmb_journal_stream *stream);
+const char *tmb_journal_ring_note(const tmb_journal *journal);
 
 /* tmb_journal_settle makes the log hold exactly what success was claimed for: what is buffered is written as
  * by flush, and what a failure has yet to take back is taken back, in a new segment if need be. Whoever reads

@@ -7,10 +7,15 @@
  * never used again; then the old file is cut back to the last record for which success was claimed. Until
  * both are done nothing is appended: else records would be read that their publishers were told are not
  * stored.
+ *
+ * Records in the ring for which success was claimed are the other way round: their publishers were told that
+ * they are stored. A write of them that fails takes nothing back. It goes on later, byte for byte, where it
+ * stopped; numbers that were given behind them and lost are left out in a new segment after them.
  */
 #include "journal/writer.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 static void let_go(tmb_journal_stream *stream, int *fd)
@@ -54,8 +59,20 @@ static void claim(tmb_journal_stream *stream)
 {
     let_go(stream, &stream->loose.fd);
     stream->loose.count = 0;
-    stream->safe_bytes = stream->file_bytes;
+    stream->safe_bytes = stream->file_bytes + stream->buffer_len;
     stream->safe_seq = stream->next_seq - 1;
+}
+
+static bool is_in_ring(const tmb_journal_stream *stream)
+{
+    return stream->ring.memory && stream->buffer == tmb_ring_buffer(&stream->ring);
+}
+
+static void empty_buffer(tmb_journal_stream *stream)
+{
+    stream->buffer_len = stream->claimed_len = stream->done_len = 0;
+    stream->is_stuck = false;
+    tmb_ring_clear(&stream->ring);
 }
 
 /* What is to be undone when a write or a sync has failed: from safe_bytes on. */
@@ -85,19 +102,31 @@ static bool leave(tmb_journal_stream *stream)
     tmb_journal *journal = stream->journal;
     bool has_lost = stream->safe_seq + 1 < stream->next_seq;
     journal->counts.failures++;
-    stream->buffer_len = 0;
-    stream->is_dirty = false;
     stream->has_lost = false;
-    plan_undo(stream);
     if (has_lost) {
         stream->gap_first = stream->safe_seq + 1;
         stream->gap_reason = TMB_GAP_TORN;
         stream->safe_seq = stream->next_seq - 1;
     }
+    if (stream->claimed_len >
+        0) { /* nothing behind it has come to the file: it is only forgotten */
+        stream->buffer_len = stream->claimed_len;
+        return has_lost;
+    }
+    empty_buffer(stream);
+    stream->is_dirty = false;
+    plan_undo(stream);
     journal->stamp = tmb_hlc_next(journal->stamp, (tmb_wall){0});
     tmb_err err = tmb_writer_begin(stream, journal->stamp);
     (void)err; /* counted; the next append tries again */
     return has_lost;
+}
+
+/* For an append: what went with it is told by the next flush or sync. */
+static void leave_unsaid(tmb_journal_stream *stream)
+{
+    bool has_lost = stream->has_lost;
+    stream->has_lost = leave(stream) || has_lost;
 }
 
 tmb_err tmb_writer_reserve_segment(tmb_journal_stream *stream)
@@ -164,26 +193,80 @@ tmb_err tmb_writer_begin(tmb_journal_stream *stream, tmb_hlc stamp)
     return TMB_OK;
 }
 
-static tmb_err write_buffer(tmb_journal_stream *stream)
+/* The file must end where the write that failed has stopped, or going on would leave rubbish in between. */
+static tmb_err mend_end(tmb_journal_stream *stream)
+{
+    const tmb_file_port *files = stream->journal->files;
+    uint64_t end = stream->file_bytes + stream->done_len;
+    int64_t size = files->size(files->context, stream->fd);
+    if (size < 0)
+        return tmb_files_err(size);
+    if ((uint64_t)size < end)
+        return TMB_EIO;
+    return (uint64_t)size == end
+               ? TMB_OK
+               : tmb_files_err(files->truncate(files->context, stream->fd, (off_t)end));
+}
+
+/* Writes the buffer up to end, from where the last write stopped. */
+static tmb_err write_up_to(tmb_journal_stream *stream, size_t end)
 {
     tmb_journal *journal = stream->journal;
+    size_t from = stream->done_len;
+    tmb_err err = tmb_files_write_from(journal->files, stream->fd,
+                                       tmb_bytes_of(stream->buffer, end), &stream->done_len);
+    journal->counts.written_bytes += stream->done_len - from;
+    return err;
+}
+
+static void leave_ring(tmb_journal_stream *stream, const char *why)
+{
+    tmb_journal *journal = stream->journal;
+    journal->counts.ring_troubles++;
+    snprintf(journal->ring_note, sizeof journal->ring_note, "stream %s has no ring: %s",
+             stream->name, why);
+    tmb_ring_close(journal->files, &stream->ring, true);
+    stream->buffer = NULL;
+    stream->buffer_cap = 0;
+}
+
+/* What the buffer may do once it is empty. */
+static void tidy_buffer(tmb_journal_stream *stream)
+{
+    if (is_in_ring(stream)) {
+        if (!tmb_ring_is_sound(stream->journal->files, &stream->ring))
+            leave_ring(stream, "its file was removed, or given to others, while it was in use");
+    } else if (stream->heap_cap > 4 * TMB_BUFFER_BYTES || stream->ring.memory) {
+        /* One large message must not hold its memory for ever. */
+        free(stream->heap);
+        stream->heap = stream->buffer = NULL;
+        stream->heap_cap = stream->buffer_cap = 0;
+    }
+}
+
+static tmb_err write_buffer(tmb_journal_stream *stream)
+{
+    tmb_err err = TMB_OK;
     if (stream->buffer_len == 0)
         return TMB_OK;
-    tmb_err err = tmb_files_write(journal->files, stream->fd,
-                                  tmb_bytes_of(stream->buffer, stream->buffer_len));
+    if (stream->claimed_len > 0) {
+        if (stream->is_stuck)
+            err = mend_end(stream);
+        if (!err)
+            err = write_up_to(stream, stream->claimed_len);
+        stream->is_stuck = err != TMB_OK;
+        if (err)
+            return err;
+        stream->claimed_len = 0;
+    }
+    err = write_up_to(stream, stream->buffer_len);
     if (err)
         return err;
-    journal->counts.written_bytes += stream->buffer_len;
     stream->file_bytes += stream->buffer_len;
     stream->segments[stream->segments_count - 1].bytes = stream->file_bytes;
-    stream->buffer_len = 0;
     stream->is_dirty = true;
-    if (stream->buffer_cap > 4 * TMB_BUFFER_BYTES) {
-        /* One large message must not hold its memory for ever. */
-        free(stream->buffer);
-        stream->buffer = NULL;
-        stream->buffer_cap = 0;
-    }
+    empty_buffer(stream);
+    tidy_buffer(stream);
     return TMB_OK;
 }
 
@@ -219,6 +302,20 @@ static tmb_err confess(tmb_journal_stream *stream)
 
 tmb_err tmb_journal_flush(tmb_journal_stream *stream)
 {
+    if (stream->has_lost || !is_in_ring(stream) || stream->buffer_len == 0)
+        return tmb_journal_write(stream);
+    if (stream->claimed_len < stream->buffer_len) {
+        tmb_ring_place place = {stream->segments[stream->segments_count - 1].base,
+                                stream->file_bytes, stream->buffer_seq};
+        stream->claimed_len = stream->buffer_len;
+        tmb_ring_commit(&stream->ring, &place, stream->buffer_len);
+        claim(stream);
+    }
+    return TMB_OK;
+}
+
+tmb_err tmb_journal_write(tmb_journal_stream *stream)
+{
     if (stream->has_lost)
         return confess(stream);
     tmb_err err = stream->fd < 0 ? TMB_OK : write_buffer(stream);
@@ -246,7 +343,7 @@ tmb_err tmb_journal_sync(tmb_journal_stream *stream)
 tmb_err tmb_journal_settle(tmb_journal_stream *stream, tmb_wall now)
 {
     tmb_journal *journal = stream->journal;
-    tmb_err err = tmb_journal_flush(stream);
+    tmb_err err = tmb_journal_write(stream);
     if (err || (stream->failed.fd < 0 && stream->failed.count == 0))
         return err;
     if (stream->fd < 0) {
@@ -264,7 +361,7 @@ static tmb_err rotate(tmb_journal_stream *stream)
     tmb_undo *loose = &stream->loose;
     tmb_err err = write_and_sync(stream);
     if (err) {
-        stream->has_lost = leave(stream);
+        leave_unsaid(stream);
         return err;
     }
     if (loose->fd >= 0) {
@@ -285,7 +382,8 @@ tmb_err tmb_journal_skip(tmb_journal_stream *stream, uint64_t seq, tmb_wall now)
     if (seq < stream->next_seq)
         return TMB_OK;
     tmb_err err = tmb_journal_sync(stream);
-    let_go(stream, &stream->fd);
+    if (stream->claimed_len == 0)
+        let_go(stream, &stream->fd);
     if (stream->gap_first == 0)
         stream->gap_first = stream->next_seq;
     stream->gap_reason = TMB_GAP_MISSING;
@@ -303,27 +401,53 @@ static tmb_err make_room(tmb_journal_stream *stream, size_t size)
     if (stream->buffer_len > 0 && size > stream->buffer_cap - stream->buffer_len) {
         tmb_err err = write_buffer(stream);
         if (err) {
-            stream->has_lost = leave(stream);
+            leave_unsaid(stream);
             return err;
         }
     }
-    if (size <= stream->buffer_cap - stream->buffer_len)
+    if (stream->buffer_len > 0)
         return TMB_OK;
+    stream->buffer_seq = stream->next_seq;
+    if (stream->ring.memory && size <= TMB_BUFFER_BYTES) {
+        stream->buffer = tmb_ring_buffer(&stream->ring);
+        stream->buffer_cap = TMB_BUFFER_BYTES;
+        return TMB_OK;
+    }
     size_t cap = size > TMB_BUFFER_BYTES ? size : TMB_BUFFER_BYTES;
-    uint8_t *buffer = realloc(stream->buffer, cap);
-    if (!buffer)
-        return TMB_ENOMEM;
-    stream->buffer = buffer;
-    stream->buffer_cap = cap;
+    if (cap > stream->heap_cap) {
+        uint8_t *heap = realloc(stream->heap, cap);
+        if (!heap)
+            return TMB_ENOMEM;
+        stream->heap = heap;
+        stream->heap_cap = cap;
+    }
+    stream->buffer = stream->heap;
+    stream->buffer_cap = stream->heap_cap;
     return TMB_OK;
+}
+
+/* What was claimed and could not be written goes first; then the numbers that were lost behind it are left
+ * out, by a new segment. */
+static tmb_err settle_claims(tmb_journal_stream *stream)
+{
+    if (stream->is_stuck) {
+        tmb_err err = write_buffer(stream);
+        if (err) {
+            leave_unsaid(stream);
+            return err;
+        }
+    }
+    return stream->fd >= 0 && stream->gap_first > 0 ? rotate(stream) : TMB_OK;
 }
 
 /* An open segment with room for a record of size bytes, and nothing left from a failure. */
 static tmb_err make_ready(tmb_journal_stream *stream, size_t size, tmb_wall now)
 {
     tmb_journal *journal = stream->journal;
+    tmb_err err = settle_claims(stream);
+    if (err)
+        return err;
     uint64_t used = stream->file_bytes + stream->buffer_len;
-    tmb_err err;
     if (stream->fd >= 0 && used + size > journal->segment_bytes &&
         used > TMB_SEGMENT_HEADER_BYTES && stream->loose.count < TMB_LOOSE_MAX) {
         err = rotate(stream);
@@ -365,9 +489,37 @@ tmb_err tmb_journal_append(tmb_journal_stream *stream, const tmb_record *record,
     return TMB_OK;
 }
 
+bool tmb_journal_has_unwritten(const tmb_journal_stream *stream)
+{
+    return stream->buffer_len > 0;
+}
+
+bool tmb_journal_has_ring(const tmb_journal_stream *stream)
+{
+    return stream->ring.memory != NULL;
+}
+
 uint64_t tmb_journal_last_seq(const tmb_journal_stream *stream)
 {
     return stream->next_seq - 1;
+}
+
+void tmb_writer_make_ring(tmb_journal_stream *stream)
+{
+    tmb_journal *journal = stream->journal;
+    if (journal->ring_folder.text[0] == '\0')
+        return;
+    tmb_err err = tmb_ring_make(journal->files, journal->ring_folder.text, &journal->identity,
+                                stream->name, &stream->ring);
+    if (!err)
+        return;
+    journal->counts.ring_troubles++;
+    if (journal->ring_note[0] == '\0')
+        snprintf(journal->ring_note, sizeof journal->ring_note, "stream %s has no ring: %.300s: %s",
+                 stream->name, journal->ring_folder.text,
+                 err == TMB_EINVAL  ? "is not a folder in memory (tmpfs)"
+                 : err == TMB_EBUSY ? "one is there that is in use or does not fit"
+                                    : tmb_err_str(err));
 }
 
 void tmb_writer_close(tmb_journal_stream *stream)
@@ -379,7 +531,8 @@ void tmb_writer_close(tmb_journal_stream *stream)
     let_go(stream, &stream->loose.fd);
     let_go(stream, &stream->failed.fd);
     let_go(stream, &stream->torn.fd);
-    free(stream->buffer);
+    tmb_ring_close(stream->journal->files, &stream->ring, stream->claimed_len == 0);
+    free(stream->heap);
     free(stream->segments);
     free(stream);
 }

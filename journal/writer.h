@@ -7,6 +7,16 @@
  *
  *   given by append       next_seq - 1
  *   success was claimed   safe_seq    at file offset safe_bytes   (a flush or sync that the caller made)
+ *
+ * The buffer stands for the bytes behind file_bytes. With a ring it may hold records for which success was
+ * claimed, at its beginning; they are written in a write of their own, before what comes behind them:
+ *
+ *   file  ...........|          buffer  |claimed |not yet |      |
+ *                    file_bytes         0   claimed_len   buffer_len
+ *                        |done_len|  of it are in the file already, after a write that stopped half way
+ *
+ * That is the exception to the rule above: when such a write fails the stream is stuck, it takes no record, and
+ * the same write goes on where it stopped until it is done. What was claimed is never taken back.
  */
 #ifndef TMB_JOURNAL_WRITER_H
 #define TMB_JOURNAL_WRITER_H
@@ -14,9 +24,10 @@
 #include "journal/files.h"
 #include "journal/identity.h"
 #include "journal/journal.h"
+#include "journal/ring.h"
 #include "journal/segment.h"
 
-#define TMB_BUFFER_BYTES (256u * 1024u)
+#define TMB_BUFFER_BYTES TMB_RING_BUFFER_BYTES
 
 /* What retention needs to know of a segment. */
 typedef struct tmb_segment_info {
@@ -47,14 +58,20 @@ struct tmb_journal_stream {
     tmb_path folder;
 
     int fd;              /* -1: the next append begins a segment */
-    uint64_t file_bytes; /* written to fd */
-    uint64_t safe_bytes; /* of fd, or of loose.fd when there is one */
+    uint64_t file_bytes; /* of fd, before what the buffer holds */
+    uint64_t safe_bytes; /* of fd and buffer, or of loose.fd when there is one */
     uint64_t next_seq, safe_seq;
     bool is_dirty; /* written since the last sync */
     bool has_lost; /* an append failed and took others with it: the next flush or sync says so */
 
-    uint8_t *buffer;
+    uint8_t *buffer; /* of the ring, or the heap's */
     size_t buffer_len, buffer_cap;
+    size_t claimed_len, done_len;
+    uint64_t buffer_seq; /* of the first record in it */
+    bool is_stuck;       /* the last write of what was claimed has failed */
+    uint8_t *heap;
+    size_t heap_cap;
+    tmb_ring ring;
 
     uint64_t gap_first; /* for the header of the next segment; 0: none */
     tmb_gap_reason gap_reason;
@@ -75,6 +92,8 @@ struct tmb_journal {
     void (*found)(void *arg, const char *stream, const tmb_tail_gap *gap);
     void *found_arg;
     int lock_fd;
+    tmb_path ring_folder; /* empty: no rings */
+    char ring_note[512];
     tmb_hlc stamp; /* the last given, of all streams: so their records can be merged by it */
     tmb_wall date; /* what retention believes, as of date_at; 0: no date yet that can be true */
     tmb_mono date_at;
@@ -91,6 +110,9 @@ TMB_MUST_USE tmb_err tmb_writer_begin(tmb_journal_stream *stream, tmb_hlc stamp)
  * Errors: TMB_ENOMEM. */
 TMB_MUST_USE tmb_err tmb_writer_reserve_segment(tmb_journal_stream *stream);
 void tmb_writer_add_segment(tmb_journal_stream *stream, const tmb_segment_info *info);
+
+/* tmb_writer_make_ring gives the stream a ring; without one it does as well, only slower: noted and counted. */
+void tmb_writer_make_ring(tmb_journal_stream *stream);
 
 /* tmb_writer_close lets the files and memory of a stream go, and the stream. */
 void tmb_writer_close(tmb_journal_stream *stream);

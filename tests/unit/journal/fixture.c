@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/crc32c.h"
 #include "journal/segment.h"
 
 void fixture_make(char root[TEST_PATH_BYTES])
@@ -193,12 +194,34 @@ bool fixture_is(const tmb_record *record, uint64_t index)
     return tmb_bytes_eq(tmb_bytes_of(a, a_len), tmb_bytes_of(b, b_len));
 }
 
+const char *fixture_ring;
+
+bool fixture_make_ring(char folder[TEST_PATH_BYTES])
+{
+    if (access("/dev/shm", W_OK) != 0)
+        return false;
+    snprintf(folder, TEST_PATH_BYTES, "/dev/shm/tombolo-rings-XXXXXX");
+    assert_non_null(mkdtemp(folder));
+    return true;
+}
+
+void fixture_move_ring(const char *root, const char *folder)
+{
+    char path[2 * TEST_PATH_BYTES], text[2 * TEST_PATH_BYTES];
+    int len = snprintf(text, sizeof text, "tombolo-ring 1\nfolder %s\n", folder);
+    len += snprintf(text + len, sizeof text - (size_t)len, "crc32c %08x\n",
+                    tmb_crc32c(0, tmb_bytes_of(text, (size_t)len)));
+    snprintf(path, sizeof path, "%s/.ring", root);
+    fixture_write(path, (const uint8_t *)text, (size_t)len);
+}
+
 tmb_journal *fixture_open(const char *root, const tmb_file_port *files, uint64_t segment_bytes)
 {
     tmb_journal_options options = {.root = root,
                                    .node = "s1",
                                    .files = files,
                                    .segment_bytes = segment_bytes,
+                                   .ring_folder = fixture_ring,
                                    .fresh_incarnation = {{7, 7, 7, 7}}};
     char text[512] = "";
     tmb_journal *journal = NULL;

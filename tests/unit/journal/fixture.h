@@ -43,6 +43,13 @@ bool fixture_is(const tmb_record *record, uint64_t index);
 /* The index that the record says it has. */
 uint64_t fixture_index(const tmb_record *record);
 
+/* The folder for rings of all journals opened by this fixture; NULL, as at first: none. */
+extern const char *fixture_ring;
+/* An empty folder in memory for rings; false when this machine has no /dev/shm. */
+bool fixture_make_ring(char folder[TEST_PATH_BYTES]);
+/* Writes <root>/.ring anew, for a root and its rings that were copied. */
+void fixture_move_ring(const char *root, const char *folder);
+
 tmb_journal *fixture_open(const char *root, const tmb_file_port *files, uint64_t segment_bytes);
 tmb_journal_stream *fixture_stream(tmb_journal *journal, const char *name);
 /* Appends records first..last by index; gives the number of the last. */
@@ -78,6 +85,9 @@ enum test_op {
     TEST_OP_MKDIR,
     TEST_OP_LOCK,
     TEST_OP_LIST,
+    TEST_OP_MAP,
+    TEST_OP_UNMAP,
+    TEST_OP_OWNED,
     TEST_OP_COUNT
 };
 
@@ -103,6 +113,8 @@ typedef struct test_port {
     int64_t
         changed_ms; /* what every file says when it was last written; -1: as the file system says */
     bool is_dead;   /* nothing changes on disk any more */
+    void (*before_call)(void *arg); /* may be NULL */
+    void *before_call_arg;
     /* power loss */
     test_file files[TEST_FILES_MAX];
     size_t files_count;

@@ -18,6 +18,8 @@ static const tmb_file_port *real;
 static bool fails(test_port *p, int op)
 {
     p->calls[op]++;
+    if (p->before_call)
+        p->before_call(p->before_call_arg);
     bool now = op == p->fail_op &&
                (p->calls[op] == p->fail_at || (p->fails_on && p->calls[op] > p->fail_at));
     if (now)
@@ -216,6 +218,26 @@ static int op_list(void *context, const char *path, int (*visit)(void *arg, cons
     return fails(p, TEST_OP_LIST) ? -p->error : real->list(NULL, path, visit, arg);
 }
 
+static int op_map(void *context, int fd, size_t len, void **ret_memory)
+{
+    test_port *p = context;
+    return fails(p, TEST_OP_MAP) ? -p->error : real->map(NULL, fd, len, ret_memory);
+}
+
+static int op_unmap(void *context, void *memory, size_t len)
+{
+    test_port *p = context;
+    bool bad = fails(p, TEST_OP_UNMAP);
+    int rc = real->unmap(NULL, memory, len);
+    return bad ? -p->error : rc;
+}
+
+static int op_owned(void *context, int fd)
+{
+    test_port *p = context;
+    return fails(p, TEST_OP_OWNED) ? -p->error : real->owned(NULL, fd);
+}
+
 void test_port_init(test_port *port)
 {
     real = tmb_file_port_posix();
@@ -223,9 +245,10 @@ void test_port_init(test_port *port)
     port->fail_op = port->rough_op = -1;
     port->changed_ms = -1;
     port->error = EIO;
-    port->port = (tmb_file_port){port,      op_open,     op_close, op_write,      op_pread,
-                                 op_sync,   op_truncate, op_size,  op_changed_ms, op_rename,
-                                 op_unlink, op_mkdir,    op_lock,  op_list};
+    port->port =
+        (tmb_file_port){port,        op_open, op_close,      op_write,  op_pread,  op_sync,
+                        op_truncate, op_size, op_changed_ms, op_rename, op_unlink, op_mkdir,
+                        op_lock,     op_list, op_map,        op_unmap,  op_owned};
 }
 
 /* Past what was synced: cut somewhere, or left long with zeros where the data did not arrive. */
