@@ -96,11 +96,11 @@ TMB_MUST_USE tmb_err tmb_journal_stream_open(tmb_journal *journal, const char *n
 TMB_MUST_USE tmb_err tmb_journal_append(tmb_journal_stream *stream, const tmb_record *record,
                                         tmb_wall now, uint64_t *ret_seq);
 
-/* tmb_journal_flush makes what is buffered survive kill -9: it is in the file, or, with a ring, in memory that
- * the next opening writes to the file. tmb_journal_write brings it into the file in any case, where readers see
- * it. tmb_journal_sync also waits until it is on the disk (survives power loss). After an error nothing since
- * the last success is in the log; what succeeded before stays, in the ring if need be, and the stream takes no
- * record until it could be written. Errors: TMB_EIO, TMB_ENOSPC. */
+/* tmb_journal_flush makes what is buffered survive kill -9: it is in the file, or, with a ring, in memory
+ * that the next opening writes to the file. tmb_journal_write brings it into the file in any case, where
+ * readers see it. tmb_journal_sync also waits until it is on the disk (survives power loss). After an error
+ * nothing since the last success is in the log; what succeeded before stays, in the ring if need be, and the
+ * stream takes no record until it could be written. Errors: TMB_EIO, TMB_ENOSPC. */
 TMB_MUST_USE tmb_err tmb_journal_flush(tmb_journal_stream *stream);
 TMB_MUST_USE tmb_err tmb_journal_write(tmb_journal_stream *stream);
 TMB_MUST_USE tmb_err tmb_journal_sync(tmb_journal_stream *stream);
@@ -108,8 +108,8 @@ TMB_MUST_USE tmb_err tmb_journal_sync(tmb_journal_stream *stream);
 /* Whether something is buffered that tmb_journal_write would bring into the file. */
 bool tmb_journal_has_unwritten(const tmb_journal_stream *stream);
 
-/* Whether the stream has a ring, and why some stream has none, or what else there was with rings: one sentence,
- * empty when all is well. The sentence lives as long as the journal. */
+/* Whether the stream has a ring, and why some stream has none, or what else there was with rings: one
+ * sentence, empty when all is well. The sentence lives as long as the journal. */
 bool tmb_journal_has_ring(const tmb_journal_stream *stream);
 const char *tmb_journal_ring_note(const tmb_journal *journal);
 

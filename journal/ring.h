@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /* journal/ring.h - a stream's write buffer in memory that outlives the process; for the journal's own files.
  *
- * A file on a tmpfs, mapped: what has been stored in it is there after kill -9 without any call to the kernel.
- * It stands for the bytes that come next in the stream's newest segment: the file ends at `offset`, the
- * buffer's first byte belongs there. Opening the journal writes what a killed process left (tmb_ring_drain).
+ * A file on a tmpfs, mapped: what has been stored in it is there after kill -9 without any call to the
+ * kernel. It stands for the bytes that come next in the stream's newest segment: the file ends at `offset`,
+ * the buffer's first byte belongs there. Opening the journal writes what a killed process left
+ * (tmb_ring_drain).
  *
  *   <folder>/tombolo-<node>-<incarnation>-<stream>.ring        266,240 bytes, mode 0600, held by flock
  *
@@ -22,12 +23,12 @@
  *   256   u32 committed bytes, u32 the same with every bit turned: one store of 8 bytes
  *   4096  the buffer: records as in a segment
  *
- * All little-endian; bytes in between are zero. The place is only changed while nothing is committed, and what
- * is committed is only taken back once it is in the segment file. So after any instruction at which the process
- * ends, the segment and the committed bytes together are whole.
+ * All little-endian; bytes in between are zero. The place is only changed while nothing is committed, and
+ * what is committed is only taken back once it is in the segment file. So after any instruction at which the
+ * process ends, the segment and the committed bytes together are whole.
  *
- * No access to it can fail: all its pages are allocated before it is mapped, and only a tmpfs is mapped, never
- * a disk. Threads: as the journal. Cost: a commit is two stores.
+ * No access to it can fail: all its pages are allocated before it is mapped, and only a tmpfs is mapped,
+ * never a disk. Threads: as the journal. Cost: a commit is two stores.
  */
 #ifndef TMB_JOURNAL_RING_H
 #define TMB_JOURNAL_RING_H
@@ -63,9 +64,9 @@ typedef struct tmb_ring_state {
         is_len_known; /* false: the committed length is damaged; committed is then the whole buffer */
 } tmb_ring_state;
 
-/* tmb_ring_make makes the file of a stream in folder and maps it. Nothing committed.
- * Errors: TMB_EBUSY (one is there, in use or not fit for this journal), TMB_EINVAL (folder is not on a tmpfs),
- * TMB_ENOSPC, TMB_ENOMEM, TMB_EDENIED, TMB_ENOENT, TMB_EIO. */
+/* tmb_ring_make makes the file of a stream in folder and maps it. Nothing committed. Errors: TMB_EBUSY (one
+ * is there, in use or not fit for this journal), TMB_EINVAL (folder is not on a tmpfs), TMB_ENOSPC,
+ * TMB_ENOMEM, TMB_EDENIED, TMB_ENOENT, TMB_EIO. */
 TMB_MUST_USE tmb_err tmb_ring_make(const tmb_file_port *files, const char *folder,
                                    const tmb_identity *identity, const char *stream,
                                    tmb_ring *ret_ring);
@@ -82,14 +83,15 @@ void tmb_ring_commit(tmb_ring *ring, const tmb_ring_place *place, size_t len);
 /* tmb_ring_clear: all that is committed is in the segment; the buffer may be used again. */
 void tmb_ring_clear(tmb_ring *ring);
 
-/* tmb_ring_is_sound says whether the file still has its name, and is ours alone: somebody may have cleaned up. */
+/* tmb_ring_is_sound says whether the file still has its name, and is ours alone: somebody may have cleaned
+ * up. */
 bool tmb_ring_is_sound(const tmb_file_port *files, const tmb_ring *ring);
 
 /* tmb_ring_close lets the memory go; is_empty: and the file. Without one: nothing. */
 void tmb_ring_close(const tmb_file_port *files, tmb_ring *ring, bool is_empty);
 
-/* tmb_ring_header_encode writes the bytes 0..192; tmb_ring_decode reads a whole file.
- * Errors: TMB_ENOENT (nothing is committed, or not even the header is there yet), TMB_ECORRUPT, TMB_EVERSION. */
+/* tmb_ring_header_encode writes the bytes 0..192; tmb_ring_decode reads a whole file. Errors: TMB_ENOENT
+ * (nothing is committed, or not even the header is there yet), TMB_ECORRUPT, TMB_EVERSION. */
 void tmb_ring_header_encode(const tmb_identity *identity, const char *stream,
                             uint8_t out[TMB_RING_HEADER_BYTES]);
 TMB_MUST_USE tmb_err tmb_ring_decode(tmb_bytes bytes, tmb_ring_state *ret_state);
@@ -98,11 +100,11 @@ TMB_MUST_USE tmb_err tmb_ring_decode(tmb_bytes bytes, tmb_ring_state *ret_state)
 void tmb_ring_name(const tmb_identity *identity, const char *stream, char out[256]);
 
 /* tmb_ring_drain writes what rings of an earlier process hold to the log, removes them, and notes in
- * <root>/.ring in which folder there will be new ones (NULL: none). root, identity, counts: the journal's, which
- * is locked and has no stream open. ret_may_use: whether new ones may be made. note gets one sentence on what
- * was left where it is, or why none may be made; text one on an error.
- * Errors: TMB_EIO, TMB_ENOSPC, TMB_EDENIED, TMB_EVERSION, TMB_ENOMEM: acknowledged records wait in a ring that
- * cannot be read or written to the log now. */
+ * <root>/.ring in which folder there will be new ones (NULL: none). root, identity, counts: the journal's,
+ * which is locked and has no stream open. ret_may_use: whether new ones may be made. note gets one sentence
+ * on what was left where it is, or why none may be made; text one on an error. Errors: TMB_EIO, TMB_ENOSPC,
+ * TMB_EDENIED, TMB_EVERSION, TMB_ENOMEM: acknowledged records wait in a ring that cannot be read or written
+ * to the log now. */
 typedef struct tmb_ring_drain_job {
     const tmb_file_port *files;
     const char *root;

@@ -5,9 +5,10 @@
  *   ring           ............. |record 42|record 43|record 44|
  *                                ^ its place: segment, offset
  *
- * The bytes that both have must be the same; then the rest is written behind them, as the process would have
- * done, and opening judges every record of it as it does any other. A ring that does not fit belongs to another
- * state of this log, or to a copy of it: it is left where it is, for it may be the only place of what it holds.
+ * The bytes that both have must be the same; then the rest is written behind them, as the process would
+ * have done, and opening judges every record of it as it does any other. A ring that does not fit belongs to
+ * another state of this log, or to a copy of it: it is left where it is, for it may be the only place of what
+ * it holds.
  *
  * Which folder to look in is noted in <root>/.ring, before the first ring is made there:
  *

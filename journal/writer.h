@@ -15,8 +15,8 @@
  *                    file_bytes         0   claimed_len   buffer_len
  *                        |done_len|  of it are in the file already, after a write that stopped half way
  *
- * That is the exception to the rule above: when such a write fails the stream is stuck, it takes no record, and
- * the same write goes on where it stopped until it is done. What was claimed is never taken back.
+ * That is the exception to the rule above: when such a write fails the stream is stuck, it takes no record,
+ * and the same write goes on where it stopped until it is done. What was claimed is never taken back.
  */
 #ifndef TMB_JOURNAL_WRITER_H
 #define TMB_JOURNAL_WRITER_H
@@ -111,7 +111,8 @@ TMB_MUST_USE tmb_err tmb_writer_begin(tmb_journal_stream *stream, tmb_hlc stamp)
 TMB_MUST_USE tmb_err tmb_writer_reserve_segment(tmb_journal_stream *stream);
 void tmb_writer_add_segment(tmb_journal_stream *stream, const tmb_segment_info *info);
 
-/* tmb_writer_make_ring gives the stream a ring; without one it does as well, only slower: noted and counted. */
+/* tmb_writer_make_ring gives the stream a ring; without one it does as well, only slower: noted and counted.
+ * */
 void tmb_writer_make_ring(tmb_journal_stream *stream);
 
 /* tmb_writer_close lets the files and memory of a stream go, and the stream. */

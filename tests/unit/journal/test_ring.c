@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The ring: a process killed at any moment loses nothing that was flushed, a disk that fails takes nothing back,
- * and whatever somebody does to the ring's file, no wrong record comes of it.
+/* The ring: a process killed at any moment loses nothing that was flushed, a disk that fails takes nothing
+ * back, and whatever somebody does to the ring's file, no wrong record comes of it.
  */
 #include "tests/unit/journal/fixture.h"
 
