@@ -18,10 +18,13 @@ sys.path.insert(0, str(HERE.parent / "e2e" / "lib"))
 
 from tombolo_lab.node import programs  # noqa: E402
 
+import around  # noqa: E402
 import figure  # noqa: E402
 import measure  # noqa: E402
+import targets  # noqa: E402
 
-CELLS = [(100, 1), (100, 10), (1000, 1), (1000, 10)]
+CELLS = [(100, 1), (100, 10), (100, 100), (1000, 1), (1000, 10), (1000, 100)]
+QUICK_CELLS = [(100, 1), (1000, 100)]
 
 
 def machine(folder: Path) -> dict:
@@ -57,6 +60,17 @@ def table(result: dict) -> str:
     rows += ["", "resident memory, idle (KiB: resident, of that private)"]
     for name, m in result["memory_idle"].items():
         rows.append(f'  {name:<24} {m["rss_kib"]:>8,} {m["private_kib"]:>8,}')
+    rows += ["", "start to CONNACK in ms, and memory in KiB, beside the broker without plugin"]
+    for variant, v in result["starts"].items():
+        rows.append(f'  {variant:<8} {v["connack_ms"]["median"]:>6.1f} ms ({v["added_ms"]["median"]:+.1f}) '
+                    f'{v["rss_kib"]["median"]:>8,.0f} KiB ({v["added_rss_kib"]["median"]:+,.0f}, private '
+                    f'{v["added_private_kib"]["median"]:+,.0f})')
+    if result.get("local_p99"):
+        rows += ["", f'a site\'s own publishers, {around.LOCAL_RATE}/s of 100 B: us; ratio to the daemon running']
+        for level, states in result["local_p99"].items():
+            for state, v in states.items():
+                rows.append(f'  {level:<8} {state:<9} p50 {v["p50_us"]:>6.0f} p99 {v["p99_us"]:>6.0f} ratio '
+                            f'{v["p99_ratio"]["median"]:.3f} ({v["p99_ratio"]["min"]:.3f}..{v["p99_ratio"]["max"]:.3f})')
     wire = result.get("wire")
     if wire:
         rows += ["", "bytes on the wire, site to hub and back, with TLS and acknowledgements"]
@@ -65,6 +79,10 @@ def table(result: dict) -> str:
             rows.append(f'  {name:<8} {w["messages"]:,} messages, {w["payload_bytes"]:,} B payload: '
                         f'{w["per_payload_byte"]:.3f} per payload byte')
         rows.append(f'  idle     {wire["idle_bytes_per_hour"]:,} B an hour')
+    rows += ["", f'{"target":<58} {"wanted":>8} {"found":>10}']
+    for target in result["targets"]:
+        rows.append(f'{target["name"]:<58} {target["wanted"]:>8} {target["found"]:>10,.3f}  '
+                    f'{"met" if target["is_met"] else "NOT MET"}')
     return "\n".join(rows)
 
 
@@ -77,12 +95,18 @@ def run(arguments, folder: Path) -> dict:
         idle = {f"broker, {'no plugin' if v == 'none' else v}": measure.memory(b.daemon.pid)
                 for v, b in brokers.by_variant.items()}
         result["rates"] = measure.rates(brokers, build / "tests/bench/mqtt_load", arguments.rounds,
-                                        arguments.seconds, CELLS)
+                                        arguments.seconds, QUICK_CELLS if arguments.quick else CELLS)
+    with measure.Brokers(folder / "starts", built.plugin, is_up=False) as brokers:
+        result["starts"] = around.starts(brokers, max(arguments.rounds, 2))
     result["memory_idle"] = idle
     if not arguments.no_road:
         road = measure.road(folder / "road", built, arguments.road_seconds)
         result["memory_idle"].update({f"road, {name}": m for name, m in road["memory_idle"].items()})
         result["wire"] = road["wire"]
+        result["local_p99"] = around.local_p99(folder / "local", built, build / "tests/bench/mqtt_load",
+                                               arguments.rounds, arguments.seconds,
+                                               around.LOCAL_LEVELS[:1] if arguments.quick else around.LOCAL_LEVELS)
+    result["targets"] = targets.targets(result)
     return result
 
 
@@ -95,8 +119,11 @@ def main() -> int:
     parser.add_argument("--seconds", type=int, default=2, help="2; length of one run")
     parser.add_argument("--road-seconds", type=int, default=20, help="20; seconds of the line that are carried")
     parser.add_argument("--no-road", action="store_true", help="leave out what needs a hub")
+    parser.add_argument("--quick", action="store_true", help="every measurement once, a second each; half of the loads")
     parser.add_argument("--folder", default="", help="where the journals go (its disk is what is measured)")
     arguments = parser.parse_args()
+    if arguments.quick:
+        arguments.rounds, arguments.seconds, arguments.road_seconds = 1, 1, 2
     folder = Path(tempfile.mkdtemp(prefix="bench-", dir=arguments.folder or arguments.build))
     try:
         result = run(arguments, folder)

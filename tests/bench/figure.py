@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The picture of scripts/bench: for each load three bars, as shares of the same broker without the plugin."""
+"""The picture of scripts/bench: for each load a bar a level, as shares of the same broker without the plugin."""
 
 from xml.sax.saxutils import escape
 
-WIDTH, ROW, BAR, LEFT, RIGHT = 800, 92, 20, 190, 210
-COLOURS = {"none": "#9aa5b1", "process": "#2f7d8c", "strict": "#c0692b"}
-NAMES = {"none": "without plugin", "process": "process", "strict": "strict"}
+WIDTH, ROW, BAR, LEFT, RIGHT = 800, 104, 18, 150, 220
+COLOURS = {"none": "#9aa5b1", "process": "#2f7d8c", "group": "#6b5b95", "strict": "#c0692b"}
+NAMES = {"none": "without plugin", "process": "process", "group": "group", "strict": "strict"}
 
 
 def text(x: float, y: float, words: str, more: str = "") -> str:
@@ -26,8 +26,8 @@ def svg(cells: list, note: str) -> str:
     for row, cell in enumerate(cells):
         top = 64 + row * ROW
         word = "publisher" if cell["publishers"] == 1 else "publishers"
-        out.append(text(16, top + 28, f'{cell["bytes"]} B payload'))
-        out.append(text(16, top + 46, f'{cell["publishers"]} {word}', 'fill="#52606d"'))
+        out.append(text(16, top + 34, f'{cell["bytes"]} B payload'))
+        out.append(text(16, top + 52, f'{cell["publishers"]} {word}', 'fill="#52606d"'))
         for index, (variant, figures) in enumerate(cell["variants"].items()):
             out += bar(top + 4 + index * (BAR + 5), variant, figures, scale)
     out.append(f'<line x1="{LEFT + scale:.0f}" x2="{LEFT + scale:.0f}" y1="62" y2="{height - 34}" '
@@ -45,4 +45,4 @@ def bar(y: float, variant: str, figures: dict, scale: float) -> list:
     least, most = LEFT + ratio["min"] * scale, LEFT + ratio["max"] * scale
     return [f'<rect x="{LEFT}" y="{y:.0f}" width="{wide:.1f}" height="{BAR}" fill="{COLOURS[variant]}"/>',
             f'<line x1="{least:.1f}" x2="{most:.1f}" y1="{middle:.0f}" y2="{middle:.0f}" stroke="#1f2933"/>',
-            text(max(most, LEFT + wide) + 8, y + 15, label)]
+            text(max(most, LEFT + wide) + 8, y + 14, label)]

@@ -19,7 +19,7 @@ from tombolo_lab.net import wait_until
 
 import line
 
-VARIANTS = ("none", "process", "strict")
+VARIANTS = ("none", "process", "group", "strict")
 CONFIG = """\
 node: bench
 domain: bench.example
@@ -79,10 +79,10 @@ def sync_us(folder: Path, times: int = 200) -> dict:
 
 
 class Brokers:
-    """One broker a variant, all up at once, with the same settings but for the plugin."""
+    """One broker a variant, with the same settings but for the plugin; all up at once if is_up."""
 
-    def __init__(self, folder: Path, plugin: Path):
-        self.by_variant = {}
+    def __init__(self, folder: Path, plugin: Path, is_up: bool = True):
+        self.by_variant, self._is_up = {}, is_up
         for variant in VARIANTS:
             home = folder / variant
             home.mkdir(parents=True)
@@ -92,7 +92,7 @@ class Brokers:
                                               plugin_config=config)
 
     def __enter__(self):
-        for broker in self.by_variant.values():
+        for broker in self.by_variant.values() if self._is_up else ():
             broker.start()
         return self
 
@@ -101,9 +101,9 @@ class Brokers:
             broker.stop()
 
 
-def load(program: Path, port: int, publishers: int, size: int, seconds: int) -> dict:
+def load(program: Path, port: int, publishers: int, size: int, seconds: int, rate: int = 0) -> dict:
     out = subprocess.run([program, "--port", str(port), "--publishers", str(publishers), "--bytes", str(size),
-                          "--seconds", str(seconds)], check=True, capture_output=True,
+                          "--seconds", str(seconds), *(["--rate", str(rate)] if rate else [])], check=True, capture_output=True,
                          text=True, timeout=seconds + 60).stdout
     return json.loads(out)
 
@@ -134,12 +134,14 @@ def rates(brokers: Brokers, program: Path, rounds: int, seconds: int, cells: lis
 def cell_figures(cell: tuple, runs: dict) -> dict:
     figures = {"bytes": cell[0], "publishers": cell[1], "variants": {}}
     base = [run["rate"] for run in runs[(cell, "none")]]
+    strict = [run["rate"] for run in runs[(cell, "strict")]]
     for variant in VARIANTS:
         mine = runs[(cell, variant)]
         ratios = [run["rate"] / other for run, other in zip(mine, base)]
         figures["variants"][variant] = {
             "rate": spread([run["rate"] for run in mine], 0),
             "ratio": spread(ratios, 4),
+            "to_strict": spread([run["rate"] / other for run, other in zip(mine, strict)], 3),
             "p50_us": statistics.median(run["p50_us"] for run in mine),
             "p99_us": statistics.median(run["p99_us"] for run in mine),
             "cpu_us_per_message": spread([run["cpu_us"] for run in mine], 1),

@@ -5,6 +5,10 @@
  * WINDOW messages in doubt: a slot is a packet id, and is used again as soon as its PUBACK is here. What
  * is to be sent is written at once for all slots that came free together, as a busy client does.
  *
+ * With --rate it is not as fast as can be but so many a second in all, the connections by turns; how long an
+ * ack took is then counted from when the message was due, so that a broker that stands still for a while is
+ * seen to.
+ *
  * The count starts after a warm-up and ends after --seconds; then nothing new is sent, and the acks still
  * due are waited for, so that "total" is exactly what the broker has taken.
  */
@@ -19,6 +23,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -29,9 +34,11 @@
 #define PACKET_MAX     (1u << 20)
 #define WARM_UP_US     300000
 #define DRAIN_US       20000000
+#define RATE_MAX       1000000
+#define TIMER          UINT32_MAX /* what epoll calls the timer */
 
 typedef struct settings {
-    unsigned port, publishers, bytes, window;
+    unsigned port, publishers, bytes, window, rate; /* rate 0: as fast as it goes */
     double seconds;
 } settings;
 
@@ -43,14 +50,15 @@ typedef struct publisher {
     size_t out_from, out_to;
     uint8_t in[4096];
     size_t in_len;
-    uint64_t *sent_us; /* by slot */
+    uint64_t *sent_us; /* by slot; 0: free, where there is a rate */
 } publisher;
 
 typedef struct load {
     settings set;
     publisher *publishers;
-    int epoll;
+    int epoll, timer;
     uint64_t begin_us, end_us; /* of the count */
+    uint64_t due;              /* messages that were, since the start */
     uint64_t acked, total, in_doubt;
     histogram latency_us;
 } load;
@@ -183,7 +191,8 @@ static void take_acks(load *l, publisher *p, uint64_t now_us)
             l->acked++;
             histogram_add(&l->latency_us, now_us - p->sent_us[slot]);
         }
-        if (now_us < l->end_us)
+        p->sent_us[slot] = 0;
+        if (now_us < l->end_us && l->set.rate == 0)
             queue(l, p, slot, now_us);
     }
     memmove(p->in, p->in + at, p->in_len - at);
@@ -206,23 +215,67 @@ static void serve(load *l, publisher *p, uint32_t events)
     flush(l, p);
 }
 
-static void run(load *l)
+static void start_timer(load *l)
 {
-    uint64_t start_us = read_clock_us();
-    l->begin_us = start_us + WARM_UP_US;
-    l->end_us = l->begin_us + (uint64_t)(l->set.seconds * 1e6);
+    l->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+    long period_ns = 1000000000L / (long)l->set.rate;
+    struct itimerspec every = {.it_value = {.tv_nsec = 1},
+                               .it_interval = {period_ns / 1000000000L, period_ns % 1000000000L}};
+    struct epoll_event watch = {.events = EPOLLIN, .data.u32 = TIMER};
+    if (l->timer < 0 || timerfd_settime(l->timer, 0, &every, NULL) != 0 ||
+        epoll_ctl(l->epoll, EPOLL_CTL_ADD, l->timer, &watch) != 0)
+        die("timerfd");
+}
+
+/* Says what has come due. All slots taken: the next turn of that publisher says it, late. */
+static void take_turns(load *l, uint64_t start_us)
+{
+    uint64_t expired, now_us = read_clock_us();
+    if (read(l->timer, &expired, sizeof expired) != sizeof expired || now_us >= l->end_us)
+        return;
+    uint64_t wanted = (now_us - start_us) * l->set.rate / 1000000u + 1;
+    for (; l->due < wanted; l->due++) {
+        publisher *p = &l->publishers[l->due % l->set.publishers];
+        unsigned slot = 1;
+        while (slot <= l->set.window && p->sent_us[slot] != 0)
+            slot++;
+        if (slot > l->set.window)
+            return;
+        queue(l, p, slot, start_us + l->due * 1000000u / l->set.rate);
+        flush(l, p);
+    }
+}
+
+static void start(load *l, uint64_t start_us)
+{
+    if (l->set.rate > 0) {
+        start_timer(l);
+        return;
+    }
     for (unsigned i = 0; i < l->set.publishers; i++) {
         for (unsigned slot = 1; slot <= l->set.window; slot++)
             queue(l, &l->publishers[i], slot, start_us);
         flush(l, &l->publishers[i]);
     }
-    while (l->in_doubt > 0) {
+}
+
+static void run(load *l)
+{
+    uint64_t start_us = read_clock_us();
+    l->begin_us = start_us + WARM_UP_US;
+    l->end_us = l->begin_us + (uint64_t)(l->set.seconds * 1e6);
+    start(l, start_us);
+    while (l->in_doubt > 0 || (l->set.rate > 0 && read_clock_us() < l->end_us)) {
         struct epoll_event ready[64];
         int n = epoll_wait(l->epoll, ready, 64, 1000);
         if (n < 0 && errno != EINTR)
             die("epoll_wait");
-        for (int i = 0; i < n; i++)
-            serve(l, &l->publishers[ready[i].data.u32], ready[i].events);
+        for (int i = 0; i < n; i++) {
+            if (ready[i].data.u32 == TIMER)
+                take_turns(l, start_us);
+            else
+                serve(l, &l->publishers[ready[i].data.u32], ready[i].events);
+        }
         if (read_clock_us() > l->end_us + DRAIN_US) {
             errno = ETIMEDOUT;
             die("last acks");
@@ -244,13 +297,10 @@ static unsigned read_number(const char *text, unsigned max)
 static settings read_settings(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"port", required_argument, 0, 'p'},
-        {"publishers", required_argument, 0, 'n'},
-        {"bytes", required_argument, 0, 'b'},
-        {"window", required_argument, 0, 'w'},
-        {"seconds", required_argument, 0, 's'},
-        {"help", no_argument, 0, 'h'},
-        {0},
+        {"port", required_argument, 0, 'p'},    {"publishers", required_argument, 0, 'n'},
+        {"bytes", required_argument, 0, 'b'},   {"window", required_argument, 0, 'w'},
+        {"seconds", required_argument, 0, 's'}, {"rate", required_argument, 0, 'r'},
+        {"help", no_argument, 0, 'h'},          {0},
     };
     settings set = {.publishers = 1, .bytes = 100, .window = 20, .seconds = 2};
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
@@ -267,12 +317,15 @@ static settings read_settings(int argc, char **argv)
         case 'w':
             set.window = read_number(optarg, WINDOW_MAX);
             break;
+        case 'r':
+            set.rate = read_number(optarg, RATE_MAX);
+            break;
         case 's':
             set.seconds = read_number(optarg, 86400);
             break;
         default:
-            printf(
-                "mqtt_load --port N [--publishers 1] [--bytes 100] [--window 20] [--seconds 2]\n");
+            printf("mqtt_load --port N [--publishers 1] [--bytes 100] [--window 20] [--seconds 2] "
+                   "[--rate N]\n");
             exit(c == 'h' ? 0 : 2);
         }
     }

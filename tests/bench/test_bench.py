@@ -14,6 +14,7 @@ from pathlib import Path
 import figure
 import line
 import measure
+import targets
 
 HERE = Path(__file__).resolve().parent
 
@@ -26,19 +27,40 @@ class Figures(unittest.TestCase):
     CELL = (100, 1)
     RUNS = {(CELL, "none"): [run_of(100), run_of(50), run_of(200)],
             (CELL, "process"): [run_of(90), run_of(50), run_of(100)],
+            (CELL, "group"): [run_of(50), run_of(25), run_of(50)],
             (CELL, "strict"): [run_of(10), run_of(10), run_of(10)]}
 
     def test_ratio_is_taken_within_a_round(self):
         variants = measure.cell_figures(self.CELL, self.RUNS)["variants"]
         self.assertEqual(variants["process"]["ratio"], {"median": 0.9, "min": 0.5, "max": 1.0})
         self.assertEqual(variants["strict"]["ratio"], {"median": 0.1, "min": 0.05, "max": 0.2})
+        self.assertEqual(variants["group"]["to_strict"], {"median": 5.0, "min": 2.5, "max": 5.0})
 
     def test_picture_is_well_formed_and_has_every_bar(self):
         drawn = figure.svg([measure.cell_figures(self.CELL, self.RUNS)], "a < b & c")
         root = ElementTree.fromstring(drawn)
         bars = [r for r in root.iter("{http://www.w3.org/2000/svg}rect") if r.get("fill") != "#ffffff"]
-        self.assertEqual(len(bars), 3)
+        self.assertEqual(len(bars), 4)
         self.assertIn("process: 90/s (0.90)", drawn)
+
+
+class Targets(unittest.TestCase):
+    def of(self, cell: tuple, **more) -> dict:
+        runs = {(cell, variant): Figures.RUNS[(Figures.CELL, variant)] for variant in measure.VARIANTS}
+        found = targets.targets({"rates": [measure.cell_figures(cell, runs)], **more})
+        return {target["name"]: target["is_met"] for target in found}
+
+    def test_what_is_met_and_what_is_not(self):
+        self.assertEqual(self.of((100, 1)), {"process / no plugin, 100 B, 1 publishers": True})
+        self.assertEqual(self.of((1000, 100)), {
+            "process / no plugin, 1000 B, 100 publishers": True, "group / no plugin, 1000 B, 100 publishers": True,
+            "group / strict, 1000 B, 100 publishers": True,
+            "process, written per payload byte, 1000 B, 100 publishers": False})
+        starts = {"none": {}, "group": {"added_rss_kib": {"median": 4097}, "added_ms": {"median": 20}}}
+        local = {"strict": {"running": {}, "stopped": {"p99_ratio": {"median": 1.11}}}}
+        found = self.of((100, 1), starts=starts, local_p99=local)
+        self.assertEqual([found[name] for name in ("group, resident memory added, KiB", "group, start added, ms",
+                                                   "strict, local p99, daemon stopped")], [False, True, False])
 
 
 class Line(unittest.TestCase):
@@ -59,10 +81,14 @@ class Smoke(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             out = Path(folder) / "bench.json"
             subprocess.run([sys.executable, HERE / "bench.py", "--build", os.environ["TMB_BUILD"],
-                            "--rounds", "1", "--seconds", "1", "--road-seconds", "2", "--folder", folder,
-                            "--json", out, "--svg", Path(folder) / "bench.svg"], check=True, timeout=240)
+                            "--quick", "--folder", folder, "--json", out, "--svg", Path(folder) / "bench.svg"], check=True, timeout=240)
             result = json.loads(out.read_text(encoding="utf-8"))
-        self.assertEqual(len(result["rates"]), 4)
+        self.assertEqual(len(result["rates"]), 2)
+        for level, states in result["local_p99"].items():
+            for state, figures in states.items():
+                self.assertGreater(figures["p99_us"], 0, f"{level}, {state}")
+        self.assertGreater(len(result["targets"]), 10)
+        self.assertGreater(result["starts"]["strict"]["added_rss_kib"]["median"], 0)
         for cell in result["rates"]:
             for variant, figures in cell["variants"].items():
                 self.assertGreater(figures["rate"]["median"], 0, variant)
