@@ -61,7 +61,12 @@ static tmb_err walk(tmb_plugin *p, unsigned stream, tmb_bytes raw, uint64_t max,
             return err;
         record.seq = first_seq + count;
         if (first_seq > 0)
-            tmb_plugin_publish(p, stream, &record, false);
+            err = tmb_plugin_publish(p, stream, &record, false);
+        if (err != TMB_OK) { /* the rest is read back and published when there is memory */
+            p->streams[stream].good_seq = record.seq - 1;
+            p->streams[stream].is_doubtful = true;
+            return err;
+        }
         count++;
     }
     *ret_count = count;

@@ -144,8 +144,10 @@ void tmb_plugin_flush_due(tmb_plugin *p, tmb_mono now);
 TMB_MUST_USE tmb_err tmb_plugin_sync_all(tmb_plugin *p);
 
 /* publish.c: hand a record of a stream to the broker's subscribers; is_replay: perhaps
- * not for the first time. */
-void tmb_plugin_publish(tmb_plugin *p, unsigned stream, const tmb_record *record, bool is_replay);
+ * not for the first time. Errors: TMB_ENOMEM: nobody got it, and good_seq must not pass it. What the broker
+ * will not take for another reason it will never take: counted, and TMB_OK. */
+TMB_MUST_USE tmb_err tmb_plugin_publish(tmb_plugin *p, unsigned stream, const tmb_record *record,
+                                        bool is_replay);
 
 /* marking.c: the properties that a record keeps (they borrow from p->props); marks that the client sent are
  * taken off the message. Errors: TMB_ELIMIT, TMB_ENOMEM. And the mark of one of our records, if its stream

@@ -7,7 +7,7 @@
 #include "broker-plugin/plugin.h"
 #include "broker-plugin/props_bridge.h"
 
-void tmb_plugin_publish(tmb_plugin *p, unsigned stream, const tmb_record *record, bool is_replay)
+tmb_err tmb_plugin_publish(tmb_plugin *p, unsigned stream, const tmb_record *record, bool is_replay)
 {
     void *payload = NULL;
     mosquitto_property *props = NULL;
@@ -26,12 +26,13 @@ void tmb_plugin_publish(tmb_plugin *p, unsigned stream, const tmb_record *record
     p->has_published = true;
 out:
     if (rc == MOSQ_ERR_SUCCESS)
-        return;
+        return TMB_OK;
     mosquitto_free(payload);
     mosquitto_property_free_all(&props);
     if (p->counts.publish_failures++ == 0)
         mosquitto_log_printf(MOSQ_LOG_ERR,
                              "tombolo: the broker could not queue a message that is in the journal "
-                             "(%s); give it more memory and restart it",
+                             "(%s); give it more memory",
                              mosquitto_strerror(rc));
+    return rc == MOSQ_ERR_NOMEM ? TMB_ENOMEM : TMB_OK;
 }

@@ -77,7 +77,7 @@ tmb_err tmb_plugin_replay(tmb_plugin *p, const tmb_checkpoint *from)
         tmb_checkpoint_stream at = tmb_checkpoint_find(from, p->streams[i].policy->name);
         bool is_lacking = record->has_origin || record->seq > at.own_seq;
         if (err == TMB_OK && is_lacking && (record->retain || (record->qos > 0 && has_sessions))) {
-            tmb_plugin_publish(p, (unsigned)i, record, true);
+            err = tmb_plugin_publish(p, (unsigned)i, record, true);
             p->counts.replayed++;
         }
         if (err == TMB_OK)
@@ -97,10 +97,10 @@ tmb_err tmb_plugin_heal(tmb_plugin *p, unsigned stream)
         err = start_source(p, &back, stream, s->good_seq);
     while (err == TMB_OK && back.has_record) {
         err = tmb_plugin_note_seen(p, stream, &back.record);
+        if (err == TMB_OK && (back.record.qos > 0 || back.record.retain))
+            err = tmb_plugin_publish(p, stream, &back.record, false);
         if (err == TMB_OK) {
             s->good_seq = back.record.seq;
-            if (back.record.qos > 0 || back.record.retain)
-                tmb_plugin_publish(p, stream, &back.record, false);
             err = advance(p, &back);
         }
     }

@@ -24,7 +24,8 @@ enum failing_op {
     FAILING_LINK,
     FAILING_UNLINK,
     FAILING_MKDIR,
-    FAILING_READ, /* read, pread; not what fread comes to */
+    FAILING_READ,   /* read, pread; not what fread comes to */
+    FAILING_MEMORY, /* malloc, calloc, realloc for the plugin: short_memory.so */
     FAILING_OP_COUNT
 };
 

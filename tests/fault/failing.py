@@ -16,7 +16,7 @@ import os
 import struct
 from pathlib import Path
 
-OPS = ("write", "sync", "rename", "open", "truncate", "link", "unlink", "mkdir", "read")
+OPS = ("write", "sync", "rename", "open", "truncate", "link", "unlink", "mkdir", "read", "memory")
 _MAGIC = 0x4c494146
 _HEAD = struct.Struct("<IIiIIIIIII")
 _FOLDERS_MAX, _PATH_BYTES = 4, 256
@@ -48,8 +48,8 @@ class Disk:
             self._map[at:at + len(text)] = text
         self.disarm()
 
-    def env(self) -> dict:
-        return {"LD_PRELOAD": str(built("failing.so")), "TMB_FAILING": str(self.file)}
+    def env(self, library: str = "failing.so") -> dict:
+        return {"LD_PRELOAD": str(built(library)), "TMB_FAILING": str(self.file)}
 
     def arm(self, ops, at: int = 1, *, error: int = errno.EIO, count: int = 0, half: bool = False,
             delay_ms: int = 0, drop: bool = False) -> None:
