@@ -59,7 +59,7 @@ int tmb_plugin_on_acl(tmb_plugin *p, const struct mosquitto_evt_acl_check *event
         tmb_plugin_note_delivery(p, event->client);
     if (event->access == MOSQ_ACL_READ && event->qos == 2)
         for (unsigned i = 0; i < p->streams_count; i++)
-            tmb_inflight_done(&p->streams[i].inflight, event->payload);
+            tmb_inflight_done(&p->streams[i].inflight, event->topic);
     int ordinary = tmb_plugin_is_alone(p) ? MOSQ_ERR_SUCCESS : MOSQ_ERR_PLUGIN_DEFER;
     if (is_retained_check(event))
         return event->topic[0] == '$' ? MOSQ_ERR_SUCCESS : ordinary;

@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "base/err.h"
+
 static void drop(tmb_inflight *inflight, unsigned at)
 {
     struct tmb_inflight_entry *e = &inflight->entries[at];
@@ -12,22 +14,42 @@ static void drop(tmb_inflight *inflight, unsigned at)
     memmove(e, e + 1, (inflight->count - at) * sizeof *e);
 }
 
-void tmb_inflight_done(tmb_inflight *inflight, const void *payload)
+/* drop_all drops what has tag, but for 0; and the entry at. */
+static void drop_all(tmb_inflight *inflight, unsigned at, uint64_t tag)
 {
-    for (unsigned i = 0; payload && i < inflight->count; i++) {
-        if (inflight->entries[i].payload == payload) {
+    drop(inflight, at);
+    for (unsigned i = inflight->count; tag > 0 && i > 0; i--)
+        if (inflight->entries[i - 1].tag == tag)
+            drop(inflight, i - 1);
+}
+
+void tmb_inflight_done(tmb_inflight *inflight, const void *topic)
+{
+    for (unsigned i = 0; topic && i < inflight->count; i++) {
+        if (inflight->entries[i].topic == topic) {
+            drop_all(inflight, i, inflight->entries[i].tag);
+            return;
+        }
+    }
+}
+
+/* reuse: this memory was given back, so the message that was there is over, or was never kept. */
+static void reuse(tmb_inflight *inflight, const void *topic)
+{
+    for (unsigned i = 0; topic && i < inflight->count; i++) {
+        if (inflight->entries[i].topic == topic) {
             drop(inflight, i);
             return;
         }
     }
 }
 
-void tmb_inflight_add(tmb_inflight *inflight, uint64_t seq, const void *payload, bool is_lasting,
-                      tmb_mono now)
+void tmb_inflight_add(tmb_inflight *inflight, uint64_t seq, const void *topic, uint64_t tag,
+                      bool is_lasting, tmb_mono now)
 {
-    tmb_inflight_done(inflight, payload); /* its memory was given back: the one before is over */
+    reuse(inflight, topic);
     struct tmb_inflight_entry entry = {
-        seq, payload, tmb_mono_after(now, tmb_dur_ms(TMB_INFLIGHT_MS)), is_lasting};
+        seq, topic, tag, tmb_mono_after(now, tmb_dur_ms(TMB_INFLIGHT_MS)), is_lasting};
     if (inflight->count < TMB_INFLIGHT_MAX) {
         inflight->entries[inflight->count++] = entry;
         return;
@@ -35,6 +57,39 @@ void tmb_inflight_add(tmb_inflight *inflight, uint64_t seq, const void *payload,
     if (inflight->beyond_seq == 0)
         inflight->beyond_seq = seq;
     inflight->beyond_until = entry.until;
+}
+
+static struct tmb_inflight_entry *find_tag(tmb_inflight *inflight, uint64_t tag)
+{
+    for (unsigned i = 0; tag > 0 && i < inflight->count; i++)
+        if (inflight->entries[i].tag == tag)
+            return &inflight->entries[i];
+    return NULL;
+}
+
+bool tmb_inflight_again(tmb_inflight *inflight, uint64_t tag, const void *topic, tmb_mono now,
+                        uint64_t *ret_seq)
+{
+    struct tmb_inflight_entry *e = find_tag(inflight, tag);
+    if (!e)
+        return false;
+    struct tmb_inflight_entry again = *e;
+    again.topic = topic;
+    again.until = tmb_mono_after(now, tmb_dur_ms(TMB_INFLIGHT_MS));
+    *ret_seq = again.seq;
+    if (e->topic == topic) { /* its memory was given back, and came back to it */
+        *e = again;
+        return true;
+    }
+    reuse(inflight, topic);
+    e = find_tag(inflight, tag); /* it may have moved */
+    TMB_ASSERT(e);
+    if (inflight->count < TMB_INFLIGHT_MAX) {
+        memmove(e + 1, e, (size_t)(&inflight->entries[inflight->count++] - e) * sizeof *e);
+        e[1].until = again.until;
+    }
+    *e = again;
+    return true;
 }
 
 static void let_go(tmb_inflight *inflight, tmb_mono now)

@@ -31,24 +31,6 @@ static int refuse(tmb_plugin *p, const struct mosquitto_evt_message *event, bool
     return refusal(event, is_numbered);
 }
 
-/* drop_repeat lets the broker ack a message that nobody gets: its topic becomes one that nobody may read.
- * Not so a QoS 2 message of a lasting session: the broker may hold its first sending under the same packet
- * id, and would throw that away if the topic differed. That repeat goes through as it is and the broker
- * recognises it, unless it was killed in between. */
-static int drop_repeat(tmb_plugin *p, struct mosquitto_evt_message *event)
-{
-    p->counts.repeats++;
-    if (event->qos == 2 && !mosquitto_client_clean_session(event->client))
-        return MOSQ_ERR_SUCCESS;
-    char *topic = mosquitto_strdup(TMB_TOPIC_VOID);
-    if (!topic)
-        return MOSQ_ERR_UNKNOWN;
-    mosquitto_free(event->topic);
-    event->topic = topic;
-    event->retain = false;
-    return MOSQ_ERR_SUCCESS;
-}
-
 static void take_number(tmb_plugin *p, tmb_record *record)
 {
     tmb_bytes value;
@@ -132,7 +114,7 @@ int tmb_plugin_on_message(tmb_plugin *p, struct mosquitto_evt_message *event)
     if (err == TMB_OK && record.is_numbered)
         err = is_repeat(p, (unsigned)stream, &record, &is_known);
     if (err == TMB_OK && is_known)
-        return drop_repeat(p, event);
+        return tmb_plugin_repeat(p, (unsigned)stream, &record, event);
     if (err == TMB_OK)
         err = tmb_plugin_store_local(p, (unsigned)stream, &record);
     if (err == TMB_OK)
@@ -140,8 +122,9 @@ int tmb_plugin_on_message(tmb_plugin *p, struct mosquitto_evt_message *event)
     if (err != TMB_OK)
         return refuse(p, event, record.is_numbered);
     if (record.qos == 2)
-        tmb_inflight_add(&p->streams[stream].inflight, p->streams[stream].good_seq, event->payload,
-                         is_lasting(event->client), tmb_plugin_now());
+        tmb_inflight_add(&p->streams[stream].inflight, p->streams[stream].good_seq, event->topic,
+                         tmb_plugin_tag(p, (unsigned)stream, &record), is_lasting(event->client),
+                         tmb_plugin_now());
     tmb_plugin_mark(p, (unsigned)stream, p->streams[stream].good_seq, false, &event->properties);
     p->counts.messages++;
     return MOSQ_ERR_SUCCESS;

@@ -177,6 +177,7 @@ static tmb_err restore(tmb_plugin *p)
         s->good_seq = s->tick_seq = tmb_journal_last_seq(s->log);
         s->tick_seq_before = s->hold_seq = s->good_seq;
     }
+    tmb_seen_settle(p->publishers);
     p->has_published = p->has_published_before = false;
     tmb_plugin_look_at_snapshot(p);
     mosquitto_log_printf(MOSQ_LOG_INFO, "tombolo: node %s, journal %s, %llu messages replayed",

@@ -149,6 +149,12 @@ TMB_MUST_USE tmb_err tmb_plugin_sync_all(tmb_plugin *p);
 TMB_MUST_USE tmb_err tmb_plugin_publish(tmb_plugin *p, unsigned stream, const tmb_record *record,
                                         bool is_replay);
 
+/* repeat.c: what becomes of a numbered message that is here already; the answer to the broker. And what
+ * tells a numbered message from others for as long as it is in flight; 0: it has no number. */
+int tmb_plugin_repeat(tmb_plugin *p, unsigned stream, const tmb_record *record,
+                      struct mosquitto_evt_message *event);
+uint64_t tmb_plugin_tag(const tmb_plugin *p, unsigned stream, const tmb_record *record);
+
 /* marking.c: the properties that a record keeps (they borrow from p->props); marks that the client sent are
  * taken off the message. Errors: TMB_ELIMIT, TMB_ENOMEM. And the mark of one of our records, if its stream
  * has marks. */

@@ -21,7 +21,7 @@ typedef struct entry {
     struct entry *prev, *next;         /* of all */
     struct entry *own_prev, *own_next; /* of one owner */
     struct owner *owner;
-    uint64_t number;
+    uint64_t number, base;
     uint16_t len;
     uint8_t key[];
 } entry;
@@ -249,6 +249,22 @@ size_t tmb_seen_count(const tmb_seen *seen)
 uint64_t tmb_seen_forgotten(const tmb_seen *seen)
 {
     return seen->forgotten;
+}
+
+void tmb_seen_settle(tmb_seen *seen)
+{
+    entry *e;
+    DL_FOREACH(seen->order, e)
+    {
+        e->base = e->number;
+    }
+}
+
+uint64_t tmb_seen_base(const tmb_seen *seen, tmb_bytes key)
+{
+    entry *e;
+    HASH_FIND(hh, seen->table, key.ptr, key.len, e);
+    return e ? e->base : 0;
 }
 
 void tmb_seen_each(const tmb_seen *seen, void (*visit)(void *arg, tmb_bytes key, uint64_t number),

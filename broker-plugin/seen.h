@@ -49,6 +49,11 @@ TMB_MUST_USE tmb_err tmb_seen_raise(tmb_seen *seen, tmb_bytes key, uint64_t numb
 size_t tmb_seen_count(const tmb_seen *seen);
 uint64_t tmb_seen_forgotten(const tmb_seen *seen);
 
+/* tmb_seen_settle says that all numbers so far are of a life before; tmb_seen_base gives the highest of
+ * those of key, 0 when there is none. */
+void tmb_seen_settle(tmb_seen *seen);
+uint64_t tmb_seen_base(const tmb_seen *seen, tmb_bytes key);
+
 /* tmb_seen_each visits all entries, the one not heard of for longest first. */
 void tmb_seen_each(const tmb_seen *seen, void (*visit)(void *arg, tmb_bytes key, uint64_t number),
                    void *arg);

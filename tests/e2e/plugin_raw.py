@@ -61,7 +61,9 @@ class Raw:
     """One connection. Methods that wait raise ConnectionError when the broker closes it."""
 
     def __init__(self, port: int, client_id: str, version: int = 4, clean: bool = True, will=None,
-                 will_qos: int = 1, will_retain: bool = False, timeout_s: float = 10, tls=None):
+                 will_qos: int = 1, will_retain: bool = False, timeout_s: float = 10, tls=None,
+                 will_delay_s: int = 0, expiry_s: int = None):
+        """expiry_s: of the session, MQTT 5; else a day when it is not clean."""
         self.version, self._mid, self._buffer = version, 0, b""
         self.sock = socket.create_connection(("127.0.0.1", port), timeout_s)
         if tls:
@@ -72,10 +74,12 @@ class Raw:
             flags |= 4 | will_qos << 3 | will_retain << 5
         body = _text("MQTT") + bytes([version, flags]) + struct.pack(">H", 60)
         if version == 5:
-            body += _length(5) + b"\x11" + struct.pack(">I", 0 if clean else DAY_S)
+            expiry_s = (0 if clean else DAY_S) if expiry_s is None else expiry_s
+            body += _length(5) + b"\x11" + struct.pack(">I", expiry_s)
         body += _text(client_id)
         if will:
-            body += (b"\x00" if version == 5 else b"") + _text(will[0]) + _text(will[1])
+            delay = b"\x05\x18" + struct.pack(">I", will_delay_s) if will_delay_s else b"\x00"
+            body += (delay if version == 5 else b"") + _text(will[0]) + _text(will[1])
         self._send(0x10, body)
         kind, _, answer = self.packet()
         assert kind == CONNACK and answer[1] == 0, f"CONNACK {answer!r}"
@@ -142,8 +146,11 @@ class Raw:
 
     def release(self, mid: int) -> None:
         """PUBREL, and waits for PUBCOMP."""
-        self._send(0x62, struct.pack(">H", mid))
+        self.send_release(mid)
         self.ack(PUBCOMP)
+
+    def send_release(self, mid: int) -> None:
+        self._send(0x62, struct.pack(">H", mid))
 
     def subscribe(self, topic: str, qos: int = 1) -> int:
         """Gives the code of the SUBACK. retain as published on MQTT 5, so that a retained message shows."""

@@ -22,8 +22,8 @@ static void holds_before_the_first(void **state)
     (void)state;
     tmb_inflight list = {.count = 0};
     assert_int_equal(tmb_inflight_hold(&list, 9, at_ms(0)), 9);
-    tmb_inflight_add(&list, 5, &memory[0], false, at_ms(0));
-    tmb_inflight_add(&list, 7, &memory[1], false, at_ms(0));
+    tmb_inflight_add(&list, 5, &memory[0], 0, false, at_ms(0));
+    tmb_inflight_add(&list, 7, &memory[1], 0, false, at_ms(0));
     assert_int_equal(tmb_inflight_hold(&list, 3, at_ms(1)), 3);
     assert_int_equal(tmb_inflight_hold(&list, 9, at_ms(1)), 4);
     tmb_inflight_done(&list, &memory[2]);
@@ -38,10 +38,10 @@ static void lets_go_when_memory_is_used_again_or_in_time(void **state)
 {
     (void)state;
     tmb_inflight list = {.count = 0};
-    tmb_inflight_add(&list, 5, &memory[0], false, at_ms(0));
-    tmb_inflight_add(&list, 6, NULL, false, at_ms(10));
-    tmb_inflight_add(&list, 7, NULL, false, at_ms(20));
-    tmb_inflight_add(&list, 8, &memory[0], false, at_ms(30));
+    tmb_inflight_add(&list, 5, &memory[0], 0, false, at_ms(0));
+    tmb_inflight_add(&list, 6, NULL, 0, false, at_ms(10));
+    tmb_inflight_add(&list, 7, NULL, 0, false, at_ms(20));
+    tmb_inflight_add(&list, 8, &memory[0], 0, false, at_ms(30));
     assert_int_equal(tmb_inflight_hold(&list, 9, at_ms(30)), 5);
     tmb_inflight_done(&list, NULL);
     assert_int_equal(tmb_inflight_hold(&list, 9, at_ms(TMB_INFLIGHT_MS + 9)), 5);
@@ -55,13 +55,13 @@ static void more_than_fit_hold_together(void **state)
     (void)state;
     tmb_inflight list = {.count = 0};
     for (unsigned i = 0; i < TMB_INFLIGHT_MAX + 3; i++)
-        tmb_inflight_add(&list, 10 + i, &memory[i], false, at_ms(i));
+        tmb_inflight_add(&list, 10 + i, &memory[i], 0, false, at_ms(i));
     for (unsigned i = 0; i < TMB_INFLIGHT_MAX + 3; i++)
         tmb_inflight_done(&list, &memory[i]);
     uint64_t beyond = 10 + TMB_INFLIGHT_MAX;
     int64_t last_ms = TMB_INFLIGHT_MAX + 2;
     assert_int_equal(tmb_inflight_hold(&list, 9999, at_ms(last_ms)), beyond - 1);
-    tmb_inflight_add(&list, 5000, &memory[0], false, at_ms(last_ms));
+    tmb_inflight_add(&list, 5000, &memory[0], 0, false, at_ms(last_ms));
     assert_int_equal(tmb_inflight_hold(&list, 9999, at_ms(last_ms + TMB_INFLIGHT_MS - 1)),
                      beyond - 1);
     tmb_inflight_done(&list, &memory[0]);
@@ -72,18 +72,70 @@ static void at_the_end_lasting_publishers_hold_nothing(void **state)
 {
     (void)state;
     tmb_inflight list = {.count = 0};
-    tmb_inflight_add(&list, 5, &memory[0], true, at_ms(0));
+    tmb_inflight_add(&list, 5, &memory[0], 0, true, at_ms(0));
     assert_int_equal(tmb_inflight_hold_last(&list, 9, at_ms(1)), 9);
-    tmb_inflight_add(&list, 7, &memory[1], false, at_ms(1));
-    tmb_inflight_add(&list, 8, &memory[2], true, at_ms(1));
+    tmb_inflight_add(&list, 7, &memory[1], 0, false, at_ms(1));
+    tmb_inflight_add(&list, 8, &memory[2], 0, true, at_ms(1));
     assert_int_equal(tmb_inflight_hold_last(&list, 9, at_ms(1)), 6);
     assert_int_equal(tmb_inflight_hold(&list, 9, at_ms(1)), 4);
     tmb_inflight_done(&list, &memory[1]);
     assert_int_equal(tmb_inflight_hold_last(&list, 9, at_ms(1)), 9);
     for (unsigned i = 3; i < TMB_INFLIGHT_MAX + 2; i++)
-        tmb_inflight_add(&list, 10 + i, &memory[i], true, at_ms(2));
+        tmb_inflight_add(&list, 10 + i, &memory[i], 0, true, at_ms(2));
     uint64_t beyond = 10 + TMB_INFLIGHT_MAX + 1; /* whose publishers are not remembered */
     assert_int_equal(tmb_inflight_hold_last(&list, 9999, at_ms(3)), beyond - 1);
+}
+
+static void what_is_sent_again_is_known_by_its_tag(void **state)
+{
+    (void)state;
+    tmb_inflight list = {.count = 0};
+    uint64_t seq = 0;
+    tmb_inflight_add(&list, 5, &memory[0], 70, false, at_ms(0));
+    tmb_inflight_add(&list, 6, &memory[1], 80, false, at_ms(0));
+    assert_false(tmb_inflight_again(&list, 90, &memory[2], at_ms(1), &seq));
+    assert_false(tmb_inflight_again(&list, 0, &memory[2], at_ms(1), &seq));
+    assert_true(tmb_inflight_again(&list, 70, &memory[2], at_ms(1), &seq));
+    assert_int_equal(seq, 5);
+    assert_int_equal(tmb_inflight_hold(&list, 9, at_ms(1)), 4);
+    tmb_inflight_done(&list, &memory[0]); /* either is both */
+    assert_int_equal(tmb_inflight_hold(&list, 9, at_ms(1)), 5);
+    assert_false(tmb_inflight_again(&list, 70, &memory[3], at_ms(1), &seq));
+    assert_true(tmb_inflight_again(&list, 80, &memory[3], at_ms(1), &seq));
+    tmb_inflight_done(&list, &memory[3]);
+    assert_int_equal(tmb_inflight_hold(&list, 9, at_ms(1)), 9);
+}
+
+static void memory_used_again_ends_one_sending_alone(void **state)
+{
+    (void)state;
+    tmb_inflight list = {.count = 0};
+    uint64_t seq = 0;
+    tmb_inflight_add(&list, 5, &memory[0], 70, false, at_ms(0));
+    assert_true(tmb_inflight_again(&list, 70, &memory[1], at_ms(1), &seq));
+    tmb_inflight_add(&list, 6, &memory[1], 0, false, at_ms(2)); /* the broker kept the first */
+    assert_int_equal(tmb_inflight_hold(&list, 9, at_ms(2)), 4);
+    assert_true(tmb_inflight_again(&list, 70, &memory[0], at_ms(3), &seq));
+    assert_int_equal(seq, 5);
+    tmb_inflight_done(&list, &memory[1]);
+    assert_int_equal(tmb_inflight_hold(&list, 9, at_ms(3)), 4);
+    assert_int_equal(tmb_inflight_hold(&list, 9, at_ms(2 + TMB_INFLIGHT_MS)), 4); /* again at 3 */
+    assert_int_equal(tmb_inflight_hold(&list, 9, at_ms(3 + TMB_INFLIGHT_MS)), 9);
+}
+
+static void a_full_list_knows_the_newest_sending(void **state)
+{
+    (void)state;
+    tmb_inflight list = {.count = 0};
+    uint64_t seq = 0;
+    for (unsigned i = 0; i < TMB_INFLIGHT_MAX; i++)
+        tmb_inflight_add(&list, 10 + i, &memory[i], 100 + i, false, at_ms(0));
+    assert_true(tmb_inflight_again(&list, 105, &memory[TMB_INFLIGHT_MAX], at_ms(1), &seq));
+    assert_int_equal(seq, 15);
+    assert_int_equal(list.count, TMB_INFLIGHT_MAX);
+    tmb_inflight_done(&list, &memory[TMB_INFLIGHT_MAX]);
+    assert_int_equal(list.count, TMB_INFLIGHT_MAX - 1);
+    assert_false(tmb_inflight_again(&list, 105, &memory[5], at_ms(1), &seq));
 }
 
 int main(void)
@@ -93,6 +145,9 @@ int main(void)
         cmocka_unit_test(lets_go_when_memory_is_used_again_or_in_time),
         cmocka_unit_test(more_than_fit_hold_together),
         cmocka_unit_test(at_the_end_lasting_publishers_hold_nothing),
+        cmocka_unit_test(what_is_sent_again_is_known_by_its_tag),
+        cmocka_unit_test(memory_used_again_ends_one_sending_alone),
+        cmocka_unit_test(a_full_list_knows_the_newest_sending),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

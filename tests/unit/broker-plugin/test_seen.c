@@ -199,6 +199,24 @@ static void is_walked_in_order_of_use(void **state)
     tmb_seen_free(seen);
 }
 
+static void numbers_of_a_life_before_are_told_apart(void **state)
+{
+    (void)state;
+    tmb_seen *seen = NULL;
+    tmb_bytes a = tmb_bytes_str("\1a"), b = tmb_bytes_str("\1b"), c = tmb_bytes_str("\1c");
+    assert_int_equal(tmb_seen_new(9, 9, &seen), TMB_OK);
+    assert_int_equal(tmb_seen_raise(seen, a, 5), TMB_OK);
+    assert_int_equal(tmb_seen_raise(seen, b, 6), TMB_OK);
+    assert_int_equal(tmb_seen_base(seen, a), 0);
+    tmb_seen_settle(seen);
+    assert_int_equal(tmb_seen_raise(seen, a, 8), TMB_OK);
+    assert_int_equal(tmb_seen_raise(seen, c, 3), TMB_OK);
+    assert_int_equal(tmb_seen_base(seen, a), 5);
+    assert_int_equal(tmb_seen_base(seen, b), 6);
+    assert_int_equal(tmb_seen_base(seen, c), 0);
+    tmb_seen_free(seen);
+}
+
 static void keys_of_different_sources_differ(void **state)
 {
     (void)state;
@@ -249,6 +267,7 @@ int main(void)
         cmocka_unit_test(a_full_table_takes_from_who_has_the_most),
         cmocka_unit_test(all_children_fit_with_all_their_streams),
         cmocka_unit_test(is_walked_in_order_of_use),
+        cmocka_unit_test(numbers_of_a_life_before_are_told_apart),
         cmocka_unit_test(keys_of_different_sources_differ),
         cmocka_unit_test(long_parts_are_cut),
     };
