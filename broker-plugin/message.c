@@ -83,8 +83,12 @@ static tmb_err is_repeat(tmb_plugin *p, unsigned stream, const tmb_record *recor
 static int pass_on(tmb_plugin *p, struct mosquitto_evt_message *event)
 {
     tmb_bytes props;
-    if (!event->properties || tmb_plugin_take_props(p, event, &props) == TMB_OK)
+    if (!event->properties)
         return MOSQ_ERR_SUCCESS;
+    if (tmb_plugin_take_props(p, event, &props) == TMB_OK) {
+        tmb_plugin_refuse_receipts(p, event, props, "no stream of this node takes the topic");
+        return MOSQ_ERR_SUCCESS;
+    }
     return event->qos == 0 ? MOSQ_ERR_ACL_DENIED : refusal(event, false);
 }
 
@@ -113,8 +117,10 @@ int tmb_plugin_on_message(tmb_plugin *p, struct mosquitto_evt_message *event)
     bool is_known = false;
     if (err == TMB_OK && record.is_numbered)
         err = is_repeat(p, (unsigned)stream, &record, &is_known);
-    if (err == TMB_OK && is_known)
+    if (err == TMB_OK && is_known) {
+        tmb_plugin_take_receipts(p, event, record.props, (unsigned)stream, true);
         return tmb_plugin_repeat(p, (unsigned)stream, &record, event);
+    }
     if (err == TMB_OK)
         err = tmb_plugin_store_local(p, (unsigned)stream, &record);
     if (err == TMB_OK)
@@ -126,6 +132,7 @@ int tmb_plugin_on_message(tmb_plugin *p, struct mosquitto_evt_message *event)
                          tmb_plugin_tag(p, (unsigned)stream, &record), is_lasting(event->client),
                          tmb_plugin_now());
     tmb_plugin_mark(p, (unsigned)stream, p->streams[stream].good_seq, false, &event->properties);
+    tmb_plugin_take_receipts(p, event, record.props, (unsigned)stream, false);
     p->counts.messages++;
     return MOSQ_ERR_SUCCESS;
 }

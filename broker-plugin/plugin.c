@@ -175,6 +175,8 @@ static tmb_err restore(tmb_plugin *p)
         tmb_plugin_stream *s = &p->streams[i];
         s->kept_seq = tmb_checkpoint_find(&from, s->policy->name).seq;
         s->good_seq = s->tick_seq = tmb_journal_last_seq(s->log);
+        if (tmb_journal_counts_get(p->journal)->failures == 0)
+            s->synced_seq = s->good_seq; /* opening has synced what it found */
         s->tick_seq_before = s->hold_seq = s->good_seq;
     }
     tmb_seen_settle(p->publishers);
@@ -218,6 +220,7 @@ static void free_plugin(tmb_plugin *p)
     tmb_seen_free(p->children);
     tmb_seen_free(p->publishers);
     tmb_pace_free(p->pace);
+    tmb_receipts_free(p->receipts.table);
     tmb_plugin_forget_all(p);
     tmb_config_free(p->config);
     free(p);
@@ -245,6 +248,8 @@ static tmb_err start(tmb_plugin *p, const char *file)
         err = tmb_pace_new(&p->pace);
     if (err == TMB_OK)
         err = open_journal(p);
+    if (err == TMB_OK)
+        err = tmb_plugin_begin_receipts(p);
     return err == TMB_OK ? restore(p) : err;
 }
 

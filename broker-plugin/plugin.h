@@ -19,9 +19,11 @@
 #include "broker-plugin/checkpoint.h"
 #include "broker-plugin/inflight.h"
 #include "broker-plugin/pace.h"
+#include "broker-plugin/receipts.h"
 #include "broker-plugin/seen.h"
 #include "config/config.h"
 #include "journal/journal.h"
+#include "journal/marks.h"
 
 /* name, in the order in which the statistics show them. */
 /* clang-format off */
@@ -43,6 +45,9 @@
     X(denied)             /* by the rules for $tombolo/ */                                         \
     X(sites_hung_up)      /* connections closed: too many frames a second */                       \
     X(replayed)           /* given to the broker again at its start */                             \
+    X(receipts_asked)                                                                              \
+    X(receipts_sent)                                                                               \
+    X(receipts_refused)   /* told to the publisher, or there was no topic to tell it on */         \
     X(gaps)               /* missing ranges met while replaying */                                 \
     X(publish_failures)   /* the broker had no memory for a message that is in the journal */      \
     X(snapshots)          /* of the broker, seen */                                                \
@@ -61,8 +66,9 @@ typedef struct tmb_plugin_counts {
 typedef struct tmb_plugin_stream {
     tmb_journal_stream *log;
     const tmb_stream_policy *policy;
-    uint64_t good_seq; /* newest record that is stored and whose message went its way */
-    uint64_t tick_seq; /* good_seq at the last tick, and at the one before */
+    uint64_t good_seq;   /* newest record that is stored and whose message went its way */
+    uint64_t synced_seq; /* all up to here is on the disk: tmb_plugin_note_synced */
+    uint64_t tick_seq;   /* good_seq at the last tick, and at the one before */
     uint64_t tick_seq_before;
     uint64_t hold_seq;    /* tick_seq, or less: before the first QoS 2 message in flight then */
     uint64_t kept_seq;    /* position in the checkpoint file */
@@ -89,6 +95,16 @@ typedef struct tmb_plugin_pending {
     char publisher[TMB_PUBLISHER_BYTES_MAX];
 } tmb_plugin_pending;
 
+/* Receipts that wait, and how far the parent is (uplink.marks, when last looked at). */
+typedef struct tmb_plugin_receipts {
+    tmb_receipts *table;
+    tmb_marks marks;
+    bool has_marks;
+    uint64_t marks_seq[TMB_STREAMS_MAX]; /* by stream; 0: none that is believed */
+    struct stat file;
+    tmb_mono looked_at;
+} tmb_plugin_receipts;
+
 #define TMB_PLUGIN_MAGIC 0x504c5547u
 typedef struct tmb_plugin {
     uint32_t magic;
@@ -104,6 +120,7 @@ typedef struct tmb_plugin {
     tmb_seen *publishers;
     tmb_plugin_counts counts, counts_told;
     tmb_plugin_pending pending;
+    tmb_plugin_receipts receipts;
     struct tmb_plugin_gone *gone;
     tmb_pace *pace;
     uint8_t props[TMB_PROPS_BYTES_MAX];
@@ -162,6 +179,20 @@ TMB_MUST_USE tmb_err tmb_plugin_take_props(tmb_plugin *p, struct mosquitto_evt_m
                                            tmb_bytes *ret_props);
 void tmb_plugin_mark(tmb_plugin *p, unsigned stream, uint64_t seq, bool is_replay,
                      mosquitto_property **list);
+
+/* receipting.c: what the publisher of a message asks for by its properties is answered, waits, or is refused.
+ * take is for one that is stored (or, a repeat, was), refuse for one that is let through without being. */
+void tmb_plugin_take_receipts(tmb_plugin *p, const struct mosquitto_evt_message *event,
+                              tmb_bytes props, unsigned stream, bool is_repeat);
+void tmb_plugin_refuse_receipts(tmb_plugin *p, const struct mosquitto_evt_message *event,
+                                tmb_bytes props, const char *why);
+/* Whoever has synced a stream says so: synced_seq moves to its last number, and what waited is answered. A
+ * write or sync that failed: what waits for the disk is refused, for it may be in a file that is given up. */
+void tmb_plugin_note_synced(tmb_plugin *p, unsigned stream);
+void tmb_plugin_note_unsynced(tmb_plugin *p, unsigned stream);
+bool tmb_plugin_has_receipts(const tmb_plugin *p, unsigned stream); /* that wait for a sync */
+void tmb_plugin_look_at_marks(tmb_plugin *p, tmb_mono now);
+TMB_MUST_USE tmb_err tmb_plugin_begin_receipts(tmb_plugin *p); /* once the streams are open */
 
 /* replay.c: note a record in the seen tables; give the broker all that comes after from (at start), or
  * after the last good record of one stream (when a refused write turns out to be in the log). */

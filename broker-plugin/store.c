@@ -13,6 +13,7 @@
 
 #define FLUSH_AFTER_MS 10 /* and at the first tick, which comes at least each 100 ms */
 #define SYNC_AFTER_MS  1000
+#define SYNC_SOON_MS   100 /* while somebody waits for a receipt */
 
 tmb_mono tmb_plugin_now(void)
 {
@@ -47,8 +48,10 @@ static tmb_err note_result(tmb_plugin *p, tmb_plugin_stream *s, tmb_err err)
 /* note_written takes in the result of a flush or sync; what was only buffered is lost with a failure. */
 static tmb_err note_written(tmb_plugin *p, tmb_plugin_stream *s, tmb_err err)
 {
-    if (err != TMB_OK)
+    if (err != TMB_OK) {
         p->counts.unstored_qos0 += s->buffered;
+        tmb_plugin_note_unsynced(p, (unsigned)(s - p->streams));
+    }
     s->buffered = 0;
     return note_result(p, s, err);
 }
@@ -109,6 +112,7 @@ tmb_err tmb_plugin_store_end(tmb_plugin *p, unsigned stream, tmb_durability dura
     tmb_mono now = tmb_plugin_now();
     if (durability == TMB_DURABILITY_STRICT) {
         s->dirty_since = s->unsynced_since = tmb_mono_never();
+        tmb_plugin_note_synced(p, stream);
         return note_written(p, s, TMB_OK);
     }
     be_dirty(&s->unsynced_since, now);
@@ -132,6 +136,11 @@ tmb_err tmb_plugin_store_local(tmb_plugin *p, unsigned stream, const tmb_record 
     return err == TMB_OK ? tmb_plugin_store_end(p, stream, durability) : err;
 }
 
+static tmb_dur sync_after(const tmb_plugin *p, unsigned stream)
+{
+    return tmb_dur_ms(tmb_plugin_has_receipts(p, stream) ? SYNC_SOON_MS : SYNC_AFTER_MS);
+}
+
 void tmb_plugin_flush_due(tmb_plugin *p, tmb_mono now)
 {
     for (unsigned i = 0; i < p->streams_count; i++) {
@@ -142,9 +151,10 @@ void tmb_plugin_flush_due(tmb_plugin *p, tmb_mono now)
             (void)note_written(p, s, tmb_journal_flush(s->log));
         }
         if (tmb_mono_is_due(s->unsynced_since, now) &&
-            tmb_mono_is_due(tmb_mono_after(s->unsynced_since, tmb_dur_ms(SYNC_AFTER_MS)), now)) {
+            tmb_mono_is_due(tmb_mono_after(s->unsynced_since, sync_after(p, i)), now)) {
             s->unsynced_since = tmb_mono_never();
-            (void)note_written(p, s, tmb_journal_sync(s->log));
+            if (note_written(p, s, tmb_journal_sync(s->log)) == TMB_OK)
+                tmb_plugin_note_synced(p, i);
         }
     }
 }
@@ -159,6 +169,8 @@ tmb_err tmb_plugin_sync_all(tmb_plugin *p)
             err = note_written(p, s, one);
         else if (s->buffered > 0)
             (void)note_written(p, s, TMB_OK);
+        if (one == TMB_OK)
+            tmb_plugin_note_synced(p, i);
         if (one == TMB_OK)
             s->dirty_since = s->unsynced_since = tmb_mono_never();
     }

@@ -169,6 +169,7 @@ void tmb_plugin_on_tick(tmb_plugin *p)
 {
     tmb_mono now = tmb_plugin_now();
     tmb_plugin_flush_due(p, now);
+    tmb_plugin_look_at_marks(p, now);
     int64_t age_ns = -1;
     if (has_file_changed(p, &age_ns)) {
         if (is_snapshot_whole(p)) {
