@@ -7,10 +7,10 @@
  *                                             --sync fails,
  *                                               lost on the way----> refused
  *
- * A receipt is published with the broker's rights, and 2.0.11 lets no plugin ask what a client may do. So with
- * access rules (an acl_file, another plugin) the response topic must be the client's own, receipts/<client id>
- * or below; without them everybody may write everywhere but to `$...`, and so may its receipts. What we
- * publish comes by no event: a receipt asks for no receipt, and is in no stream.
+ * A receipt is published with the broker's rights, and 2.0.11 lets no plugin ask what a client may do. So
+ * with access rules (an acl_file, another plugin) the response topic must be the client's own, below
+ * receipts/<client id>; without them everybody may write everywhere but to `$...`, and so may its receipts.
+ * What we publish comes by no event: a receipt asks for no receipt, and is in no stream.
  *
  * Waiting receipts end with the broker; a publisher that numbers its messages asks again by sending the same
  * number again.
