@@ -29,18 +29,21 @@ checkpoint:
   interval: 60s
 journal:
   segment_bytes: {segment}
+disk:
+  reserve: {reserve}
 """
 SESSION = "ear"
 
 
 class OneNode:
     def __init__(self, folder: Path, durability: str = "strict", segment: str = "4KiB", data: Path = None,
-                 settings: dict = None):
+                 settings: dict = None, reserve: str = "64KiB"):
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.data = data or self.folder / "data"
         config = self.folder / "node.yaml"
-        config.write_text(CONFIG.format(data=self.data, durability=durability, segment=segment), encoding="utf-8")
+        config.write_text(CONFIG.format(data=self.data, durability=durability, segment=segment, reserve=reserve),
+                          encoding="utf-8")
         self.broker = Broker("s1", self.folder, None, plugin_file(), config, settings or {})
         self.daemon = self.broker.daemon
         self.db_file = Path((settings or {}).get("persistence_location", self.broker.persistence)) / "mosquitto.db"
