@@ -29,7 +29,7 @@ static size_t find(const tmb_dedupe *d, const tmb_msgid *id)
     return i;
 }
 
-static uint64_t *bits(const tmb_dedupe *d, size_t source)
+uint64_t *tmb_dedupe_bits(const tmb_dedupe *d, size_t source)
 {
     return d->words + source * (size_t)(d->window / 64);
 }
@@ -37,19 +37,19 @@ static uint64_t *bits(const tmb_dedupe *d, size_t source)
 static bool is_set(const tmb_dedupe *d, size_t source, uint64_t seq)
 {
     uint64_t at = seq % d->window;
-    return bits(d, source)[at / 64] >> (at % 64) & 1;
+    return tmb_dedupe_bits(d, source)[at / 64] >> (at % 64) & 1;
 }
 
 static void set(tmb_dedupe *d, size_t source, uint64_t seq)
 {
     uint64_t at = seq % d->window;
-    bits(d, source)[at / 64] |= UINT64_C(1) << (at % 64);
+    tmb_dedupe_bits(d, source)[at / 64] |= UINT64_C(1) << (at % 64);
 }
 
 static void clear(tmb_dedupe *d, size_t source, uint64_t seq)
 {
     uint64_t at = seq % d->window;
-    bits(d, source)[at / 64] &= ~(UINT64_C(1) << (at % 64));
+    tmb_dedupe_bits(d, source)[at / 64] &= ~(UINT64_C(1) << (at % 64));
 }
 
 tmb_dedupe_answer tmb_dedupe_ask(const tmb_dedupe *d, const tmb_msgid *id)
@@ -64,7 +64,7 @@ tmb_dedupe_answer tmb_dedupe_ask(const tmb_dedupe *d, const tmb_msgid *id)
 
 static void clear_all(tmb_dedupe *d, size_t source)
 {
-    memset(bits(d, source), 0, (size_t)(d->window / 8));
+    memset(tmb_dedupe_bits(d, source), 0, (size_t)(d->window / 8));
 }
 
 /* take gives a place to a source that has none. */

@@ -63,8 +63,12 @@ void tmb_dedupe_init(tmb_dedupe *d, tmb_dedupe_source *sources, size_t source_ma
 /* tmb_dedupe_ask says what id is, and changes nothing. */
 tmb_dedupe_answer tmb_dedupe_ask(const tmb_dedupe *d, const tmb_msgid *id);
 
-/* tmb_dedupe_mark notes that the application has had id; twice is no harm. What is old already is not noted. */
+/* tmb_dedupe_mark notes that the application has had id; twice is no harm, and what is old is not noted. */
 void tmb_dedupe_mark(tmb_dedupe *d, const tmb_msgid *id);
+
+/* tmb_dedupe_bits gives the window / 64 words of the source at that place, for whoever keeps or restores
+ * them; d's own. Bit s mod window is sequence s. */
+uint64_t *tmb_dedupe_bits(const tmb_dedupe *d, size_t source);
 
 #ifdef __cplusplus
 }

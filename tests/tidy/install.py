@@ -18,7 +18,12 @@ BY_TARGET = {
     "tombolo-syncd": ["bin/tombolo-syncd"],
     "tombolo-journal": ["bin/tombolo-journal"],
     "tombolo-mosquitto": ["lib/**/mosquitto/tombolo-mosquitto.so"],
+    "tombolo": ["lib/**/libtombolo.so", "lib/**/libtombolo.so.0", "include/tombolo/tombolo.h",
+                "include/tombolo/base/err.h", "lib/**/pkgconfig/tombolo.pc", "lib/**/cmake/tombolo/tomboloConfig.cmake"],
 }
+
+
+EXAMPLES = ["publish-with-receipt", "subscribe-once"]
 
 
 def targets(cmake, build):
@@ -53,6 +58,39 @@ def runs(prefix, path):
             yield f"{path} {option}: exit {result.returncode}, {result.stderr.strip()!r}"
 
 
+def builds(prefix, cmake):
+    """The client examples build alone against what was installed, by pkg-config and by CMake, and start."""
+    found = glob.glob(os.path.join(prefix, "lib/**/pkgconfig"), recursive=True)
+    env = {**os.environ, "PKG_CONFIG_PATH": ":".join(found)}
+    env["LD_LIBRARY_PATH"] = ":".join(os.path.dirname(path) for path in found)
+    source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../examples/client")
+    flags = subprocess.run(["pkg-config", "--cflags", "--libs", "tombolo"], env=env, capture_output=True, text=True,
+                           check=False)
+    if flags.returncode != 0:
+        yield f"pkg-config: {flags.stderr.strip()}"
+        return
+    with tempfile.TemporaryDirectory() as out:
+        for name in EXAMPLES:
+            program = os.path.join(out, name)
+            command = ["cc", "-Wall", "-Wextra", "-Werror", "-o", program, os.path.join(source, f"{name}.c")]
+            yield from starts(command + flags.stdout.split(), program, env)
+        subprocess.run([cmake, "-S", source, "-B", f"{out}/build", f"-DCMAKE_PREFIX_PATH={prefix}"], check=False,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        for name in EXAMPLES:
+            command = [cmake, "--build", f"{out}/build", "--target", name]
+            yield from starts(command, f"{out}/build/{name}", env)
+
+
+def starts(command, program, env):
+    built = subprocess.run(command, capture_output=True, text=True, check=False)
+    if built.returncode != 0:
+        yield f"{' '.join(command[:2])}: {os.path.basename(program)} does not build: {built.stderr[-500:]}"
+        return
+    result = subprocess.run([program], env=env, capture_output=True, text=True, timeout=20, check=False)
+    if result.returncode != 2 or "usage" not in result.stderr:
+        yield f"{os.path.basename(program)}: exit {result.returncode}, {result.stderr.strip()!r}"
+
+
 def main():
     cmake, build = sys.argv[1:]
     wanted = list(ALWAYS)
@@ -64,6 +102,8 @@ def main():
         subprocess.run([cmake, "--install", build, "--prefix", prefix], check=True,
                        stdout=subprocess.DEVNULL)
         found = list(complaints(prefix, wanted))
+        if "tombolo" in present:
+            found += builds(prefix, cmake)
     with tempfile.TemporaryDirectory() as empty:
         if not list(complaints(empty, wanted)):
             found.append("an empty folder passes: this check has gone blind")
