@@ -5,8 +5,6 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "base/err.h"
-
 static void drop(tmb_inflight *inflight, unsigned at)
 {
     struct tmb_inflight_entry *e = &inflight->entries[at];
@@ -14,42 +12,57 @@ static void drop(tmb_inflight *inflight, unsigned at)
     memmove(e, e + 1, (inflight->count - at) * sizeof *e);
 }
 
-/* drop_all drops what has tag, but for 0; and the entry at. */
-static void drop_all(tmb_inflight *inflight, unsigned at, uint64_t tag)
-{
-    drop(inflight, at);
-    for (unsigned i = inflight->count; tag > 0 && i > 0; i--)
-        if (inflight->entries[i - 1].tag == tag)
-            drop(inflight, i - 1);
-}
-
 void tmb_inflight_done(tmb_inflight *inflight, const void *topic)
 {
     for (unsigned i = 0; topic && i < inflight->count; i++) {
-        if (inflight->entries[i].topic == topic) {
-            drop_all(inflight, i, inflight->entries[i].tag);
-            return;
-        }
-    }
-}
-
-/* reuse: this memory was given back, so the message that was there is over, or was never kept. */
-static void reuse(tmb_inflight *inflight, const void *topic)
-{
-    for (unsigned i = 0; topic && i < inflight->count; i++) {
-        if (inflight->entries[i].topic == topic) {
+        const struct tmb_inflight_entry *e = &inflight->entries[i];
+        if (e->topic == topic || e->topic_before == topic) {
             drop(inflight, i);
             return;
         }
     }
 }
 
+static bool is_over(const struct tmb_inflight_entry *e)
+{
+    return e->tag > 0 && !e->topic && !e->topic_before;
+}
+
+/* reuse: this memory was given back. The message that was there has gone its way, and nobody subscribed to
+ * it; or the broker dropped it with its publisher's session, and its number may come again. */
+static void reuse(tmb_inflight *inflight, const void *topic)
+{
+    for (unsigned i = 0; topic && i < inflight->count; i++) {
+        struct tmb_inflight_entry *e = &inflight->entries[i];
+        if (e->topic != topic && e->topic_before != topic)
+            continue;
+        if (e->topic == topic)
+            e->topic = NULL;
+        if (e->topic_before == topic)
+            e->topic_before = NULL;
+        if (!e->topic && !e->topic_before && e->tag == 0)
+            drop(inflight, i);
+        return;
+    }
+}
+
+static void make_room(tmb_inflight *inflight)
+{
+    for (unsigned i = 0; i < inflight->count && inflight->count == TMB_INFLIGHT_MAX; i++)
+        if (is_over(&inflight->entries[i]))
+            drop(inflight, i);
+}
+
 void tmb_inflight_add(tmb_inflight *inflight, uint64_t seq, const void *topic, uint64_t tag,
                       bool is_lasting, tmb_mono now)
 {
     reuse(inflight, topic);
-    struct tmb_inflight_entry entry = {
-        seq, topic, tag, tmb_mono_after(now, tmb_dur_ms(TMB_INFLIGHT_MS)), is_lasting};
+    make_room(inflight);
+    struct tmb_inflight_entry entry = {.seq = seq,
+                                       .topic = topic,
+                                       .tag = tag,
+                                       .until = tmb_mono_after(now, tmb_dur_ms(TMB_INFLIGHT_MS)),
+                                       .is_lasting = is_lasting};
     if (inflight->count < TMB_INFLIGHT_MAX) {
         inflight->entries[inflight->count++] = entry;
         return;
@@ -59,37 +72,22 @@ void tmb_inflight_add(tmb_inflight *inflight, uint64_t seq, const void *topic, u
     inflight->beyond_until = entry.until;
 }
 
-static struct tmb_inflight_entry *find_tag(tmb_inflight *inflight, uint64_t tag)
-{
-    for (unsigned i = 0; tag > 0 && i < inflight->count; i++)
-        if (inflight->entries[i].tag == tag)
-            return &inflight->entries[i];
-    return NULL;
-}
-
 bool tmb_inflight_again(tmb_inflight *inflight, uint64_t tag, const void *topic, tmb_mono now,
                         uint64_t *ret_seq)
 {
-    struct tmb_inflight_entry *e = find_tag(inflight, tag);
-    if (!e)
-        return false;
-    struct tmb_inflight_entry again = *e;
-    again.topic = topic;
-    again.until = tmb_mono_after(now, tmb_dur_ms(TMB_INFLIGHT_MS));
-    *ret_seq = again.seq;
-    if (e->topic == topic) { /* its memory was given back, and came back to it */
-        *e = again;
+    reuse(inflight, topic);
+    for (unsigned i = 0; tag > 0 && i < inflight->count; i++) {
+        struct tmb_inflight_entry *e = &inflight->entries[i];
+        if (e->tag != tag)
+            continue;
+        if (e->topic)
+            e->topic_before = e->topic;
+        e->topic = topic;
+        e->until = tmb_mono_after(now, tmb_dur_ms(TMB_INFLIGHT_MS));
+        *ret_seq = e->seq;
         return true;
     }
-    reuse(inflight, topic);
-    e = find_tag(inflight, tag); /* it may have moved */
-    TMB_ASSERT(e);
-    if (inflight->count < TMB_INFLIGHT_MAX) {
-        memmove(e + 1, e, (size_t)(&inflight->entries[inflight->count++] - e) * sizeof *e);
-        e[1].until = again.until;
-    }
-    *e = again;
-    return true;
+    return false;
 }
 
 static void let_go(tmb_inflight *inflight, tmb_mono now)

@@ -5,8 +5,10 @@
  * it. A checkpoint must therefore stop before it. No event tells of PUBREL; what shows is the read check
  * when the message is queued for a subscriber, which names the same topic, at the same address. One that
  * nobody subscribes to is taken as done when its topic's memory is used again, or after TMB_INFLIGHT_MS.
- * The broker's last snapshot has those of lasting publishers, with their sessions: at the end only others
- * hold. Threads: none. Cost: a scan of at most TMB_INFLIGHT_MAX entries, for QoS 2 alone.
+ * One that has a number stays until then: dropped by the broker with its publisher's session, it is sent
+ * again. The broker's last snapshot has those of lasting publishers, with their sessions: at the end only
+ * others hold.
+ * Threads: none. Cost: a scan of at most TMB_INFLIGHT_MAX entries, for QoS 2 alone.
  */
 #ifndef TMB_BROKER_PLUGIN_INFLIGHT_H
 #define TMB_BROKER_PLUGIN_INFLIGHT_H
@@ -19,18 +21,19 @@
 extern "C" {
 #endif
 
-/* More at once: those beyond hold the checkpoint back together, for TMB_INFLIGHT_MS. */
+/* More at once, when none of them is over: those beyond hold the checkpoint back together, for
+ * TMB_INFLIGHT_MS. */
 #define TMB_INFLIGHT_MAX 256
 #define TMB_INFLIGHT_MS  30000
 
 typedef struct tmb_inflight {
     struct tmb_inflight_entry {
         uint64_t seq;
-        const void *topic;
+        const void *topic, *topic_before; /* of the last sending, and of the one before */
         uint64_t tag;
         tmb_mono until;
         bool is_lasting;
-    } entries[TMB_INFLIGHT_MAX]; /* seq does not fall */
+    } entries[TMB_INFLIGHT_MAX]; /* seq rises */
     unsigned count;
     uint64_t beyond_seq; /* the first that found no room; 0: none */
     tmb_mono beyond_until;

@@ -106,7 +106,7 @@ static void what_is_sent_again_is_known_by_its_tag(void **state)
     assert_int_equal(tmb_inflight_hold(&list, 9, at_ms(1)), 9);
 }
 
-static void memory_used_again_ends_one_sending_alone(void **state)
+static void what_has_a_number_is_known_though_its_memory_is_used_again(void **state)
 {
     (void)state;
     tmb_inflight list = {.count = 0};
@@ -115,15 +115,17 @@ static void memory_used_again_ends_one_sending_alone(void **state)
     assert_true(tmb_inflight_again(&list, 70, &memory[1], at_ms(1), &seq));
     tmb_inflight_add(&list, 6, &memory[1], 0, false, at_ms(2)); /* the broker kept the first */
     assert_int_equal(tmb_inflight_hold(&list, 9, at_ms(2)), 4);
+    tmb_inflight_add(&list, 7, &memory[0], 0, false, at_ms(2)); /* and drops that too */
+    assert_int_equal(tmb_inflight_hold(&list, 9, at_ms(2)), 4);
     assert_true(tmb_inflight_again(&list, 70, &memory[0], at_ms(3), &seq));
     assert_int_equal(seq, 5);
+    tmb_inflight_done(&list, &memory[0]);
+    assert_int_equal(tmb_inflight_hold(&list, 9, at_ms(3)), 5); /* 6; 7 was where the third is */
     tmb_inflight_done(&list, &memory[1]);
-    assert_int_equal(tmb_inflight_hold(&list, 9, at_ms(3)), 4);
-    assert_int_equal(tmb_inflight_hold(&list, 9, at_ms(2 + TMB_INFLIGHT_MS)), 4); /* again at 3 */
-    assert_int_equal(tmb_inflight_hold(&list, 9, at_ms(3 + TMB_INFLIGHT_MS)), 9);
+    assert_int_equal(tmb_inflight_hold(&list, 9, at_ms(3)), 9);
 }
 
-static void a_full_list_knows_the_newest_sending(void **state)
+static void a_full_list_forgets_first_what_may_be_over(void **state)
 {
     (void)state;
     tmb_inflight list = {.count = 0};
@@ -132,10 +134,13 @@ static void a_full_list_knows_the_newest_sending(void **state)
         tmb_inflight_add(&list, 10 + i, &memory[i], 100 + i, false, at_ms(0));
     assert_true(tmb_inflight_again(&list, 105, &memory[TMB_INFLIGHT_MAX], at_ms(1), &seq));
     assert_int_equal(seq, 15);
+    tmb_inflight_add(&list, 1000, &memory[7], 1000, false, at_ms(2)); /* room for it: 7 goes */
     assert_int_equal(list.count, TMB_INFLIGHT_MAX);
-    tmb_inflight_done(&list, &memory[TMB_INFLIGHT_MAX]);
-    assert_int_equal(list.count, TMB_INFLIGHT_MAX - 1);
-    assert_false(tmb_inflight_again(&list, 105, &memory[5], at_ms(1), &seq));
+    assert_int_equal(list.beyond_seq, 0);
+    assert_false(tmb_inflight_again(&list, 107, &memory[7], at_ms(3), &seq));
+    assert_true(tmb_inflight_again(&list, 1000, &memory[7], at_ms(3), &seq));
+    tmb_inflight_add(&list, 1001, &memory[TMB_INFLIGHT_MAX + 1], 1001, false, at_ms(4));
+    assert_int_equal(list.beyond_seq, 1001);
 }
 
 int main(void)
@@ -146,8 +151,8 @@ int main(void)
         cmocka_unit_test(more_than_fit_hold_together),
         cmocka_unit_test(at_the_end_lasting_publishers_hold_nothing),
         cmocka_unit_test(what_is_sent_again_is_known_by_its_tag),
-        cmocka_unit_test(memory_used_again_ends_one_sending_alone),
-        cmocka_unit_test(a_full_list_knows_the_newest_sending),
+        cmocka_unit_test(what_has_a_number_is_known_though_its_memory_is_used_again),
+        cmocka_unit_test(a_full_list_forgets_first_what_may_be_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
