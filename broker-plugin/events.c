@@ -55,6 +55,8 @@ static bool is_retained_check(const struct mosquitto_evt_acl_check *event)
 int tmb_plugin_on_acl(tmb_plugin *p, const struct mosquitto_evt_acl_check *event)
 {
     tmb_plugin_pend_settle(p, event->access == MOSQ_ACL_READ ? event : NULL);
+    if (event->access == MOSQ_ACL_READ)
+        tmb_group_on_read(p, event);
     if (event->access == MOSQ_ACL_READ && event->qos > 0)
         tmb_plugin_note_delivery(p, event->client);
     if (event->access == MOSQ_ACL_READ && event->qos == 2)

@@ -28,6 +28,7 @@ tmb_err tmb_plugin_take_props(tmb_plugin *p, struct mosquitto_evt_message *event
         event->properties = cleaned;
         p->counts.forged_marks += marks;
     }
+    p->props_len = props.len;
     *ret_props = props;
     return TMB_OK;
 }

@@ -67,16 +67,26 @@ static bool is_lasting(const struct mosquitto *client)
            !mosquitto_client_clean_session(client);
 }
 
-/* is_repeat says whether a numbered message is here already; makes room for its number. */
-static tmb_err is_repeat(tmb_plugin *p, unsigned stream, const tmb_record *record, bool *ret_is)
+/* last_number gives the highest number seen of a numbered message's publisher; makes room for its own. */
+static tmb_err last_number(tmb_plugin *p, unsigned stream, const tmb_record *record,
+                           uint64_t *ret_max)
 {
-    uint64_t max = 0;
     tmb_seen_key key = tmb_seen_key_publisher(record->publisher, record->run,
                                               tmb_bytes_str(p->streams[stream].policy->name));
-    tmb_err err = tmb_seen_max(p->publishers, tmb_bytes_of(key.bytes, key.len), &max);
+    return tmb_seen_max(p->publishers, tmb_bytes_of(key.bytes, key.len), ret_max);
+}
+
+/* store appends the message, notes its number, and sees to its ack: it comes after a sync, if its stream
+ * promises one. */
+static tmb_err store(tmb_plugin *p, unsigned stream, const tmb_record *record, uint64_t last,
+                     const struct mosquitto *client)
+{
+    tmb_err err = tmb_plugin_store_local(p, stream, record);
+    if (err == TMB_OK && record->is_numbered)
+        err = tmb_group_note_number(p, stream, record, last);
     if (err == TMB_OK)
-        *ret_is = record->number <= max;
-    return err;
+        err = tmb_plugin_note_seen(p, stream, record);
+    return err == TMB_OK && record->qos > 0 ? tmb_group_take(p, stream, client) : err;
 }
 
 /* pass_on lets a message through that is not ours to keep, but not with a mark of ours. */
@@ -95,6 +105,7 @@ static int pass_on(tmb_plugin *p, struct mosquitto_evt_message *event)
 int tmb_plugin_on_message(tmb_plugin *p, struct mosquitto_evt_message *event)
 {
     bool is_checked = tmb_plugin_pend_match(p, event);
+    p->props_len = 0;
     if (strncmp(event->topic, TMB_TOPIC_ROOT, strlen(TMB_TOPIC_ROOT)) == 0) {
         if (!is_checked) { /* a bridge: the broker asks no rules for it */
             p->counts.denied++;
@@ -114,17 +125,18 @@ int tmb_plugin_on_message(tmb_plugin *p, struct mosquitto_evt_message *event)
     if (fill_record(p, event, &record) != TMB_OK)
         return refuse(p, event, false);
     tmb_err err = tmb_plugin_store_begin(p, (unsigned)stream);
-    bool is_known = false;
+    uint64_t last = 0;
     if (err == TMB_OK && record.is_numbered)
-        err = is_repeat(p, (unsigned)stream, &record, &is_known);
-    if (err == TMB_OK && is_known) {
+        err = last_number(p, (unsigned)stream, &record, &last);
+    bool is_repeat = err == TMB_OK && record.is_numbered && record.number <= last;
+    if (is_repeat && record.qos > 0) /* what it repeats may not be on the disk yet */
+        err = tmb_group_take(p, (unsigned)stream, event->client);
+    if (is_repeat && err == TMB_OK) {
         tmb_plugin_take_receipts(p, event, record.props, (unsigned)stream, true);
         return tmb_plugin_repeat(p, (unsigned)stream, &record, event);
     }
     if (err == TMB_OK)
-        err = tmb_plugin_store_local(p, (unsigned)stream, &record);
-    if (err == TMB_OK)
-        err = tmb_plugin_note_seen(p, (unsigned)stream, &record);
+        err = store(p, (unsigned)stream, &record, last, event->client);
     if (err != TMB_OK)
         return refuse(p, event, record.is_numbered);
     if (record.qos == 2)

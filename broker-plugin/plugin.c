@@ -199,6 +199,7 @@ static int on_event(int kind, void *event, void *userdata)
     if (kind == MOSQ_EVT_TICK) {
         tmb_plugin_on_tick(p);
     } else if (kind == MOSQ_EVT_DISCONNECT) {
+        tmb_group_on_leave(p, ((struct mosquitto_evt_disconnect *)event)->client);
         tmb_plugin_note_leaving(p, ((struct mosquitto_evt_disconnect *)event)->client);
         tmb_plugin_note_delivery(p, ((struct mosquitto_evt_disconnect *)event)->client);
     } else if (kind == MOSQ_EVT_RELOAD) {
@@ -221,6 +222,7 @@ static void free_plugin(tmb_plugin *p)
     tmb_seen_free(p->publishers);
     tmb_pace_free(p->pace);
     tmb_receipts_free(p->receipts.table);
+    tmb_group_end(p);
     tmb_plugin_forget_all(p);
     tmb_config_free(p->config);
     free(p);
@@ -246,6 +248,8 @@ static tmb_err start(tmb_plugin *p, const char *file)
         err = tmb_seen_new(TMB_SEEN_PUBLISHERS_MAX, TMB_SEEN_RUNS_MAX, &p->publishers);
     if (err == TMB_OK)
         err = tmb_pace_new(&p->pace);
+    if (err == TMB_OK)
+        err = tmb_group_start(p);
     if (err == TMB_OK)
         err = open_journal(p);
     if (err == TMB_OK)

@@ -17,6 +17,7 @@
 #include "broker-plugin/broker_conf.h"
 #include "broker-plugin/budget.h"
 #include "broker-plugin/checkpoint.h"
+#include "broker-plugin/hold.h"
 #include "broker-plugin/inflight.h"
 #include "broker-plugin/pace.h"
 #include "broker-plugin/receipts.h"
@@ -38,6 +39,13 @@
     X(unmarked)           /* delivered without their mark: the broker had no memory for it */      \
     X(store_failures)     /* messages refused because they could not be stored */                  \
     X(unstored_qos0)      /* QoS 0 messages and wills passed on though they could not be stored */ \
+    X(group_held)         /* acks of group streams kept back for the sync of their round */        \
+    X(group_syncs)        /* for them */                                                           \
+    X(group_strict)       /* messages of group streams synced alone: their client could not wait */ \
+    X(group_cut)          /* connections closed in place of an ack that was kept back */           \
+    X(group_breaches)     /* acks that went past the hold: all group streams are strict now */     \
+    X(subscribes_held)    /* SUBACKs kept back until the snapshot that has them */                 \
+    X(subscribes_early)   /* and those that could not be, or not for long enough */                \
     X(commits)            /* from our syncd, stored */                                             \
     X(commits_refused)                                                                             \
     X(committed)          /* records in them */                                                    \
@@ -78,6 +86,9 @@ typedef struct tmb_plugin_stream {
     uint64_t buffered;     /* records with no promise since the last flush */
     bool is_failing;       /* the last write was refused, and that is in the log */
     bool is_doubtful;      /* after good_seq the log may hold what was refused */
+    bool
+        is_group_open; /* has records appended for a group, not synced yet; good_seq is past them */
+    bool is_group_strict; /* until a strict write has succeeded */
 } tmb_plugin_stream;
 
 /* The last write that the rules let pass. Not followed by its own MESSAGE event, it was a will. */
@@ -122,6 +133,11 @@ typedef struct tmb_plugin {
     tmb_plugin_pending pending;
     tmb_plugin_receipts receipts;
     struct tmb_plugin_gone *gone;
+    tmb_hold *hold;                    /* NULL: nobody can be held */
+    struct tmb_plugin_number *numbers; /* of group messages not synced yet */
+    unsigned numbers_count;
+    bool is_group_broken;
+    size_t props_len; /* of the message that is being queued */
     tmb_pace *pace;
     uint8_t props[TMB_PROPS_BYTES_MAX];
     char topic[TMB_TOPIC_BYTES_MAX + 1];
@@ -157,8 +173,24 @@ TMB_MUST_USE tmb_err tmb_plugin_store_local(tmb_plugin *p, unsigned stream,
                                             const tmb_record *record);
 /* Counts what a crash would repeat: what is stored, and at the start what the checkpoint lacks. */
 void tmb_plugin_count_stored(tmb_plugin *p, const tmb_record *record);
+/* Syncs what was appended to one stream. Errors: as tmb_plugin_store_end. */
+TMB_MUST_USE tmb_err tmb_plugin_store_sync(tmb_plugin *p, unsigned stream);
 void tmb_plugin_flush_due(tmb_plugin *p, tmb_mono now);
 TMB_MUST_USE tmb_err tmb_plugin_sync_all(tmb_plugin *p);
+
+/* group.c: acks wait for one sync of many. take: client's message is appended; its ack will wait, or the
+ * message is synced now (errors: as tmb_plugin_store_end; refuse it). note_number: before is the number that
+ * was seen last, should this one have to be taken back. failed, synced: from store.c, for every write. */
+TMB_MUST_USE tmb_err tmb_group_start(tmb_plugin *p);
+void tmb_group_end(tmb_plugin *p);
+TMB_MUST_USE tmb_err tmb_group_take(tmb_plugin *p, unsigned stream, const struct mosquitto *client);
+TMB_MUST_USE tmb_err tmb_group_note_number(tmb_plugin *p, unsigned stream, const tmb_record *record,
+                                           uint64_t before);
+void tmb_group_failed(tmb_plugin *p, unsigned stream);
+void tmb_group_synced(tmb_plugin *p, unsigned stream);
+void tmb_group_on_read(tmb_plugin *p, const struct mosquitto_evt_acl_check *event);
+void tmb_group_on_leave(tmb_plugin *p, const struct mosquitto *client);
+void tmb_group_on_tick(tmb_plugin *p, tmb_mono now);
 
 /* publish.c: hand a record of a stream to the broker's subscribers; is_replay: perhaps
  * not for the first time. Errors: TMB_ENOMEM: nobody got it, and good_seq must not pass it. What the broker

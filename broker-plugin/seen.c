@@ -241,6 +241,14 @@ tmb_err tmb_seen_raise(tmb_seen *seen, tmb_bytes key, uint64_t number)
     return TMB_OK;
 }
 
+void tmb_seen_lower(tmb_seen *seen, tmb_bytes key, uint64_t number)
+{
+    entry *e;
+    HASH_FIND(hh, seen->table, key.ptr, key.len, e);
+    if (e && e->number > number)
+        e->number = number;
+}
+
 size_t tmb_seen_count(const tmb_seen *seen)
 {
     return HASH_COUNT(seen->table);

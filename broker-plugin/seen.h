@@ -46,6 +46,9 @@ TMB_MUST_USE tmb_err tmb_seen_max(tmb_seen *seen, tmb_bytes key, uint64_t *ret_n
 /* tmb_seen_raise makes number the highest of key, unless it is lower. Errors: TMB_ENOMEM. */
 TMB_MUST_USE tmb_err tmb_seen_raise(tmb_seen *seen, tmb_bytes key, uint64_t number);
 
+/* tmb_seen_lower takes a raise back: number is the highest of key again, if there still is an entry. */
+void tmb_seen_lower(tmb_seen *seen, tmb_bytes key, uint64_t number);
+
 size_t tmb_seen_count(const tmb_seen *seen);
 uint64_t tmb_seen_forgotten(const tmb_seen *seen);
 

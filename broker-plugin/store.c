@@ -42,6 +42,8 @@ static tmb_err note_result(tmb_plugin *p, tmb_plugin_stream *s, tmb_err err)
         mosquitto_log_printf(MOSQ_LOG_NOTICE, "tombolo: stream %s is written again",
                              s->policy->name);
     s->is_failing = err != TMB_OK;
+    if (err != TMB_OK)
+        tmb_group_failed(p, (unsigned)(s - p->streams));
     return err;
 }
 
@@ -96,25 +98,37 @@ tmb_err tmb_plugin_store_append(tmb_plugin *p, unsigned stream, const tmb_record
     return TMB_OK;
 }
 
+tmb_err tmb_plugin_store_sync(tmb_plugin *p, unsigned stream)
+{
+    tmb_plugin_stream *s = &p->streams[stream];
+    tmb_err err = tmb_journal_sync(s->log);
+    if (err != TMB_OK)
+        return refuse(p, s, err);
+    s->good_seq = tmb_journal_last_seq(s->log);
+    s->dirty_since = s->unsynced_since = tmb_mono_never();
+    tmb_group_synced(p, stream);
+    tmb_plugin_note_synced(p, stream);
+    return note_written(p, s, TMB_OK);
+}
+
 tmb_err tmb_plugin_store_end(tmb_plugin *p, unsigned stream, tmb_durability durability)
 {
     tmb_plugin_stream *s = &p->streams[stream];
     tmb_err err = TMB_OK;
-    if (durability == TMB_DURABILITY_GROUP)
-        durability = TMB_DURABILITY_STRICT; /* its promise, by a sync a message */
+    if (durability == TMB_DURABILITY_GROUP && (p->is_group_broken || s->is_group_strict))
+        durability = TMB_DURABILITY_STRICT;
     if (durability == TMB_DURABILITY_STRICT)
-        err = tmb_journal_sync(s->log);
-    else if (durability == TMB_DURABILITY_PROCESS)
+        return tmb_plugin_store_sync(p, stream);
+    if (durability == TMB_DURABILITY_PROCESS)
         err = tmb_journal_flush(s->log);
     if (err != TMB_OK)
         return refuse(p, s, err);
     s->good_seq = tmb_journal_last_seq(s->log);
-    tmb_mono now = tmb_plugin_now();
-    if (durability == TMB_DURABILITY_STRICT) {
-        s->dirty_since = s->unsynced_since = tmb_mono_never();
-        tmb_plugin_note_synced(p, stream);
-        return note_written(p, s, TMB_OK);
+    if (durability == TMB_DURABILITY_GROUP) {
+        s->is_group_open = true;
+        return TMB_OK; /* whether writing works shows at the sync */
     }
+    tmb_mono now = tmb_plugin_now();
     be_dirty(&s->unsynced_since, now);
     if (durability == TMB_DURABILITY_NONE) {
         be_dirty(&s->dirty_since, now);
@@ -169,10 +183,11 @@ tmb_err tmb_plugin_sync_all(tmb_plugin *p)
             err = note_written(p, s, one);
         else if (s->buffered > 0)
             (void)note_written(p, s, TMB_OK);
-        if (one == TMB_OK)
+        if (one == TMB_OK) {
             tmb_plugin_note_synced(p, i);
-        if (one == TMB_OK)
             s->dirty_since = s->unsynced_since = tmb_mono_never();
+            tmb_group_synced(p, i);
+        }
     }
     return err;
 }

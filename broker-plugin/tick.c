@@ -168,6 +168,8 @@ static void retain(tmb_plugin *p, tmb_mono now)
 void tmb_plugin_on_tick(tmb_plugin *p)
 {
     tmb_mono now = tmb_plugin_now();
+    tmb_group_on_tick(
+        p, now); /* first: a flush would keep records that its sync may have to take back */
     tmb_plugin_flush_due(p, now);
     tmb_plugin_look_at_marks(p, now);
     int64_t age_ns = -1;

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-/* tests/e2e/hold_sync.c - a disk that is as slow as a test wants it, for LD_PRELOAD.
+/* tests/e2e/hold_sync.c - a disk that is as slow, or as bad, as a test wants it, for LD_PRELOAD.
  *
  * While the file named by TMB_HOLD_SYNC exists, fdatasync() does not come back. So a test can see what a
- * broker says before its data are on the disk, and what only after. And while the file named by TMB_SLOW_SYNC
- * exists, each fdatasync() takes as many milliseconds more as it says.
+ * broker says before its data are on the disk, and what only after. While the file named by TMB_SLOW_SYNC
+ * exists, each fdatasync() takes as many milliseconds more as it says. While the one named by TMB_FAIL_SYNC
+ * exists, it fails; each failure adds a byte to that file, so that a test can tell that it happened.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
@@ -30,6 +33,7 @@ static long read_delay_ms(void)
 int hold_fdatasync(int fd)
 {
     const char *hold = getenv("TMB_HOLD_SYNC");
+    const char *fail = getenv("TMB_FAIL_SYNC");
     while (hold && access(hold, F_OK) == 0)
         (void)nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
     long delay_ms = read_delay_ms();
@@ -37,5 +41,12 @@ int hold_fdatasync(int fd)
         (void)nanosleep(
             &(struct timespec){.tv_sec = delay_ms / 1000, .tv_nsec = delay_ms % 1000 * 1000000},
             NULL);
-    return (int)syscall(SYS_fdatasync, fd);
+    int told = fail ? open(fail, O_WRONLY | O_APPEND | O_CLOEXEC) : -1;
+    if (told < 0)
+        return (int)syscall(SYS_fdatasync, fd);
+    ssize_t n = write(told, "x", 1);
+    (void)n;
+    close(told);
+    errno = EIO;
+    return -1;
 }

@@ -258,6 +258,25 @@ static void long_parts_are_cut(void **state)
     assert_int_equal(a.len, TMB_SEEN_KEY_BYTES_MAX);
 }
 
+static void a_raise_can_be_taken_back(void **state)
+{
+    (void)state;
+    tmb_seen *seen = NULL;
+    uint64_t number = 9;
+    assert_int_equal(tmb_seen_new(4, 4, &seen), TMB_OK);
+    tmb_bytes key = tmb_bytes_str("\1a");
+    tmb_seen_lower(seen, key, 1); /* no entry: nothing to take back */
+    assert_int_equal(tmb_seen_count(seen), 0);
+    assert_int_equal(tmb_seen_raise(seen, key, 7), TMB_OK);
+    tmb_seen_lower(seen, key, 3);
+    assert_int_equal(tmb_seen_max(seen, key, &number), TMB_OK);
+    assert_int_equal(number, 3);
+    tmb_seen_lower(seen, key, 5); /* never upwards */
+    assert_int_equal(tmb_seen_max(seen, key, &number), TMB_OK);
+    assert_int_equal(number, 3);
+    tmb_seen_free(seen);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -270,6 +289,7 @@ int main(void)
         cmocka_unit_test(numbers_of_a_life_before_are_told_apart),
         cmocka_unit_test(keys_of_different_sources_differ),
         cmocka_unit_test(long_parts_are_cut),
+        cmocka_unit_test(a_raise_can_be_taken_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
