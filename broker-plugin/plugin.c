@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "broker-plugin/plugin.h"
+#include "broker-plugin/ring_place.h"
 
 #define EXPORT __attribute__((visibility("default")))
 
@@ -103,11 +104,29 @@ static void log_gap(void *arg, const char *stream, const tmb_tail_gap *gap)
                                     : "its bytes are kept in the quarantine folder");
 }
 
+/* What became of the write buffers that are to outlive the broker. */
+static void tell_rings(tmb_plugin *p, const char *folder, const char *why)
+{
+    uint64_t found = tmb_journal_counts_get(p->journal)->ring_bytes;
+    if (found > 0)
+        mosquitto_log_printf(MOSQ_LOG_NOTICE,
+                             "tombolo: %llu bytes of acknowledged messages that a killed broker "
+                             "had left in memory are in the journal now",
+                             (unsigned long long)found);
+    mosquitto_log_printf(MOSQ_LOG_INFO, "tombolo: write buffers in %s: %s",
+                         folder ? folder : "the broker's own memory", why);
+}
+
 static tmb_err open_journal(tmb_plugin *p)
 {
     char text[512] = "";
+    tmb_ring_signs signs;
+    const char *why = NULL;
+    tmb_ring_signs_read("", &signs);
     tmb_journal_options options = {.root = p->journal_root,
                                    .node = p->config->node,
+                                   .ring_folder =
+                                       tmb_ring_place(p->config->journal_ring, &signs, &why),
                                    .segment_bytes = p->config->journal_segment_bytes,
                                    .found = log_gap};
     tmb_err err = RAND_bytes(options.fresh_incarnation.bytes, 16) == 1 ? TMB_OK : TMB_EIO;
@@ -120,6 +139,8 @@ static tmb_err open_journal(tmb_plugin *p)
         err = tmb_journal_stream_open(p->journal, s->policy->name, &s->log, text, sizeof text);
         p->streams_count = i + 1;
     }
+    if (err == TMB_OK)
+        tell_rings(p, options.ring_folder, why);
     bool is_of_the_disk =
         err != TMB_ECORRUPT && err != TMB_EVERSION; /* those say themselves what to do */
     if (err != TMB_OK)

@@ -80,7 +80,8 @@ typedef struct tmb_plugin_stream {
     uint64_t tick_seq_before;
     uint64_t hold_seq;    /* tick_seq, or less: before the first QoS 2 message in flight then */
     uint64_t kept_seq;    /* position in the checkpoint file */
-    tmb_mono dirty_since; /* never: nothing to flush */
+    tmb_mono dirty_since; /* never: nothing to write */
+    tmb_mono written_at;
     tmb_mono unsynced_since;
     tmb_inflight inflight; /* QoS 2 between PUBLISH and PUBREL */
     uint64_t buffered;     /* records with no promise since the last flush */
@@ -150,7 +151,8 @@ typedef struct tmb_plugin {
     uint64_t stored_bytes;               /* at all: topic and payload; and at the last tick, */
     uint64_t tick_bytes, kept_bytes;     /* and up to the position in the checkpoint file */
     tmb_budget budget;
-    tmb_mono kept_at; /* when the checkpoint file was written, or the broker started */
+    uint64_t ring_troubles; /* of the journal's, as far as they were logged */
+    tmb_mono kept_at;       /* when the checkpoint file was written, or the broker started */
     tmb_mono snapshot_at, asked_at, tick_at, stats_at, retained_at, denied_at;
     unsigned denied_logged;
     bool is_snapshot_failing, is_checkpoint_failing, is_retain_failing;

@@ -59,6 +59,8 @@ void tmb_plugin_tell_stats(tmb_plugin *p)
     put(text, sizeof text - 1, &len, "journal_torn_bytes", j->torn_bytes);
     put(text, sizeof text - 1, &len, "journal_dropped_records", j->dropped_records);
     put(text, sizeof text - 1, &len, "journal_failures", j->failures);
+    put(text, sizeof text - 1, &len, "ring_bytes", j->ring_bytes);
+    put(text, sizeof text - 1, &len, "ring_troubles", j->ring_troubles);
     put(text, sizeof text - 1, &len, "sources", tmb_seen_count(p->children));
     put(text, sizeof text - 1, &len, "numbered_publishers", tmb_seen_count(p->publishers));
     put(text, sizeof text - 1, &len, "forgotten",

@@ -11,7 +11,7 @@
 
 #include "broker-plugin/plugin.h"
 
-#define FLUSH_AFTER_MS 10 /* and at the first tick, which comes at least each 100 ms */
+#define WRITE_EVERY_MS 5 /* at the first tick then, which comes at least each 100 ms */
 #define SYNC_AFTER_MS  1000
 #define SYNC_SOON_MS   100 /* while somebody waits for a receipt */
 
@@ -136,6 +136,12 @@ tmb_err tmb_plugin_store_end(tmb_plugin *p, unsigned stream, tmb_durability dura
         return TMB_OK; /* whether writing works shows at the flush */
     }
     s->dirty_since = tmb_mono_never();
+    if (tmb_journal_has_unwritten(s->log)) {
+        be_dirty(&s->dirty_since, now);
+        s->buffered = 0; /* what was buffered survives the broker from now on, too */
+    } else {
+        s->written_at = now;
+    }
     return note_written(p, s, TMB_OK);
 }
 
@@ -155,14 +161,25 @@ static tmb_dur sync_after(const tmb_plugin *p, unsigned stream)
     return tmb_dur_ms(tmb_plugin_has_receipts(p, stream) ? SYNC_SOON_MS : SYNC_AFTER_MS);
 }
 
+static void log_ring_troubles(tmb_plugin *p)
+{
+    uint64_t troubles = tmb_journal_counts_get(p->journal)->ring_troubles;
+    if (troubles > p->ring_troubles)
+        mosquitto_log_printf(MOSQ_LOG_WARNING, "tombolo: %s", tmb_journal_ring_note(p->journal));
+    p->ring_troubles = troubles;
+}
+
+/* A single message is in the file, where syncd sees it, at the end of its round; of many, some milliseconds'
+ * worth at a time. */
 void tmb_plugin_flush_due(tmb_plugin *p, tmb_mono now)
 {
     for (unsigned i = 0; i < p->streams_count; i++) {
         tmb_plugin_stream *s = &p->streams[i];
         if (tmb_mono_is_due(s->dirty_since, now) &&
-            tmb_mono_is_due(tmb_mono_after(s->dirty_since, tmb_dur_ms(FLUSH_AFTER_MS)), now)) {
+            tmb_mono_is_due(tmb_mono_after(s->written_at, tmb_dur_ms(WRITE_EVERY_MS)), now)) {
             s->dirty_since = tmb_mono_never();
-            (void)note_written(p, s, tmb_journal_flush(s->log));
+            s->written_at = now;
+            (void)note_written(p, s, tmb_journal_write(s->log));
         }
         if (tmb_mono_is_due(s->unsynced_since, now) &&
             tmb_mono_is_due(tmb_mono_after(s->unsynced_since, sync_after(p, i)), now)) {
@@ -170,7 +187,10 @@ void tmb_plugin_flush_due(tmb_plugin *p, tmb_mono now)
             if (note_written(p, s, tmb_journal_sync(s->log)) == TMB_OK)
                 tmb_plugin_note_synced(p, i);
         }
+        if (tmb_journal_has_unwritten(s->log)) /* also what could not be written is tried again */
+            be_dirty(s->is_failing ? &s->unsynced_since : &s->dirty_since, now);
     }
+    log_ring_troubles(p);
 }
 
 tmb_err tmb_plugin_sync_all(tmb_plugin *p)

@@ -28,11 +28,14 @@ STREAMS = tuple((level, f'["{level}/#"]', level) for level in LEVELS)
 
 
 class Kill9Test(unittest.TestCase):
+    kills = KILLS
+    more = ""  # YAML of the site
+
     def setUp(self):
-        print(f"seed {SEED}, {KILLS} kills", flush=True)
+        print(f"seed {SEED}, {self.kills} kills", flush=True)
         self.draw = random.Random(SEED)
         settings = Settings(streams=STREAMS, checkpoint_interval="200ms", ack_timeout="2s", backoff_base="50ms",
-                            backoff_cap="300ms")
+                            backoff_cap="300ms", more=self.more)
         self.lab, self.crowd, self.is_well = Lab(), Crowd(), False
         self.addCleanup(self.clean)
         self.hub = self.lab.node("hub", has_children=True, settings=Settings(streams=STREAMS))
@@ -101,18 +104,18 @@ class Kill9Test(unittest.TestCase):
 
     def test_nothing_acked_is_lost(self):
         away_s, killed = [], set()
-        for number in range(1, KILLS + 1):
+        for number in range(1, self.kills + 1):
             self.crowd.pause(False)
             killed.add(self.site.broker.daemon.pid)
             away_s.append(self.one_kill())
-            if number % JUDGED_EVERY == 0 or number == KILLS:
+            if number % JUDGED_EVERY == 0 or number == self.kills:
                 self.settle(f"{number} kills")
-        self.assertEqual(len(killed), KILLS, "not every kill was of a broker of its own")
+        self.assertEqual(len(killed), self.kills, "not every kill was of a broker of its own")
         print(f"at the site {self.at_site.verdict()}")
         print(f"nobody was served for {statistics.median(away_s) * 1e3:.0f} ms (median), {max(away_s) * 1e3:.0f} ms (most)")
         for teller in self.crowd.tellers:
-            print(f"{teller.name}: in doubt at {teller.met_in_doubt} of {KILLS} kills")
-            if KILLS >= 50:
+            print(f"{teller.name}: in doubt at {teller.met_in_doubt} of {self.kills} kills")
+            if self.kills >= 50:
                 self.assertGreater(teller.met_in_doubt, 0, f"no kill met a message of {teller.name} in doubt")
                 resent = teller.accounts[0][1].verdict().resent
                 self.assertEqual(resent > 0, not teller.is_numbered, f"{teller.name}: {resent} resent")
