@@ -91,17 +91,9 @@ static tmb_err check_broker(const tmb_config *config, tmb_broker_conf *ret_broke
     return err;
 }
 
-static void log_gap(void *arg, const char *stream, const tmb_tail_gap *gap)
+static void found_gap(void *arg, const char *stream, const tmb_tail_gap *gap)
 {
-    (void)arg;
-    mosquitto_log_printf(
-        MOSQ_LOG_WARNING,
-        "tombolo: journal, stream %s: %s at byte %llu of %s (%llu bytes, numbers %llu to %llu); %s",
-        stream ? stream : "-", tmb_gap_reason_str(gap->reason), (unsigned long long)gap->offset,
-        gap->file, (unsigned long long)gap->bytes, (unsigned long long)gap->first_seq,
-        (unsigned long long)gap->last_seq,
-        gap->reason == TMB_GAP_TORN ? "its message was never acknowledged"
-                                    : "its bytes are kept in the quarantine folder");
+    tmb_plugin_log_gap(arg, stream, gap);
 }
 
 /* What became of the write buffers that are to outlive the broker. */
@@ -128,7 +120,8 @@ static tmb_err open_journal(tmb_plugin *p)
                                    .ring_folder =
                                        tmb_ring_place(p->config->journal_ring, &signs, &why),
                                    .segment_bytes = p->config->journal_segment_bytes,
-                                   .found = log_gap};
+                                   .found = found_gap,
+                                   .found_arg = p};
     tmb_err err = RAND_bytes(options.fresh_incarnation.bytes, 16) == 1 ? TMB_OK : TMB_EIO;
     if (err == TMB_OK)
         err = tmb_journal_open(&options, &p->journal, text, sizeof text);
@@ -167,14 +160,15 @@ static void skip_lost_numbers(tmb_plugin *p, const tmb_checkpoint *from)
         if (known <= last)
             continue;
         uint64_t next = known + p->config->journal_segment_bytes / TMB_RECORD_BYTES_MIN + 2;
+        char parent[TMB_MARKS_SAY_BYTES];
         tmb_err err = tmb_journal_skip(log, next - 1, tmb_plugin_wall());
+        tmb_plugin_say_parent(p, name, last + 1, known, parent);
         mosquitto_log_printf(
             MOSQ_LOG_ERR,
             "tombolo: journal, stream %s: records %llu to %llu, or more, are gone; is a "
-            "file of %s/%s missing? What was not carried up yet is lost. Going on at "
-            "number %llu: %s",
+            "file of %s/%s missing? %s%sGoing on at number %llu: %s",
             name, (unsigned long long)last + 1, (unsigned long long)known, p->journal_root, name,
-            (unsigned long long)next, tmb_err_str(err));
+            parent, parent[0] ? ". " : "", (unsigned long long)next, tmb_err_str(err));
         p->counts.gaps++;
     }
 }

@@ -154,7 +154,7 @@ typedef struct tmb_plugin {
     uint64_t ring_troubles; /* of the journal's, as far as they were logged */
     tmb_mono kept_at;       /* when the checkpoint file was written, or the broker started */
     tmb_mono snapshot_at, asked_at, tick_at, stats_at, retained_at, denied_at;
-    unsigned denied_logged;
+    unsigned denied_logged, gaps_logged;
     bool is_snapshot_failing, is_checkpoint_failing, is_retain_failing;
 } tmb_plugin;
 
@@ -214,8 +214,9 @@ TMB_MUST_USE tmb_err tmb_plugin_take_props(tmb_plugin *p, struct mosquitto_evt_m
 void tmb_plugin_mark(tmb_plugin *p, unsigned stream, uint64_t seq, bool is_replay,
                      mosquitto_property **list);
 
-/* receipting.c: what the publisher of a message asks for by its properties is answered, waits, or is refused.
- * take is for one that is stored (or, a repeat, was), refuse for one that is let through without being. */
+/* receipting.c: what the publisher of a message asks for by its properties is answered, waits, or is
+ * refused. take is for one that is stored (or, a repeat, was), refuse for one that is let through without
+ * being. */
 void tmb_plugin_take_receipts(tmb_plugin *p, const struct mosquitto_evt_message *event,
                               tmb_bytes props, unsigned stream, bool is_repeat);
 void tmb_plugin_refuse_receipts(tmb_plugin *p, const struct mosquitto_evt_message *event,
@@ -227,6 +228,12 @@ void tmb_plugin_note_unsynced(tmb_plugin *p, unsigned stream);
 bool tmb_plugin_has_receipts(const tmb_plugin *p, unsigned stream); /* that wait for a sync */
 void tmb_plugin_look_at_marks(tmb_plugin *p, tmb_mono now);
 TMB_MUST_USE tmb_err tmb_plugin_begin_receipts(tmb_plugin *p); /* once the streams are open */
+
+/* damage.c: a range that is not as it was written, in the broker's log; and whether the parent has the
+ * numbers first to last, as a sentence, empty at a node without a parent. */
+void tmb_plugin_log_gap(tmb_plugin *p, const char *stream, const tmb_tail_gap *gap);
+void tmb_plugin_say_parent(tmb_plugin *p, const char *stream, uint64_t first, uint64_t last,
+                           char out[TMB_MARKS_SAY_BYTES]);
 
 /* replay.c: note a record in the seen tables; give the broker all that comes after from (at start), or
  * after the last good record of one stream (when a refused write turns out to be in the log). */

@@ -13,6 +13,7 @@
 
 typedef struct source {
     tmb_tail *tail;
+    const char *stream;
     tmb_record record;
     bool has_record;
 } source;
@@ -31,20 +32,24 @@ tmb_err tmb_plugin_note_seen(tmb_plugin *p, unsigned stream, const tmb_record *r
     return tmb_seen_raise(p->publishers, tmb_bytes_of(key.bytes, key.len), record->number);
 }
 
-/* advance reads the next record; gaps are counted and stepped over, the journal has told of them. */
+/* advance reads the next record; gaps are counted, told when they are losses, and stepped over. */
 static tmb_err advance(tmb_plugin *p, source *s)
 {
     tmb_tail_gap gap;
     tmb_err err;
-    while ((err = tmb_tail_next(s->tail, &s->record, &gap)) == TMB_EGAP)
+    while ((err = tmb_tail_next(s->tail, &s->record, &gap)) == TMB_EGAP) {
         p->counts.gaps++;
+        if (gap.reason == TMB_GAP_DAMAGED || gap.reason == TMB_GAP_MISSING)
+            tmb_plugin_log_gap(p, s->stream, &gap);
+    }
     s->has_record = err == TMB_OK;
     return err == TMB_EAGAIN ? TMB_OK : err;
 }
 
 static tmb_err start_source(tmb_plugin *p, source *s, unsigned stream, uint64_t after_seq)
 {
-    tmb_err err = tmb_tail_open(p->journal_root, p->streams[stream].policy->name, NULL, &s->tail);
+    s->stream = p->streams[stream].policy->name;
+    tmb_err err = tmb_tail_open(p->journal_root, s->stream, NULL, &s->tail);
     if (err == TMB_OK)
         err = tmb_tail_seek(s->tail, after_seq + 1);
     return err == TMB_OK ? advance(p, s) : err;

@@ -101,6 +101,12 @@ uint64_t tmb_marks_find(const tmb_marks *marks, const tmb_incarnation *incarnati
 tmb_marks_part tmb_marks_about(const tmb_marks *marks, const tmb_incarnation *incarnation,
                                const char *stream, uint64_t first, uint64_t last);
 
+/* tmb_marks_say puts that into words: "at hub already, nothing lost", "not at hub: lost", "3 of 5 at hub
+ * already, 2 not: lost", "not known whether hub has them". cap of TMB_MARKS_SAY_BYTES is enough. */
+#define TMB_MARKS_SAY_BYTES 256
+void tmb_marks_say(const tmb_marks *marks, const tmb_incarnation *incarnation, const char *stream,
+                   uint64_t first, uint64_t last, char *out, size_t cap);
+
 /* tmb_marks_has_losses: a gap of the stream that may have been acknowledged records, so anything but torn. */
 bool tmb_marks_has_losses(const tmb_marks *marks, const char *stream);
 

@@ -21,8 +21,11 @@ typedef struct tmb_verify_report {
     uint64_t torn_bytes;    /* unfinished last record */
 } tmb_verify_report;
 
-/* tmb_verify_stream calls found for every gap and damaged range, in order.
- * Errors: TMB_ENOENT (no such stream), TMB_EIO, TMB_ENOMEM. Damage is not an error here, it is a finding. */
+/* tmb_verify_stream calls found for every gap and damaged range, in order; reason TMB_GAP_NONE: the segment
+ * named cannot be read, from that offset on, or is of a later version. Behind one that cannot be read it goes
+ * on with the next.
+ * Errors: TMB_ENOENT (no such stream), TMB_EIO, TMB_EDENIED (something could not be read; the rest was, but
+ * ret_report is not given), TMB_EVERSION, TMB_ENOMEM. Damage is not an error here, it is a finding. */
 TMB_MUST_USE tmb_err tmb_verify_stream(const char *root, const char *stream,
                                        const tmb_file_port *files,
                                        void (*found)(void *arg, const tmb_tail_gap *gap), void *arg,

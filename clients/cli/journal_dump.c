@@ -49,7 +49,7 @@ static bool put_gap(const dump *d, const char *stream, const tmb_tail_gap *gap)
     if (d->options->is_json)
         return cli_json_print(json_pack("{s:s, s:o}", "stream", stream, "gap", cli_json_gap(gap)),
                               false);
-    cli_gap_print(gap, text, sizeof text);
+    cli_gap_print(gap, "", text, sizeof text);
     printf("%s -- %s\n", stream, text);
     return !ferror(stdout);
 }
@@ -130,5 +130,7 @@ int cli_dump(const cli_options *options)
     for (size_t i = 0; i < TMB_STREAMS_MAX; i++)
         tmb_tail_close(d.tails[i]);
     fflush(stdout);
+    if (code == CLI_OK && root.unreadable > 0 && !options->stream)
+        code = CLI_UNREADABLE;
     return code == CLI_OK && d.is_damaged ? CLI_DAMAGE : code;
 }

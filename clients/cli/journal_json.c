@@ -176,7 +176,7 @@ bool cli_gap_is_damage(const tmb_tail_gap *gap)
     return gap->reason == TMB_GAP_DAMAGED || gap->reason == TMB_GAP_MISSING;
 }
 
-void cli_gap_print(const tmb_tail_gap *gap, char *out, size_t cap)
+void cli_gap_print(const tmb_tail_gap *gap, const char *parent, char *out, size_t cap)
 {
     static const char *const why[] = {
         [TMB_GAP_NONE] = "not there",
@@ -184,7 +184,16 @@ void cli_gap_print(const tmb_tail_gap *gap, char *out, size_t cap)
         [TMB_GAP_DAMAGED] = "lost: the bytes on disk are damaged",
         [TMB_GAP_RETENTION] = "dropped by retention",
         [TMB_GAP_MISSING] = "lost: the segment file is gone"};
-    char where[160] = "";
+    static const char *const here[] = {
+        [TMB_GAP_DAMAGED] = "damaged on this disk", [TMB_GAP_MISSING] = "gone with a segment file"};
+    char where[160] = "", what[TMB_MARKS_SAY_BYTES + 64];
+    bool is_told = parent[0] && cli_gap_is_damage(gap);
+    snprintf(what, sizeof what, "%s%s%s", is_told ? here[gap->reason] : why[gap->reason],
+             is_told ? "; " : "", is_told ? parent : "");
+    if (gap->file[0] && gap->reason == TMB_GAP_NONE) {
+        snprintf(out, cap, "%s, from byte %" PRIu64 " on: cannot be read", gap->file, gap->offset);
+        return;
+    }
     if (gap->file[0])
         snprintf(where, sizeof where, "%s, bytes %" PRIu64 " to %" PRIu64 ": ", gap->file,
                  gap->offset, gap->offset + gap->bytes);
@@ -192,8 +201,8 @@ void cli_gap_print(const tmb_tail_gap *gap, char *out, size_t cap)
         snprintf(out, cap, "%sdamaged; no record before %" PRIu64 " is lost by it", where,
                  gap->first_seq);
     else if (gap->last_seq == gap->first_seq)
-        snprintf(out, cap, "%srecord %" PRIu64 " %s", where, gap->first_seq, why[gap->reason]);
+        snprintf(out, cap, "%srecord %" PRIu64 " %s", where, gap->first_seq, what);
     else
         snprintf(out, cap, "%srecords %" PRIu64 " to %" PRIu64 " %s", where, gap->first_seq,
-                 gap->last_seq, why[gap->reason]);
+                 gap->last_seq, what);
 }

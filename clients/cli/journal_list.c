@@ -20,8 +20,11 @@ static tmb_err measure(const cli_root *root, const char *stream, stream_row *row
     tmb_err err = tmb_segment_list_load(&list, files, folder.text);
     for (size_t i = 0; !err && i < list.count; i++) {
         int fd = -1;
-        if (tmb_segment_open(files, folder.text, list.bases[i], O_RDONLY, &fd))
-            continue; /* dropped meanwhile */
+        err = tmb_segment_open(files, folder.text, list.bases[i], O_RDONLY, &fd);
+        if (err == TMB_ENOENT)
+            err = TMB_OK; /* dropped meanwhile */
+        if (err || fd < 0)
+            continue;
         int64_t size = files->size(files->context, fd);
         files->close(files->context, fd);
         row->bytes += size > 0 ? (uint64_t)size : 0;
@@ -103,5 +106,5 @@ int cli_list(const cli_options *options)
         cli_json_print(all, true);
     }
     json_decref(streams);
-    return code;
+    return code == CLI_OK && root.unreadable > 0 ? CLI_UNREADABLE : code;
 }

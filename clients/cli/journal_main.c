@@ -14,7 +14,8 @@ static const char help[] =
     "\n"
     "  tombolo-journal list   DIR            the streams: first, last, bytes, segments, newest\n"
     "  tombolo-journal dump   DIR [STREAM]   the records, one JSON object a line; gaps too\n"
-    "  tombolo-journal verify DIR [STREAM]   read every byte; name each range that is not good\n"
+    "  tombolo-journal verify DIR [STREAM]   read every byte; name each range that is not good,\n"
+    "                                        and whether the parent has it\n"
     "\n"
     "DIR is the data_dir of the configuration, or the folder \"journal\" in it. Everything here "
     "only\n"
@@ -26,6 +27,7 @@ static const char help[] =
     "                      (s, m, h, d)\n"
     "  --follow, -f        dump: go on with what is written from now\n"
     "  -n N                dump: stop after N records\n"
+    "  --snapshot FILE     verify: also the broker's snapshot, mosquitto.db, and FILE.kept\n"
     "  -o json|table       how to print; dump: json, others: table\n"
     "  --help, --version\n"
     "\n"
@@ -33,11 +35,12 @@ static const char help[] =
     "\n"
     "  tombolo-journal dump /var/lib/tombolo alarms --since 1h | jq .topic\n";
 
-enum { OPTION_FROM = 256, OPTION_SINCE, OPTION_HELP, OPTION_VERSION };
+enum { OPTION_FROM = 256, OPTION_SINCE, OPTION_SNAPSHOT, OPTION_HELP, OPTION_VERSION };
 
 static const struct option long_options[] = {
     {"from", required_argument, NULL, OPTION_FROM},
     {"since", required_argument, NULL, OPTION_SINCE},
+    {"snapshot", required_argument, NULL, OPTION_SNAPSHOT},
     {"follow", no_argument, NULL, 'f'},
     {"output", required_argument, NULL, 'o'},
     {"help", no_argument, NULL, OPTION_HELP},
@@ -83,6 +86,9 @@ static int take_option(int option, cli_options *options, bool *ret_has_output)
         return options->has_since
                    ? CLI_OK
                    : misuse("--since takes 2026-11-21T16:20:00Z, 2026-11-21 or 10m, not", optarg);
+    case OPTION_SNAPSHOT:
+        options->snapshot = optarg;
+        return CLI_OK;
     case 'f':
         options->is_follow = true;
         return CLI_OK;
@@ -130,6 +136,8 @@ static int run(char **words, int count, cli_options *options, bool has_output)
         if (!c->is_dump && (options->from || options->has_since || options->is_follow ||
                             options->count_max != UINT64_MAX))
             return misuse("--from, --since, --follow and -n are for dump, not for", c->name);
+        if (options->snapshot && c->run != cli_verify)
+            return misuse("--snapshot is for verify, not for", c->name);
         if (options->from && options->has_since)
             return misuse("give --from or --since, not both", NULL);
         options->folder = words[1];

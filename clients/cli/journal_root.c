@@ -2,6 +2,7 @@
 /* clients/cli/journal_root.c - find the journal in the folder that was typed, or say that there is none. */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "clients/cli/journal_cli.h"
 #include "journal/segment.h"
@@ -12,7 +13,7 @@ int cli_fail(const char *what, tmb_err err)
     if (err == TMB_EVERSION)
         fprintf(stderr,
                 "  It was written by a newer Tombolo: use the tombolo-journal of that one.\n");
-    if (err == TMB_EIO)
+    if (err == TMB_EIO || err == TMB_EDENIED)
         fprintf(stderr, "  May this user read it? Is the disk in order (dmesg)?\n");
     return CLI_UNREADABLE;
 }
@@ -21,14 +22,23 @@ static int keep_stream(void *arg, const char *name)
 {
     cli_root *root = arg;
     tmb_segment_list list = {NULL, 0, 0};
-    if (root->count == TMB_STREAMS_MAX ||
-        !tmb_name_is_valid(tmb_bytes_str(name), TMB_STREAM_NAME_BYTES_MAX))
+    if (!tmb_name_is_valid(tmb_bytes_str(name), TMB_STREAM_NAME_BYTES_MAX))
         return 0;
     tmb_path folder = tmb_path_join(root->path.text, name);
-    if (tmb_segment_list_load(&list, tmb_file_port_posix(), folder.text) == TMB_OK &&
-        list.count > 0)
-        memcpy(root->streams[root->count++], name, strlen(name) + 1);
+    struct stat st;
+    if (stat(folder.text, &st) == 0 && !S_ISDIR(st.st_mode))
+        return 0; /* identity, lock */
+    tmb_err err = tmb_segment_list_load(&list, tmb_file_port_posix(), folder.text);
+    bool is_stream = !err && list.count > 0;
     tmb_segment_list_fini(&list);
+    if (is_stream && root->count == TMB_STREAMS_MAX)
+        err = TMB_ELIMIT;
+    else if (is_stream)
+        memcpy(root->streams[root->count++], name, strlen(name) + 1);
+    if (err && err != TMB_ENOENT) { /* it may be a stream: never silence */
+        root->unreadable++;
+        cli_fail(folder.text, err);
+    }
     return 0;
 }
 
@@ -42,12 +52,13 @@ static tmb_err try_root(cli_root *root)
 {
     const tmb_file_port *files = tmb_file_port_posix();
     tmb_identity identity;
-    root->count = 0;
+    root->count = root->unreadable = 0;
     tmb_err err = tmb_files_err(files->list(files->context, root->path.text, keep_stream, root));
     if (err)
         return err;
     qsort(root->streams, root->count, sizeof root->streams[0], compare_names);
-    if (root->count > 0 || tmb_verify_identity(root->path.text, NULL, &identity) != TMB_ENOENT)
+    if (root->count > 0 || root->unreadable > 0 ||
+        tmb_verify_identity(root->path.text, NULL, &identity) != TMB_ENOENT)
         return TMB_OK;
     return TMB_ENOENT;
 }
@@ -77,9 +88,12 @@ int cli_root_open(const cli_options *options, cli_root *ret_root)
         return CLI_USAGE;
     }
     ret_root->path = tmb_path_join(options->folder, "journal");
+    memcpy(ret_root->data_dir.text, options->folder, len + 1);
     tmb_err err = try_root(ret_root);
-    if (err) {
+    ret_root->is_data_dir = err != TMB_ENOENT;
+    if (err == TMB_ENOENT) {
         memcpy(ret_root->path.text, options->folder, len + 1);
+        ret_root->data_dir = tmb_path_join(options->folder, "..");
         err = try_root(ret_root);
     }
     if (err == TMB_ENOENT) {
@@ -90,6 +104,6 @@ int cli_root_open(const cli_options *options, cli_root *ret_root)
         return CLI_UNREADABLE;
     }
     if (err)
-        return cli_fail(options->folder, err);
+        return cli_fail(ret_root->path.text, err);
     return options->stream ? pick(options, ret_root) : CLI_OK;
 }

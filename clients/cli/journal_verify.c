@@ -8,20 +8,38 @@
 
 typedef struct finder {
     const char *stream;
+    const cli_node *node;
     json_t *findings; /* NULL: print them */
     bool is_damaged;
 } finder;
 
+static json_t *parent_json(const finder *f, const tmb_tail_gap *gap)
+{
+    tmb_marks_part part = tmb_marks_about(&f->node->marks, &f->node->incarnation, f->stream,
+                                          gap->first_seq, gap->last_seq);
+    return json_pack("{s:s, s:I, s:I, s:I}", "node", f->node->marks.parent, "at_parent",
+                     (json_int_t)part.at_parent, "not_there", (json_int_t)part.not_there, "unknown",
+                     (json_int_t)part.unknown);
+}
+
 static void found(void *arg, const tmb_tail_gap *gap)
 {
     finder *f = arg;
-    char text[512];
-    f->is_damaged = f->is_damaged || cli_gap_is_damage(gap);
+    char text[1024], parent[TMB_MARKS_SAY_BYTES] = "";
+    bool is_damage = cli_gap_is_damage(gap);
+    bool is_told = is_damage && gap->last_seq != 0 && f->node->has_marks;
+    f->is_damaged = f->is_damaged || is_damage;
     if (f->findings) {
-        json_array_append_new(f->findings, cli_json_gap(gap));
+        json_t *finding = cli_json_gap(gap);
+        if (is_told)
+            json_object_set_new(finding, "parent", parent_json(f, gap));
+        json_array_append_new(f->findings, finding);
         return;
     }
-    cli_gap_print(gap, text, sizeof text);
+    if (is_told)
+        tmb_marks_say(&f->node->marks, &f->node->incarnation, f->stream, gap->first_seq,
+                      gap->last_seq, parent, sizeof parent);
+    cli_gap_print(gap, parent, text, sizeof text);
     printf("%s: %s\n", f->stream, text);
 }
 
@@ -65,8 +83,12 @@ static int verify_identity(const cli_root *root, const cli_options *options, con
 {
     tmb_identity identity;
     tmb_err err = tmb_verify_identity(root->path.text, NULL, &identity);
-    *ret_word = err == TMB_OK ? "good" : err == TMB_ENOENT ? "missing" : "damaged";
-    if (err == TMB_EVERSION || err == TMB_EIO)
+    bool is_unreadable = err && err != TMB_ENOENT && err != TMB_ECORRUPT;
+    *ret_word = err == TMB_OK       ? "good"
+                : err == TMB_ENOENT ? "missing"
+                : is_unreadable     ? "unreadable"
+                                    : "damaged";
+    if (is_unreadable)
         return cli_fail("identity", err);
     if (!options->is_json && err)
         printf("identity: %s; opening the journal for writing mends it from a segment\n",
@@ -74,43 +96,74 @@ static int verify_identity(const cli_root *root, const cli_options *options, con
     return err ? CLI_DAMAGE : CLI_OK;
 }
 
-static int verify_stream(const cli_root *root, size_t i, json_t *all, bool *ret_damaged)
+/* Whether the log ends before what the parent, or the checkpoint, was told of: no checksum can see that. */
+static tmb_err verify_end(const cli_root *root, finder *f)
+{
+    tmb_tail *tail = NULL;
+    uint64_t first = 0, last = 0, end = cli_node_end(f->node, f->stream);
+    tmb_incarnation incarnation;
+    tmb_err err = tmb_tail_open(root->path.text, f->stream, NULL, &tail);
+    if (!err)
+        err = tmb_tail_range(tail, &first, &last, &incarnation);
+    tmb_tail_close(tail);
+    tmb_tail_gap gap = {last + 1, end, TMB_GAP_MISSING, "", 0, 0};
+    if (!err && last < end)
+        found(f, &gap);
+    return err == TMB_ENOENT ? TMB_OK : err; /* no header is whole: that is told */
+}
+
+static int verify_stream(const cli_root *root, const cli_node *node, size_t i, json_t *all,
+                         bool *ret_damaged)
 {
     const char *stream = root->streams[i];
     tmb_verify_report report = {.segments = 0};
-    finder f = {stream, all ? json_array() : NULL, false};
+    finder f = {stream, node, all ? json_array() : NULL, false};
     show_progress(stream, i, root->count);
     tmb_err err = tmb_verify_stream(root->path.text, stream, NULL, found, &f, &report);
+    if (!err)
+        err = verify_end(root, &f);
     end_progress();
     if (!err && all)
         json_array_append_new(all, report_json(stream, &report, f.findings));
     else if (!err)
         print_report(stream, &report, f.is_damaged);
+    else if (all) /* what could be read is told all the same */
+        json_array_append_new(all, json_pack("{s:s, s:s, s:O}", "stream", stream, "error",
+                                             tmb_err_str(err), "findings", f.findings));
     json_decref(f.findings);
     *ret_damaged = *ret_damaged || f.is_damaged;
     return err ? cli_fail(stream, err) : CLI_OK;
 }
 
+static void print_all(const cli_node *node, const char *identity, bool is_damaged, json_t *streams)
+{
+    json_t *parent = node->has_marks ? json_pack("{s:s, s:b}", "node", node->marks.parent, "top",
+                                                 node->marks.is_parent_top)
+                                     : json_null();
+    cli_json_print(json_pack("{s:s, s:b, s:o, s:O, s:o}", "identity", identity, "damaged",
+                             is_damaged, "parent", parent, "files", node->files, "streams",
+                             streams),
+                   true);
+}
+
 int cli_verify(const cli_options *options)
 {
     cli_root root;
+    cli_node node;
     const char *identity = "";
     int code = cli_root_open(options, &root);
     if (code)
         return code;
     code = verify_identity(&root, options, &identity);
-    if (code == CLI_UNREADABLE)
-        return code;
-    bool is_damaged = code == CLI_DAMAGE;
+    bool is_damaged = code == CLI_DAMAGE, is_unreadable = code == CLI_UNREADABLE;
+    cli_node_read(options, &root, &node);
     json_t *streams = options->is_json ? json_array() : NULL;
-    code = CLI_OK;
-    for (size_t i = 0; i < root.count; i++) {
-        int worst = verify_stream(&root, i, streams, &is_damaged);
-        code = worst > code ? worst : code;
-    }
+    for (size_t i = 0; i < root.count; i++)
+        is_unreadable |= verify_stream(&root, &node, i, streams, &is_damaged) != CLI_OK;
+    is_damaged |= node.is_damaged;
+    is_unreadable |= node.is_unreadable || root.unreadable > 0;
     if (streams)
-        cli_json_print(json_pack("{s:s, s:b, s:o}", "identity", identity, "damaged", is_damaged,
-                                 "streams", streams),
-                       true);
-    return code != CLI_OK ? code : is_damaged ? CLI_DAMAGE : CLI_OK;
+        print_all(&node, identity, is_damaged, streams);
+    json_decref(node.files);
+    return is_unreadable ? CLI_UNREADABLE : is_damaged ? CLI_DAMAGE : CLI_OK;
 }

@@ -178,6 +178,29 @@ static void a_range_is_told_number_by_number(void **state)
     assert_false(tmb_marks_has_losses(&marks, "alarms"));
 }
 
+static void check_words(const tmb_marks *marks, uint64_t first, uint64_t last, const char *words)
+{
+    char text[TMB_MARKS_SAY_BYTES];
+    tmb_incarnation life = make_marks().incarnation;
+    tmb_marks_say(marks, &life, "default", first, last, text, sizeof text);
+    assert_string_equal(text, words);
+}
+
+static void a_range_is_told_in_words(void **state)
+{
+    (void)state;
+    tmb_marks marks = make_marks();
+    strcpy(marks.parent, "hub");
+    check_words(&marks, 9, 17, "at hub already, nothing lost");
+    check_words(&marks, 18, 18, "not at hub: lost");
+    check_words(&marks, 5, 8, "not at hub: lost");
+    check_words(&marks, 15, 18, "3 of 4 at hub already, 1 not: lost");
+    check_words(&marks, 1, 1, "not known whether hub has it");
+    check_words(&marks, 1, 2, "not known whether hub has them");
+    check_words(&marks, 1, 20, "11 of 20 at hub already, 7 not: lost, 2 not known");
+    check_words(NULL, 3, 4, "not known whether the parent has them");
+}
+
 static void marks_move_both_ways_and_take_their_gaps_along(void **state)
 {
     (void)state;
@@ -408,6 +431,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(what_breaks_a_rule_is_not_written, setup, teardown),
         cmocka_unit_test(a_mark_is_found_for_its_own_journal_alone),
         cmocka_unit_test(a_range_is_told_number_by_number),
+        cmocka_unit_test(a_range_is_told_in_words),
         cmocka_unit_test(marks_move_both_ways_and_take_their_gaps_along),
         cmocka_unit_test_setup_teardown(more_gaps_than_fit_become_unknown, setup, teardown),
         cmocka_unit_test_setup_teardown(every_cut_and_every_flip_is_noticed, setup, teardown),

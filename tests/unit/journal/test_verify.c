@@ -2,8 +2,11 @@
 /* A flipped bit in each byte of a small journal: noticed, named, and nothing else changed by it. */
 #include "tests/unit/journal/fixture.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "journal/identity.h"
 
@@ -189,14 +192,83 @@ static void every_flip_in_the_identity(void **state)
     }
 }
 
+typedef struct findings {
+    unsigned unreadable, others;
+    char file[64];
+} findings;
+
+static void keep_finding(void *arg, const tmb_tail_gap *gap)
+{
+    findings *f = arg;
+    f->unreadable += gap->reason == TMB_GAP_NONE;
+    f->others += gap->reason != TMB_GAP_NONE;
+    if (gap->reason == TMB_GAP_NONE)
+        memcpy(f->file, gap->file, sizeof f->file);
+}
+
+/* Each call of each kind fails once: it is an error, and no record is silently left out. */
+static void what_cannot_be_read_is_never_empty(void **state)
+{
+    (void)state;
+    static const int ops[] = {TEST_OP_OPEN, TEST_OP_PREAD, TEST_OP_LIST};
+    static const int errors[] = {EIO, EACCES};
+    fixture_fill(root, RECORDS, SEGMENT_BYTES);
+    for (size_t i = 0; i < sizeof ops / sizeof ops[0] * 2; i++) {
+        for (unsigned at = 1;; at++) {
+            test_port port;
+            findings f = {0, 0, ""};
+            tmb_verify_report report = {0};
+            test_port_init(&port);
+            port.fail_op = ops[i / 2];
+            port.fail_at = at;
+            port.error = errors[i % 2];
+            tmb_err err = tmb_verify_stream(root, "data", &port.port, keep_finding, &f, &report);
+            if (!port.failed) {
+                assert_true(at > 1);
+                assert_int_equal(err, TMB_OK);
+                break;
+            }
+            if (err == TMB_OK) { /* the size of a file was not to be had: nothing else */
+                assert_int_equal(report.records, RECORDS);
+                assert_int_equal(f.unreadable + f.others, 0);
+            } else {
+                assert_int_equal(err, errors[i % 2] == EIO ? TMB_EIO : TMB_EDENIED);
+                assert_int_equal(report.records, 0);
+                assert_int_equal(f.others, 0);
+            }
+        }
+    }
+}
+
+/* A folder in the place of one segment: named, and damage behind it is found all the same. */
+static void a_segment_that_cannot_be_read_hides_nothing(void **state)
+{
+    (void)state;
+    char path[TEST_PATH_BYTES], newest[TEST_PATH_BYTES];
+    uint8_t bytes[4096];
+    tmb_verify_report report = {0};
+    findings f = {0, 0, ""};
+    fixture_fill(root, RECORDS, SEGMENT_BYTES);
+    assert_true(fixture_segments(root, "data") >= 3);
+    assert_true(fixture_oldest(root, "data", path) && fixture_newest(root, "data", newest));
+    size_t len = fixture_read(newest, bytes, sizeof bytes);
+    flip(newest, bytes, len, 200, 0);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(mkdir(path, 0700), 0);
+    assert_int_equal(tmb_verify_stream(root, "data", NULL, keep_finding, &f, &report), TMB_EIO);
+    assert_int_equal(f.unreadable, 1);
+    assert_non_null(strstr(path, f.file));
+    assert_int_equal(f.others, 1);
+    assert_int_equal(rmdir(path), 0);
+}
+
 int main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        CASE(a_good_journal_has_no_findings),
-        CASE(every_flip_in_an_old_segment),
-        CASE(every_flip_in_the_newest_segment),
-        CASE(every_flip_in_the_identity),
+        CASE(a_good_journal_has_no_findings),     CASE(every_flip_in_an_old_segment),
+        CASE(every_flip_in_the_newest_segment),   CASE(every_flip_in_the_identity),
+        CASE(what_cannot_be_read_is_never_empty), CASE(a_segment_that_cannot_be_read_hides_nothing),
     };
     return cmocka_run_group_tests_name("journal.verify", tests, NULL, NULL);
 }

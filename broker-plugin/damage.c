@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+/* broker-plugin/damage.c - a missing or damaged range in the broker's log, in the words of tombolo-journal
+ * verify: which file, which numbers, and whether the parent has them.
+ */
+#include "broker-plugin/plugin.h"
+
+#define LINES_MAX 10 /* at one start; verify names them all */
+
+void tmb_plugin_say_parent(tmb_plugin *p, const char *stream, uint64_t first, uint64_t last,
+                           char out[TMB_MARKS_SAY_BYTES])
+{
+    tmb_marks marks;
+    out[0] = '\0';
+    if (!p->journal || !p->config->parent.host)
+        return;
+    bool has_marks = tmb_marks_read(NULL, p->config->data_dir, &marks) == TMB_OK;
+    tmb_marks_say(has_marks ? &marks : NULL, tmb_journal_incarnation(p->journal), stream, first,
+                  last, out, TMB_MARKS_SAY_BYTES);
+}
+
+void tmb_plugin_log_gap(tmb_plugin *p, const char *stream, const tmb_tail_gap *gap)
+{
+    char parent[TMB_MARKS_SAY_BYTES] = "";
+    bool is_loss = gap->reason == TMB_GAP_DAMAGED || gap->reason == TMB_GAP_MISSING;
+    if (p->gaps_logged++ >= LINES_MAX)
+        return;
+    if (is_loss && gap->last_seq != 0)
+        tmb_plugin_say_parent(p, stream, gap->first_seq, gap->last_seq, parent);
+    mosquitto_log_printf(MOSQ_LOG_WARNING,
+                         "tombolo: journal, stream %s: %s at byte %llu of %s (%llu bytes, numbers "
+                         "%llu to %llu); %s%s%s",
+                         stream ? stream : "-", tmb_gap_reason_str(gap->reason),
+                         (unsigned long long)gap->offset, gap->file[0] ? gap->file : "no file",
+                         (unsigned long long)gap->bytes, (unsigned long long)gap->first_seq,
+                         (unsigned long long)gap->last_seq, parent, parent[0] ? "; " : "",
+                         is_loss ? "tombolo-journal verify says more"
+                                 : "its message was never acknowledged");
+}
