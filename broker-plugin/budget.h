@@ -24,7 +24,7 @@ extern "C" {
 
 #define TMB_SNAPSHOT_BUSY_PERCENT 5
 /* From the end of one snapshot to the asking for the next at least, however little it cost. */
-#define TMB_SNAPSHOT_GAP_MS 200
+#define TMB_SNAPSHOT_GAP_MS 20
 
 typedef struct tmb_budget {
     int64_t last_ns, worst_ns, all_ns; /* what the last snapshot cost, the dearest, and all */

@@ -78,7 +78,8 @@ int tmb_plugin_on_acl(tmb_plugin *p, const struct mosquitto_evt_acl_check *event
         return hang_up(p, who);
     if (event->access == MOSQ_ACL_WRITE)
         tmb_plugin_pend(p, event);
-    else if (event->access == MOSQ_ACL_SUBSCRIBE && !mosquitto_client_clean_session(event->client))
-        tmb_plugin_want_snapshot(p);
+    else if ((event->access == MOSQ_ACL_SUBSCRIBE || event->access == MOSQ_ACL_UNSUBSCRIBE) &&
+             !mosquitto_client_clean_session(event->client))
+        tmb_plugin_on_subscribe(p, event->client);
     return verdict == TMB_ACL_ALLOW ? MOSQ_ERR_SUCCESS : ordinary;
 }

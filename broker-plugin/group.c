@@ -145,8 +145,14 @@ tmb_err tmb_group_take(tmb_plugin *p, unsigned stream, const struct mosquitto *c
      * if there is need. */
     tmb_err err = sync_open(p, stream);
     if (answer == TMB_HOLD_FULL)
-        tmb_hold_release_early_all(p->hold, ~TMB_HOLD_MARK_SUBSCRIBE);
+        (void)tmb_hold_release_early_all(p->hold, ~TMB_HOLD_MARK_SUBSCRIBE);
     return err;
+}
+
+void tmb_group_make_room(tmb_plugin *p)
+{
+    (void)sync_open(p, 0);
+    (void)tmb_hold_release_early_all(p->hold, ~TMB_HOLD_MARK_SUBSCRIBE);
 }
 
 void tmb_group_on_read(tmb_plugin *p, const struct mosquitto_evt_acl_check *event)

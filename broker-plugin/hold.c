@@ -344,8 +344,9 @@ bool tmb_hold_note(tmb_hold *hold, const void *client, size_t bytes)
     return l->noted <= l->room;
 }
 
-static void release(tmb_hold *hold, uint64_t marks, bool is_answered)
+static unsigned release(tmb_hold *hold, uint64_t marks, bool is_answered)
 {
+    unsigned before = hold->held_count;
     for (unsigned i = hold->held_count; i-- > 0;) {
         line *l = hold->held[i];
         if ((l->marks & ~marks) == 0)
@@ -353,16 +354,17 @@ static void release(tmb_hold *hold, uint64_t marks, bool is_answered)
         else
             l->marks &= ~marks;
     }
+    return before - hold->held_count;
 }
 
 void tmb_hold_release(tmb_hold *hold, uint64_t marks)
 {
-    release(hold, marks, true);
+    (void)release(hold, marks, true);
 }
 
-void tmb_hold_release_early_all(tmb_hold *hold, uint64_t marks)
+unsigned tmb_hold_release_early_all(tmb_hold *hold, uint64_t marks)
 {
-    release(hold, marks, false);
+    return release(hold, marks, false);
 }
 
 unsigned tmb_hold_release_early(tmb_hold *hold, const void *client, uint64_t marks)

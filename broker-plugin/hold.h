@@ -92,8 +92,9 @@ void tmb_hold_release(tmb_hold *hold, uint64_t marks);
 /* tmb_hold_release_early releases client and all that have half their room filled, whatever their marks and
  * whether answered or not. Gives how many of them had one of marks. */
 unsigned tmb_hold_release_early(tmb_hold *hold, const void *client, uint64_t marks);
-/* tmb_hold_release_early_all takes marks off all, as tmb_hold_release does, answered or not. */
-void tmb_hold_release_early_all(tmb_hold *hold, uint64_t marks);
+/* tmb_hold_release_early_all takes marks off all, as tmb_hold_release does, answered or not. Gives how many
+ * are released. */
+unsigned tmb_hold_release_early_all(tmb_hold *hold, uint64_t marks);
 
 /* tmb_hold_release_readable releases those with one of marks from which there is something to read. Gives how
  * many. */

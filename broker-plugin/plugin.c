@@ -258,6 +258,7 @@ static tmb_err start(tmb_plugin *p, const char *file)
                  p->config->data_dir) >= (int)sizeof p->checkpoint_file)
         return TMB_ELIMIT;
     p->snapshot_at = p->kept_at = p->tick_at = tmb_plugin_now();
+    p->subscribed_at = tmb_mono_never();
     err = tmb_seen_new(TMB_SEEN_CHILDREN_MAX, TMB_SEEN_RUNS_MAX, &p->children);
     if (err == TMB_OK)
         err = tmb_seen_new(TMB_SEEN_PUBLISHERS_MAX, TMB_SEEN_RUNS_MAX, &p->publishers);

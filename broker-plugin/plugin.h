@@ -138,7 +138,8 @@ typedef struct tmb_plugin {
     struct tmb_plugin_number *numbers; /* of group messages not synced yet */
     unsigned numbers_count;
     bool is_group_broken;
-    size_t props_len; /* of the message that is being queued */
+    tmb_mono subscribed_at; /* the first that waits for a snapshot; never: nobody */
+    size_t props_len;       /* of the message that is being queued */
     tmb_pace *pace;
     uint8_t props[TMB_PROPS_BYTES_MAX];
     char topic[TMB_TOPIC_BYTES_MAX + 1];
@@ -188,11 +189,17 @@ void tmb_group_end(tmb_plugin *p);
 TMB_MUST_USE tmb_err tmb_group_take(tmb_plugin *p, unsigned stream, const struct mosquitto *client);
 TMB_MUST_USE tmb_err tmb_group_note_number(tmb_plugin *p, unsigned stream, const tmb_record *record,
                                            uint64_t before);
+void tmb_group_make_room(tmb_plugin *p);
 void tmb_group_failed(tmb_plugin *p, unsigned stream);
 void tmb_group_synced(tmb_plugin *p, unsigned stream);
 void tmb_group_on_read(tmb_plugin *p, const struct mosquitto_evt_acl_check *event);
 void tmb_group_on_leave(tmb_plugin *p, const struct mosquitto *client);
 void tmb_group_on_tick(tmb_plugin *p, tmb_mono now);
+
+/* subscribing.c: a lasting session subscribes or unsubscribes; a round has ended, with a new snapshot in it
+ * or without. */
+void tmb_plugin_on_subscribe(tmb_plugin *p, const struct mosquitto *client);
+void tmb_plugin_release_subscribers(tmb_plugin *p, tmb_mono now, bool has_snapshot);
 
 /* publish.c: hand a record of a stream to the broker's subscribers; is_replay: perhaps
  * not for the first time. Errors: TMB_ENOMEM: nobody got it, and good_seq must not pass it. What the broker

@@ -173,7 +173,8 @@ void tmb_plugin_on_tick(tmb_plugin *p)
     tmb_plugin_flush_due(p, now);
     tmb_plugin_look_at_marks(p, now);
     int64_t age_ns = -1;
-    if (has_file_changed(p, &age_ns)) {
+    bool has_snapshot = has_file_changed(p, &age_ns);
+    if (has_snapshot) {
         if (is_snapshot_whole(p)) {
             p->counts.snapshots++;
             tmb_plugin_note_snapshot(p, now);
@@ -181,6 +182,7 @@ void tmb_plugin_on_tick(tmb_plugin *p)
         }
         tmb_plugin_note_cost(p, now, age_ns);
     }
+    tmb_plugin_release_subscribers(p, now, has_snapshot);
     p->tick_at = now;
     for (unsigned i = 0; i < p->streams_count; i++) {
         tmb_plugin_stream *s = &p->streams[i];
