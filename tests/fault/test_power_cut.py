@@ -56,6 +56,7 @@ class PowerCutTest(unittest.TestCase):
         self.draw = random.Random(SEED)
         self.lab, self.crowd, self.is_well = Lab(), Crowd(), False
         self.disk = self.hub = None
+        self.cut_times = []
         self.addCleanup(self.clean)
         try:
             self.disk = CutDisk(self.lab.folder / "disk.img", self.lab.folder / "s1")
@@ -70,9 +71,9 @@ class PowerCutTest(unittest.TestCase):
             self.disk.close()
         self.lab.close(failed=not self.is_well)
 
-    def wait(self, condition, timeout_s: float, what: str) -> None:
+    def wait(self, condition, timeout_s: float, what) -> None:
         wait_until(lambda: self.crowd.failure or condition(), timeout_s,
-                   lambda: f"{what} (seed {SEED})\n{self.crowd.hang_ups}\n{self.lab.logs()}", 0.002)
+                   lambda: f"{what() if callable(what) else what} (seed {SEED})\n{self.crowd.hang_ups}\n{self.lab.logs()}", 0.002)
         self.assertIsNone(self.crowd.failure)
 
     # The method itself.
@@ -150,6 +151,7 @@ class PowerCutTest(unittest.TestCase):
                 stop(pid)
         self.crowd.read_no_more()
         cut_at = time.monotonic()
+        self.cut_times.append(cut_at)
         self.disk.cut()
         if not is_stopped:
             time.sleep(self.draw.uniform(0, 0.02))  # they run into the dead disk
@@ -166,12 +168,24 @@ class PowerCutTest(unittest.TestCase):
                                                      if c.port == self.site.broker.port), 30, "everybody to be back")
         return cut_at
 
+    def missing(self, ledger) -> str:
+        """What was acked and did not arrive: how long before (or after) the nearest cut its ack was read."""
+        rows = []
+        for account in ledger.accounts.values():
+            for number in list(account.waiting)[:20]:
+                at = account.acked[number]
+                nearest = min(self.cut_times, key=lambda cut, at=at: abs(cut - at), default=at)
+                rows.append(f"{account.name} {number}: read {nearest - at:+.6f} s before cut "
+                            f"{self.cut_times.index(nearest) + 1 if nearest in self.cut_times else 0}")
+        return "; ".join(rows)
+
     def settle(self, told: str) -> None:
         self.crowd.pause()
         self.wait(lambda: self.crowd.in_flight == 0, 30, "the last acks")
         for place, ledger in (("hub", self.at_hub), ("site", self.at_site)):
             self.wait(lambda ledger=ledger: ledger.waiting()[0] == 0, 30,
-                      f"{told}: what was acked to arrive at the {place}: {ledger.waiting()[0]} messages missing")
+                      lambda ledger=ledger, place=place: f"{told}: what was acked to arrive at the {place}: "
+                      f"{self.missing(ledger)}")
             verdict = ledger.verdict()
             self.assertTrue(verdict.is_clean(), f"{told}, at the {place}: {verdict}\n{ledger.evidence()}")
         self.assertEqual([ear.sessions_lost for ear in self.ears], [0, 0])
