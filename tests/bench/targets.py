@@ -32,7 +32,7 @@ def _at_most(name: str, most: float, found: float) -> Target:
 
 def _rates(cells: list):
     for cell in cells:
-        name = f'{cell["bytes"]} B, {cell["publishers"]} publishers'
+        name = f'{cell["bytes"]} B, {cell["publishers"]} publisher{"s" if cell["publishers"] > 1 else ""}'
         variants = cell["variants"]
         yield _at_least(f"process / no plugin, {name}", PROCESS_SHARE, variants["process"]["ratio"]["median"])
         if cell["publishers"] == GROUP_PUBLISHERS:

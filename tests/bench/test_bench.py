@@ -51,7 +51,7 @@ class Targets(unittest.TestCase):
         return {target["name"]: target["is_met"] for target in found}
 
     def test_what_is_met_and_what_is_not(self):
-        self.assertEqual(self.of((100, 1)), {"process / no plugin, 100 B, 1 publishers": True})
+        self.assertEqual(self.of((100, 1)), {"process / no plugin, 100 B, 1 publisher": True})
         self.assertEqual(self.of((1000, 100)), {
             "process / no plugin, 1000 B, 100 publishers": True, "group / no plugin, 1000 B, 100 publishers": True,
             "group / strict, 1000 B, 100 publishers": True,

@@ -22,7 +22,7 @@ from tombolo_lab.node import Settings
 
 SEED = int(os.environ.get("TMB_SEED") or random.SystemRandom().randrange(1 << 32))
 YEAR_D = 365
-LEVELS = ("strict", "process")
+LEVELS = ("strict", "group", "process")
 STREAMS = tuple((level, f'["{level}/#"]', level) for level in LEVELS)
 RETENTION = "    retention:\n      age: 1d\n"
 # Small segments: some are closed before each step, and would be a year old by the clock after it.

@@ -20,7 +20,7 @@ from tombolo_lab.net import wait_until
 from tombolo_lab.node import Settings
 
 STOP_S = float(os.environ.get("TMB_STOP_S") or ("60" if os.environ.get("TMB_LONG") else "10"))
-LEVELS = ("strict", "process")
+LEVELS = ("strict", "group", "process")
 STREAMS = tuple((level, f'["{level}/#"]', level) for level in LEVELS)
 
 

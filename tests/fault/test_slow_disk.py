@@ -17,7 +17,7 @@ from tombolo_lab.net import wait_until
 from tombolo_lab.node import Settings
 
 SEED = int(os.environ.get("TMB_SEED") or random.SystemRandom().randrange(1 << 32))
-SAFE = ("strict",)
+SAFE = ("strict", "group")
 LEVELS = SAFE + ("process",)
 STREAMS = tuple((level, f'["{level}/#"]', level) for level in LEVELS)
 GROWTH_KIB = 16 * 1024
