@@ -11,6 +11,7 @@ typedef struct finder {
     const cli_node *node;
     json_t *findings; /* NULL: print them */
     bool is_damaged;
+    bool is_end; /* what is found now is behind the last record */
 } finder;
 
 static json_t *parent_json(const finder *f, const tmb_tail_gap *gap)
@@ -31,6 +32,7 @@ static void found(void *arg, const tmb_tail_gap *gap)
     f->is_damaged = f->is_damaged || is_damage;
     if (f->findings) {
         json_t *finding = cli_json_gap(gap);
+        json_object_set_new(finding, "at_end", json_boolean(f->is_end));
         if (is_told)
             json_object_set_new(finding, "parent", parent_json(f, gap));
         json_array_append_new(f->findings, finding);
@@ -40,6 +42,12 @@ static void found(void *arg, const tmb_tail_gap *gap)
         tmb_marks_say(&f->node->marks, &f->node->incarnation, f->stream, gap->first_seq,
                       gap->last_seq, parent, sizeof parent);
     cli_gap_print(gap, parent, text, sizeof text);
+    if (f->is_end)
+        snprintf(text, sizeof text,
+                 "records %" PRIu64 " to %" PRIu64
+                 " missing at the end: a file removed or cut off, "
+                 "or dropped by a full disk%s%s",
+                 gap->first_seq, gap->last_seq, parent[0] ? "; " : "", parent);
     printf("%s: %s\n", f->stream, text);
 }
 
@@ -107,6 +115,7 @@ static tmb_err verify_end(const cli_root *root, finder *f)
         err = tmb_tail_range(tail, &first, &last, &incarnation);
     tmb_tail_close(tail);
     tmb_tail_gap gap = {last + 1, end, TMB_GAP_MISSING, "", 0, 0};
+    f->is_end = true;
     if (!err && last < end)
         found(f, &gap);
     return err == TMB_ENOENT ? TMB_OK : err; /* no header is whole: that is told */
@@ -117,7 +126,7 @@ static int verify_stream(const cli_root *root, const cli_node *node, size_t i, j
 {
     const char *stream = root->streams[i];
     tmb_verify_report report = {.segments = 0};
-    finder f = {stream, node, all ? json_array() : NULL, false};
+    finder f = {stream, node, all ? json_array() : NULL, false, false};
     show_progress(stream, i, root->count);
     tmb_err err = tmb_verify_stream(root->path.text, stream, NULL, found, &f, &report);
     if (!err)

@@ -4,6 +4,7 @@ journals of the site and of the hub, read at that moment."""
 
 import json
 import os
+import shutil
 import subprocess
 import time
 import unittest
@@ -209,6 +210,24 @@ class RoadTest(unittest.TestCase):
             self.assertEqual(asker.ask("safe/t", "later", "committed"), 0)
             self.check(asker.wait_level("later", "committed"), "safe", "later")
             self.assertIn("gap safe 2 2 damaged", (self.s1.data / "uplink.marks").read_text(encoding="utf-8"))
+
+    def test_a_parent_that_lost_its_disk(self):
+        """Its marks go down, and with them what this node claims; then all is carried up again."""
+        with Asker(self.s1.broker.port) as asker:
+            for payload in ("one", "two"):
+                self.assertEqual(asker.ask("safe/t", payload, "committed"), 0)
+                self.check(asker.wait_level(payload, "committed"), "safe", payload)
+            self.s1.link.cut("reset")
+            self.hub.stop()
+            shutil.rmtree(self.hub.data)
+            self.hub.start()
+            self.assertEqual(asker.ask("safe/t", "three", "committed"), 0)
+            time.sleep(0.5)
+            self.assertEqual(asker.receipts("three"), [])
+            self.s1.link.heal()
+            self.check(asker.wait_level("three", "committed"), "safe", "three")
+            for seq in (1, 2, 3):
+                self.assertEqual(len(self.at_hub("safe", seq)), 1)
 
     def test_what_cannot_be_had_is_refused(self):
         cases = (("safe/t", ("synced",), 0, "QoS 0"), ("safe/t", ("eaten",), 1, "no such receipt"),

@@ -118,8 +118,9 @@ class VerifyTest(unittest.TestCase):
         """The newest files: no checksum can miss them, the parent and the checkpoint do."""
         for segment in sorted((self.data / "journal/big").glob("*.seg"))[1:]:
             segment.unlink()
-        said = self.check(1, "gone with a segment file;", f"at hub already, {NEW} not: lost")
-        self.assertIn(f"to {OLD + NEW} gone", said)
+        self.check(1, f"to {OLD + NEW} missing at the end: a file removed or cut off", f"at hub already, {NEW} not: lost")
+        found = json.loads(self.verify("big", "-o", "json").stdout)["streams"][0]["findings"]
+        self.assertEqual([(f["reason"], f["last_seq"], f["at_end"]) for f in found], [("missing", OLD + NEW, True)])
 
     def test_the_broker_says_it_at_its_start(self):
         self.spoil("small", b"small-3")
