@@ -4,6 +4,7 @@
  *   publish-with-receipt URI CLIENT-ID TOPIC LEVELS [STATE-FILE]
  *   seq 10 | publish-with-receipt mqtt://localhost press-7 line/press/7 synced,committed
  *
+ * Prints "kept NUMBER" when a line is in the library's hands, and a line for each receipt.
  * LEVELS: any of synced, committed, engine, with commas; or none. With a STATE-FILE lines that were read and
  * not yet acknowledged survive a kill of this program and are sent at its next start.
  *
@@ -55,14 +56,18 @@ static int levels_of(const char *text, unsigned *ret_levels)
 
 static int publish(tmb_client *client, tmb_client_publication *message)
 {
-    tmb_err err = tmb_client_publish(client, message, NULL);
+    uint64_t number;
+    tmb_err err = tmb_client_publish(client, message, &number);
     while (err == TMB_ELIMIT) { /* the queue is full: nothing is dropped, we wait for room */
         if (tmb_client_wait(client, QUEUE / 2, WAIT_MS) != TMB_OK)
             fprintf(stderr, "still waiting for the node\n");
-        err = tmb_client_publish(client, message, NULL);
+        err = tmb_client_publish(client, message, &number);
     }
-    if (err != TMB_OK)
+    if (err == TMB_OK)
+        printf("kept %llu\n", (unsigned long long)number);
+    else
         fprintf(stderr, "not published: %s\n", tmb_client_err_str(err));
+    fflush(stdout);
     return err == TMB_OK;
 }
 
@@ -79,6 +84,9 @@ int main(int argc, char **argv)
     options.client_id = argv[2];
     options.state_file = argv[5]; /* NULL when there is none */
     options.queue_messages_max = QUEUE;
+    options.ca_file = getenv("TOMBOLO_CA_FILE"); /* for mqtts://; NULL when it is not set */
+    options.cert_file = getenv("TOMBOLO_CERT_FILE");
+    options.key_file = getenv("TOMBOLO_KEY_FILE");
     options.on_event = on_event;
     char why[256];
     tmb_client *client;

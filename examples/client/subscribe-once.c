@@ -13,6 +13,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include <tombolo/tombolo.h>
 
@@ -58,6 +59,9 @@ int main(int argc, char **argv)
     options.client_id = argv[2];
     options.state_file = argv[4]; /* NULL when there is none */
     options.on_message = on_message;
+    options.ca_file = getenv("TOMBOLO_CA_FILE"); /* for mqtts://; NULL when it is not set */
+    options.cert_file = getenv("TOMBOLO_CERT_FILE");
+    options.key_file = getenv("TOMBOLO_KEY_FILE");
     options.on_event = on_event;
     char why[256];
     tmb_client *client;
