@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sessions of every kind through kill -9: short ones, clean ones, shared subscriptions, and other brokers that
+bridge in and out."""
+
+import time
+
+from plugin_lab import PluginTest
+from plugin_raw import Raw
+from test_plugin_replay import publish_many
+from tombolo_lab import Broker
+from tombolo_lab.net import wait_until
+
+
+class SessionTest(PluginTest):
+    def restart(self):
+        self.broker.kill9()
+        self.broker.start()
+
+    def numbers(self, name: str, version: int = 4) -> list:
+        return [int(m[1]) for m in self.come_back(name, version)]
+
+
+class LastingTest(SessionTest):
+    def test_made_used_and_cut_and_the_broker_killed(self):
+        """MQTT 5, clean start 0 with an expiry: nothing but the connection ends."""
+        self.broker.start()
+        client = self.client("sub", 5, clean=False, expiry_s=3600)
+        self.assertEqual(client.subscribe("t/#"), 1)
+        publisher = self.client("pub")
+        publish_many(publisher, "t/a", 1, 10)
+        self.assertEqual([int(client.receive()[1]) for _ in range(10)], list(range(1, 11)))
+        client.drop()
+        publish_many(publisher, "t/a", 11, 100)
+        self.restart()
+        self.assertEqual(sorted(set(self.numbers("sub", 5)) - set(range(1, 11))), list(range(11, 101)))
+
+    def test_connected_all_the_time_and_the_broker_killed_again_and_again(self):
+        self.broker.start()
+        self.session("sub", "t/#", version=5)
+        for life in range(3):
+            client = self.client("sub", 5, clean=False)
+            self.assertTrue(client.session_present, f"life {life}")
+            self.snapshot()
+            publish_many(self.client("pub"), "t/a", life * 10, life * 10 + 9)
+            got = [int(m[1]) for m in client.receive_all()]
+            self.assertEqual(got[-10:], list(range(life * 10, life * 10 + 10)))
+            self.restart()
+
+    def test_known_an_expiry_of_0_is_no_lasting_session(self):
+        self.broker.start()
+        client = self.client("sub", 5, clean=False, expiry_s=0)
+        client.subscribe("t/#")
+        self.snapshot()
+        client.drop()
+        publish_many(self.client("pub"), "t/a", 1, 5)
+        self.assertFalse(self.client("sub", 5, clean=False).session_present)
+
+
+class CleanTest(SessionTest):
+    def check(self, version: int, expiry_s: int = None):
+        self.broker.start()
+        client = self.client("sub", version, clean=True, expiry_s=expiry_s)
+        client.subscribe("t/#")
+        self.snapshot()
+        publisher = self.client("pub", 5)
+        self.assertEqual(publisher.publish("t/a", b"1"), 0)
+        self.assertEqual(client.receive()[1], b"1")
+        self.restart()
+        client = self.client("sub", version, clean=False)
+        self.assertFalse(client.session_present)
+        client.subscribe("t/#")
+        self.assertEqual(self.client("pub", 5).publish("t/a", b"2"), 0)
+        self.assertEqual([m[1] for m in client.receive_all()], [b"2"])
+        self.assertEqual([r["payload"] for r in self.journal(2)], [b"1", b"2"])
+
+    def test_a_clean_session_ends_with_the_broker_and_gets_nothing_twice(self):
+        self.check(4)
+
+    def test_known_mqtt_5_clean_start_1_with_an_expiry_ends_too(self):
+        self.check(5, expiry_s=3600)
+
+
+class SharedTest(SessionTest):
+    COUNT = 30
+
+    def group(self) -> list:
+        members = [self.client(f"m{n}", 4, clean=False) for n in range(2)]
+        for member in members:
+            self.assertEqual(member.subscribe("$share/g/t/#"), 1)
+        return members
+
+    def test_what_the_group_had_waiting_in_the_snapshot_comes(self):
+        self.broker.start()
+        for member in self.group():
+            member.close()
+        publish_many(self.client("pub"), "t/a", 1, self.COUNT)
+        self.snapshot()
+        self.restart()
+        self.assertEqual(sorted(self.numbers("m0") + self.numbers("m1")), list(range(1, self.COUNT + 1)))
+
+    def test_known_a_shared_subscription_ends_with_the_broker(self):
+        """Mosquitto 2.0.11 saves the sessions and their other subscriptions, not these: members subscribe again."""
+        self.broker.start()
+        for member in self.group():
+            member.close()
+        self.snapshot()
+        publish_many(self.client("pub"), "t/a", 1, self.COUNT)
+        self.restart()
+        self.assertEqual(self.numbers("m0") + self.numbers("m1"), [])
+        self.assertEqual(len(self.journal(self.COUNT)), self.COUNT)  # and so the parent gets them
+        members = self.group()
+        publish_many(self.client("pub"), "t/a", 1, self.COUNT)
+        got = [int(m[1]) for member in members for m in member.receive_all()]
+        self.assertEqual(sorted(got), list(range(1, self.COUNT + 1)))
+
+
+class BridgeTest(SessionTest):
+    """A plain Mosquitto beside ours; one of the two has the bridge."""
+
+    def far_broker(self, **settings) -> Broker:
+        far = Broker("far", self.folder / "far", settings=settings)
+        self.addCleanup(far.stop)
+        return far
+
+    def test_bridged_in_it_is_stored_before_the_far_broker_gets_its_ack(self):
+        self.broker.start()
+        self.session("sub", "t/#")
+        far = self.far_broker()
+        far.conf_file.write_text(far.conf_file.read_text(encoding="utf-8") + "\n".join((
+            "connection up", f"address 127.0.0.1:{self.broker.port}", "topic # out 1", "cleansession false",
+            "restart_timeout 1", "try_private false", "notifications false", "")), encoding="utf-8")
+        far.start()
+        publisher = Raw(far.port, "pub")
+        self.addCleanup(publisher.sock.close)
+        wait_until(lambda: publisher.publish("up", b"?") == 0 and self.journal(), 20, "the bridge", 0.2)
+        for life in range(3):
+            publish_many(publisher, "t/a", life * 200 + 1, life * 200 + 200, window=50)
+            self.restart()
+
+        def numbers():
+            return {int(r["payload"]) for r in self.journal() if r["topic"] == "t/a"}
+        wait_until(lambda: len(numbers()) == 600, 30, lambda: f"all 600, there are {len(numbers())}", 0.2)
+        self.restart()
+        self.assertEqual(sorted(set(self.numbers("sub"))), list(range(1, 601)))
+
+    def test_bridged_out_the_far_broker_gets_what_was_acked_here(self):
+        far = self.far_broker()
+        self.broker.conf_file.write_text(self.broker.conf_file.read_text(encoding="utf-8") + "\n".join((
+            "connection out", f"address 127.0.0.1:{far.port}", "topic t/# out 1", "cleansession false",
+            "restart_timeout 1", "try_private false", "notifications false", "")), encoding="utf-8")
+        self.broker.start()
+        publish_many(self.client("pub"), "t/a", 1, 100)
+        self.restart()
+        publish_many(self.client("pub"), "t/a", 101, 200)
+        far.start()
+        reader = Raw(far.port, "reader")
+        self.addCleanup(reader.sock.close)
+        reader.subscribe("t/#")
+        got, end = set(), time.monotonic() + 20
+        while len(got) < 200 and time.monotonic() < end:
+            got |= {int(m[1]) for m in reader.receive_all(0.3)}
+        self.assertEqual(sorted(got), list(range(1, 201)))
