@@ -239,7 +239,8 @@ static const char *why_not(const tmb_plugin *p, const tmb_receipt *receipt)
     const tmb_marks *marks = &p->receipts.marks;
     const char *stream = p->streams[receipt->stream].policy->name;
     if (receipt->is_repeat && tmb_marks_has_losses(marks, stream))
-        return "some of this stream was lost before it was carried up, and which number the "
+        return "some of this stream may have been lost before it was carried up, and which number "
+               "the "
                "message has is not known; publish it under a new one";
     tmb_marks_part part = tmb_marks_about(marks, tmb_journal_incarnation(p->journal), stream,
                                           receipt->seq, receipt->seq);

@@ -6,6 +6,7 @@
  */
 #include "journal/identity.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -83,14 +84,25 @@ static int collect_folder(void *arg, const char *name)
     return 0;
 }
 
+/* A plain file beside the streams (lock, an old identity) has no segments; a folder that cannot be listed may
+ * have some. */
+static bool is_folder(const tmb_file_port *files, const char *path)
+{
+    int fd = files->open(files->context, path, O_RDONLY | O_DIRECTORY, 0);
+    if (fd >= 0)
+        files->close(files->context, fd);
+    return fd != -ENOTDIR;
+}
+
 /* Newest first: that is the one that opening goes on with. */
 static tmb_err ask_folder(const tmb_file_port *files, const char *folder, const char *stream,
                           tmb_identity *ret_identity)
 {
     tmb_segment_list list = {NULL, 0, 0};
     tmb_err err = tmb_segment_list_load(&list, files, folder);
-    /* A plain file beside the streams (identity, lock) has no segments either. */
-    tmb_err answer = err == TMB_ENOMEM ? err : list.count > 0 ? TMB_ECORRUPT : TMB_ENOENT;
+    tmb_err answer = list.count > 0 ? TMB_ECORRUPT : TMB_ENOENT;
+    if (err && (err == TMB_ENOMEM || is_folder(files, folder)))
+        answer = err;
     for (size_t i = list.count; i > 0 && answer == TMB_ECORRUPT; i--) {
         tmb_segment_header header;
         int fd = -1;

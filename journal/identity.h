@@ -34,7 +34,8 @@ TMB_MUST_USE tmb_err tmb_identity_write(const tmb_file_port *files, const char *
                                         const tmb_identity *identity);
 
 /* tmb_identity_find asks the segments under root who they belong to: the first header that is whole.
- * Errors: TMB_ENOENT (no segment at all), TMB_ECORRUPT (segments, but none says it), TMB_EIO, TMB_ENOMEM. */
+ * Errors: TMB_ENOENT (no segment at all), TMB_ECORRUPT (segments, but none says it), TMB_EIO, TMB_EDENIED (a
+ * folder cannot be listed: it may have some), TMB_ENOMEM. */
 TMB_MUST_USE tmb_err tmb_identity_find(const tmb_file_port *files, const char *root,
                                        tmb_identity *ret_identity);
 

@@ -2,6 +2,7 @@
 /* Opening after a crash: what is cut, what is kept, which numbers are left out. */
 #include "tests/unit/journal/fixture.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -277,6 +278,36 @@ static void a_lost_identity_is_read_from_a_segment(void **state)
     assert_int_equal(fixture_read(path, after, sizeof after), len - 1);
 }
 
+/* A folder that cannot be listed may hold a journal: no new one is begun over it. */
+static void what_cannot_be_listed_is_not_a_new_journal(void **state)
+{
+    (void)state;
+    static const int errors[] = {EIO, EACCES};
+    char path[TEST_PATH_BYTES + 16];
+    fixture_fill(root, 3, SEGMENT_BYTES);
+    snprintf(path, sizeof path, "%s/identity", root);
+    assert_int_equal(unlink(path), 0);
+    for (unsigned at = 1; at <= 2; at++) { /* of the root, of the stream */
+        for (size_t i = 0; i < 2; i++) {
+            static test_port port;
+            tmb_journal *journal = NULL;
+            test_port_init(&port);
+            port.fail_op = TEST_OP_LIST;
+            port.fail_at = at;
+            port.error = errors[i];
+            tmb_journal_options options = {
+                .root = root, .node = "s1", .files = &port.port, .fresh_incarnation = {{1}}};
+            assert_int_equal(tmb_journal_open(&options, &journal, NULL, 0),
+                             errors[i] == EIO ? TMB_EIO : TMB_EDENIED);
+            assert_true(port.failed);
+            assert_int_equal(access(path, F_OK), -1);
+        }
+    }
+    tmb_journal *journal = fixture_open(root, NULL, SEGMENT_BYTES);
+    assert_int_equal(tmb_journal_incarnation(journal)->bytes[0], 7);
+    tmb_journal_close(journal);
+}
+
 static void an_identity_that_nobody_knows_is_an_error(void **state)
 {
     (void)state;
@@ -433,6 +464,7 @@ int main(void)
         CASE(a_payload_that_looks_like_a_record_is_not_one),
         CASE(stamps_and_numbers_go_on_when_the_newest_segment_is_lost),
         CASE(a_lost_identity_is_read_from_a_segment),
+        CASE(what_cannot_be_listed_is_not_a_new_journal),
         CASE(an_identity_that_nobody_knows_is_an_error),
         CASE(a_newer_format_is_told_from_damage),
         CASE(stamps_go_on_above_the_last_record),
