@@ -16,6 +16,7 @@
 
 #include "broker-plugin/plugin.h"
 #include "broker-plugin/ring_place.h"
+#include "broker-plugin/snapshot.h"
 
 #define EXPORT __attribute__((visibility("default")))
 
@@ -173,6 +174,28 @@ static void skip_lost_numbers(tmb_plugin *p, const tmb_checkpoint *from)
     }
 }
 
+/* The broker has read its snapshot by now, whatever was in it; what it is must not reach anybody. */
+static tmb_err check_snapshot(tmb_plugin *p)
+{
+    if (tmb_snapshot_verify(p->broker.db_file) != TMB_ECORRUPT)
+        return TMB_OK; /* one that cannot be read now has been read, or the broker has said so */
+    tmb_err err = tmb_snapshot_step_back(p->broker.db_file, p->checkpoint_file);
+    if (err == TMB_OK)
+        mosquitto_log_printf(MOSQ_LOG_ERR,
+                             "tombolo: the broker's snapshot %s is damaged (kept as .damaged); the "
+                             "one before it is in its place, nothing that was acked is lost: start "
+                             "the broker again",
+                             p->broker.db_file);
+    else
+        mosquitto_log_printf(
+            MOSQ_LOG_ERR,
+            "tombolo: the broker's snapshot %s is damaged, and there is none before it that could "
+            "be used (%s); move it, its .kept and its .seal away: sessions begin anew, the journal "
+            "has every message",
+            p->broker.db_file, tmb_err_str(err));
+    return TMB_ECORRUPT;
+}
+
 static tmb_err restore(tmb_plugin *p)
 {
     tmb_checkpoint from = {0};
@@ -266,6 +289,8 @@ static tmb_err start(tmb_plugin *p, const char *file)
         err = tmb_pace_new(&p->pace);
     if (err == TMB_OK)
         err = tmb_group_start(p);
+    if (err == TMB_OK)
+        err = check_snapshot(p);
     if (err == TMB_OK)
         err = open_journal(p);
     if (err == TMB_OK)

@@ -80,6 +80,7 @@ typedef struct tmb_plugin_stream {
     uint64_t tick_seq_before;
     uint64_t hold_seq;    /* tick_seq, or less: before the first QoS 2 message in flight then */
     uint64_t kept_seq;    /* position in the checkpoint file */
+    uint64_t older_seq;   /* and in the one before it, which may be needed again */
     tmb_mono dirty_since; /* never: nothing to write */
     tmb_mono written_at;
     tmb_mono unsynced_since;

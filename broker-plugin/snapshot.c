@@ -19,6 +19,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "broker-plugin/seal.h"
+
 #define MAGIC_BYTES    15u
 #define HEAD_BYTES     (MAGIC_BYTES + 8u)
 #define CHUNK_TYPE_SUB 5u
@@ -126,21 +128,106 @@ static tmb_err rename_link(const char *from, const char *to)
     return rc < 0 ? TMB_EIO : TMB_OK;
 }
 
-static tmb_err kept_name(const char *path, char ret_kept[PATH_MAX])
+/* name_beside makes the name path + ending. */
+static tmb_err name_beside(const char *path, const char *ending, char ret_name[PATH_MAX])
 {
-    return snprintf(ret_kept, PATH_MAX, "%s.kept", path) < PATH_MAX ? TMB_OK : TMB_ELIMIT;
+    return snprintf(ret_name, PATH_MAX, "%s%s", path, ending) < PATH_MAX ? TMB_OK : TMB_ELIMIT;
+}
+
+typedef struct names {
+    char kept[PATH_MAX], kept_old[PATH_MAX], seal[PATH_MAX], seal_old[PATH_MAX];
+} names;
+
+static tmb_err name_all(const char *path, names *ret_names)
+{
+    tmb_err err = name_beside(path, ".kept.old", ret_names->kept_old); /* the longest */
+    if (err != TMB_OK)
+        return err;
+    (void)name_beside(path, ".kept", ret_names->kept);
+    (void)name_beside(path, ".seal", ret_names->seal);
+    return name_beside(path, ".seal.old", ret_names->seal_old);
+}
+
+static bool is_same_file(const char *one, const char *other)
+{
+    struct stat a, b;
+    return stat(one, &a) == 0 && stat(other, &b) == 0 && a.st_ino == b.st_ino &&
+           a.st_dev == b.st_dev;
+}
+
+static tmb_err age_kept(const names *n)
+{
+    if ((rename(n->kept, n->kept_old) < 0 && errno != ENOENT) ||
+        (rename(n->seal, n->seal_old) < 0 && errno != ENOENT))
+        return TMB_EIO;
+    return TMB_OK;
 }
 
 tmb_err tmb_snapshot_keep(const char *path)
 {
-    char kept[PATH_MAX];
-    tmb_err err = kept_name(path, kept);
-    return err == TMB_OK ? rename_link(path, kept) : err;
+    names n;
+    tmb_err err = name_all(path, &n);
+    if (err != TMB_OK)
+        return err;
+    if (!is_same_file(path, n.kept)) {
+        err = age_kept(&n);
+        if (err == TMB_OK)
+            err = rename_link(path, n.kept);
+        if (err != TMB_OK)
+            (void)unlink(n.kept_old);
+    } else if (tmb_seal_check(path, n.seal) != TMB_ENOENT) {
+        return TMB_OK; /* sealed already; whether it is damaged is asked at the start */
+    }
+    return err == TMB_OK ? tmb_seal_write(path, n.seal) : err;
 }
 
 tmb_err tmb_snapshot_put_back(const char *path)
 {
     char kept[PATH_MAX];
-    tmb_err err = kept_name(path, kept);
+    tmb_err err = name_beside(path, ".kept", kept);
     return err == TMB_OK ? rename_link(kept, path) : err;
+}
+
+tmb_err tmb_snapshot_verify(const char *path)
+{
+    names n;
+    tmb_err err = name_all(path, &n);
+    if (err != TMB_OK || access(path, F_OK) != 0)
+        return err == TMB_OK && errno != ENOENT ? TMB_EIO : TMB_OK;
+    err = tmb_seal_check(path, n.seal);
+    return err == TMB_ENOENT ? tmb_snapshot_check(path) : err;
+}
+
+/* An older checkpoint does no harm to a newer snapshot; so it goes first. */
+static tmb_err step_checkpoint_back(const char *checkpoint)
+{
+    char old[PATH_MAX];
+    tmb_err err = name_beside(checkpoint, ".old", old);
+    if (err != TMB_OK || rename(old, checkpoint) == 0)
+        return err;
+    return errno == ENOENT && (unlink(checkpoint) == 0 || errno == ENOENT) ? TMB_OK : TMB_EIO;
+}
+
+tmb_err tmb_snapshot_step_back(const char *path, const char *checkpoint)
+{
+    names n;
+    char damaged[PATH_MAX];
+    tmb_err err = name_all(path, &n);
+    if (err == TMB_OK)
+        err = name_beside(path, ".damaged", damaged);
+    if (err != TMB_OK)
+        return err;
+    if (!is_same_file(path, n.kept) && tmb_seal_check(n.kept, n.seal) == TMB_OK) {
+        err = rename(path, damaged) == 0 ? TMB_OK : TMB_EIO;
+        return err == TMB_OK ? tmb_snapshot_put_back(path) : err;
+    }
+    if (tmb_seal_check(n.kept_old, n.seal_old) != TMB_OK)
+        return TMB_ENOENT;
+    err = step_checkpoint_back(checkpoint);
+    if (err != TMB_OK)
+        return err;
+    (void)unlink(n.kept);
+    if (rename(path, damaged) < 0 || rename(n.kept_old, path) < 0 || rename(n.seal_old, n.seal) < 0)
+        return TMB_EIO;
+    return TMB_OK;
 }

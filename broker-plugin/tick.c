@@ -101,8 +101,10 @@ static void write_checkpoint(tmb_plugin *p, bool is_last)
     }
     tmb_err err = save(p, &checkpoint);
     if (err == TMB_OK) {
-        for (unsigned i = 0; i < p->streams_count; i++)
+        for (unsigned i = 0; i < p->streams_count; i++) {
+            p->streams[i].older_seq = p->streams[i].kept_seq;
             p->streams[i].kept_seq = checkpoint.streams[i].seq;
+        }
         p->kept_bytes = p->tick_bytes;
         p->kept_at = now;
         p->counts.checkpoints++;
@@ -154,7 +156,7 @@ static void retain(tmb_plugin *p, tmb_mono now)
     for (unsigned i = 0; i < p->streams_count; i++) {
         const tmb_plugin_stream *s = &p->streams[i];
         tmb_retention rule = {s->policy->retention_bytes, s->policy->retention_ms};
-        tmb_err err = tmb_journal_retain(s->log, &rule, s->kept_seq + 1, now, tmb_plugin_wall());
+        tmb_err err = tmb_journal_retain(s->log, &rule, s->older_seq + 1, now, tmb_plugin_wall());
         if (err != TMB_OK && !p->is_retain_failing)
             mosquitto_log_printf(MOSQ_LOG_WARNING,
                                  "tombolo: an old segment of stream %s cannot be removed: %s; "

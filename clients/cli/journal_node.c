@@ -91,8 +91,10 @@ static void read_checkpoints(const cli_root *root, cli_node *node)
 static void read_snapshot(const char *file, cli_node *node)
 {
     char kept[TMB_PATH_BYTES];
-    note(node, file, tmb_snapshot_check(file),
-         "sessions would be lost with it: stop the broker, and copy the .kept one over it");
+    note(node, file, is_there(file) ? tmb_snapshot_verify(file) : tmb_snapshot_check(file),
+         "start the broker: it goes back to the .kept.old one; if it cannot, put that in its place "
+         "by "
+         "hand, with checkpoint.old (docs/operations.md)");
     if (snprintf(kept, sizeof kept, "%s.kept", file) < (int)sizeof kept && is_there(kept))
         note(node, kept, tmb_snapshot_check(kept), "the next whole snapshot replaces it");
 }
