@@ -147,9 +147,11 @@ class VerifyTest(unittest.TestCase):
                 file.write_bytes(good[:length])
                 self.check(1, words)
             file.write_bytes(good)
-        good = self.db.read_bytes()
-        self.db.write_bytes(good[:-1])
-        self.check(1, "mosquitto.db: damaged")
+        good, times = self.db.read_bytes(), self.db.stat()
+        for bad in (good[:-1], good[:50] + bytes([good[50] ^ 1]) + good[51:]):
+            self.db.write_bytes(bad)
+            os.utime(self.db, ns=(times.st_atime_ns, times.st_mtime_ns))  # a disk that goes bad tells no time
+            self.check(1, "mosquitto.db: damaged")
         self.db.write_bytes(good)
         self.check(0)
 
