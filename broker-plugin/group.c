@@ -12,6 +12,9 @@
  * once, as in `strict`. After a failed sync a stream is strict until a strict write has succeeded; and should
  * an ack ever have gone past the hold, every group stream is strict for the rest of the broker's life.
  *
+ * While many have sent more already the sync waits a few rounds: they get their numbers back and are read,
+ * their acks stay (tmb_hold_linger).
+ *
  * Numbers of publishers are taken as seen when the message is appended, so that a repeat in the same round is
  * known; they are taken back when the sync fails, for those messages will come again.
  */
@@ -21,6 +24,10 @@
 
 /* Numbered messages between two syncs. One more: a sync comes first. */
 #define NUMBERS_MAX 512
+/* A sync may wait for so many more rounds of the broker's loop, and so long, while so many publish. */
+#define ROUNDS_MAX  8
+#define WAIT_MS_MAX 5
+#define CLIENTS_MIN 8
 
 struct tmb_plugin_number {
     unsigned stream;
@@ -174,12 +181,26 @@ void tmb_group_on_leave(tmb_plugin *p, const struct mosquitto *client)
     tmb_hold_leave(p->hold, client, true);
 }
 
+/* may_wait: publishers have sent more already, and one more round does not keep the others long. */
+static bool may_wait(tmb_plugin *p, tmb_mono now)
+{
+    if (p->group_rounds == 0)
+        p->group_since = now;
+    bool may = p->group_rounds < ROUNDS_MAX && tmb_hold_count(p->hold) >= CLIENTS_MIN &&
+               !tmb_mono_is_due(tmb_mono_after(p->group_since, tmb_dur_ms(WAIT_MS_MAX)), now) &&
+               tmb_hold_linger(p->hold);
+    p->group_rounds = may ? p->group_rounds + 1 : 0;
+    return may;
+}
+
 void tmb_group_on_tick(tmb_plugin *p, tmb_mono now)
 {
     if (!p->hold)
         return;
-    (void)sync_open(p, 0);
-    tmb_hold_release(p->hold, ~TMB_HOLD_MARK_SUBSCRIBE);
+    if (!may_wait(p, now)) {
+        (void)sync_open(p, 0);
+        tmb_hold_release(p->hold, ~TMB_HOLD_MARK_SUBSCRIBE);
+    }
     tmb_hold_tick(p->hold, now);
     const tmb_hold_counts *c = tmb_hold_counts_get(p->hold);
     if (c->breaches > p->counts.group_breaches && !p->is_group_broken) {

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /* broker-plugin/hold.c - a line for each client that was ever held; a pair for those of late.
  *
- *   known ---take, pair made---> ready ---take---> held ---release---> ready
- *     ^                            |                 '------cut--------> known, its pair closed
- *     '-----others need its pair---'
+ *   known ---take, pair made---> ready ---take---> held ---------release---> ready
+ *     ^                            |               |   ^                         ^
+ *     '-----others need its pair---'          linger   take                      |
+ *     ^                                            v   |                         |
+ *     '-----cut, from either---------------------- lingering ------release-------'
  *
  * A pair belongs to one client as long as it is open, for the broker's epoll comes to know its outer end,
  * with that client's address. That entry goes with the last descriptor of the end: so the outer end is
@@ -35,6 +37,7 @@
 #define EVENTS_AT_ONCE 64
 #define SCRATCH_BYTES  (64u * 1024u)
 #define LITTLE_BYTES   256
+#define ANSWER_BYTES   4 /* PUBACK and PUBREC have that at least */
 #define FILES_PER_PAIR 8
 #define FILES_MAX      65536u
 
@@ -51,18 +54,21 @@ typedef struct line {
     tmb_file_id real_id, pair_id;
     int outer, inner; /* -1: it has no pair */
     int pair_bytes;
-    int real; /* -1: not held */
-    uint64_t marks;
+    int real;       /* -1: the number is the socket's */
+    uint64_t marks; /* 0: not held */
     size_t room, noted;
+    unsigned answers;  /* that the broker must have written */
     uint64_t used_at;  /* in takes */
     uint64_t clear_at; /* in ticks: not to be held before, something was refused */
     bool is_new;
+    bool is_plain;  /* its last answers were plain MQTT: their order with others is free */
     bool is_reader; /* has been sent messages: then its socket may have refused one */
 } line;
 
 struct tmb_hold {
     line *lines;
     line *held[TMB_HOLD_PAIRS_MAX];
+    struct pollfd polled[TMB_HOLD_PAIRS_MAX];
     unsigned held_count, pairs_count, pairs_max;
     int watch; /* epoll: sockets that can be written to again */
     int ident;
@@ -90,8 +96,19 @@ static void close_pair(tmb_hold *hold, line *l)
     hold->pairs_count--;
 }
 
-/* put_back gives the number its socket again, if it is_ours still. false: it is another file's by now. */
-static bool put_back(tmb_hold *hold, line *l, bool is_ours)
+static void unlist(tmb_hold *hold, line *l)
+{
+    l->marks = 0;
+    for (unsigned i = 0; i < hold->held_count; i++) {
+        if (hold->held[i] == l) {
+            hold->held[i] = hold->held[--hold->held_count];
+            break;
+        }
+    }
+}
+
+/* give_back gives the number its socket again. false: it is another file's by now, and is not touched. */
+static bool give_back(tmb_hold *hold, line *l, bool is_ours)
 {
     int rc = -1;
     while (is_ours && (rc = dup3(l->real, l->fd, 0)) < 0 && (errno == EINTR || errno == EBUSY))
@@ -100,38 +117,59 @@ static bool put_back(tmb_hold *hold, line *l, bool is_ours)
         hold->counts.astray++;
     close(l->real);
     l->real = -1;
-    l->marks = 0;
-    for (unsigned i = 0; i < hold->held_count; i++) {
-        if (hold->held[i] == l) {
-            hold->held[i] = hold->held[--hold->held_count];
-            break;
-        }
-    }
     return rc >= 0;
+}
+
+/* has_number says whether the number still is what we have put there: the pair, or, lingering, the socket. */
+static bool has_number(const line *l)
+{
+    return tmb_socket_is(l->fd, l->real >= 0 ? &l->pair_id : &l->real_id);
+}
+
+/* drop ends it for one whose acks nobody gets. */
+static void drop(tmb_hold *hold, line *l, bool is_ours)
+{
+    if (l->real >= 0)
+        (void)give_back(hold, l, is_ours);
+    else if (!is_ours)
+        hold->counts.astray++;
+    unlist(hold, l);
+    close_pair(hold, l);
 }
 
 static void cut(tmb_hold *hold, line *l)
 {
+    bool is_ours = has_number(l);
     hold->counts.cut++;
-    (void)shutdown(l->real, SHUT_RDWR);
-    (void)put_back(hold, l, tmb_socket_is(l->fd, &l->pair_id));
-    close_pair(hold, l);
+    if (l->real >= 0)
+        (void)shutdown(l->real, SHUT_RDWR);
+    else if (is_ours)
+        (void)shutdown(l->fd, SHUT_RDWR);
+    drop(hold, l, is_ours);
 }
 
-static bool pass(line *l, const uint8_t *bytes, ssize_t n)
+static bool pass(const line *l, const uint8_t *bytes, ssize_t n)
 {
-    return n <= 0 || send(l->real, bytes, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT) == n;
+    int to = l->real >= 0 ? l->real : l->fd;
+    return n <= 0 || send(to, bytes, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT) == n;
+}
+
+/* PUBACK or PUBREC, and not a record of TLS, of which the first byte is 20 to 23. */
+static bool is_ack(uint8_t head)
+{
+    return (head & 0xf0) == 0x40 || (head & 0xf0) == 0x50;
 }
 
 /* forward sends what is in the pair through the real socket. A little, as acks are, cannot have filled the
  * pair: packets have two bytes at least. With more, the system is asked whether a write may have been
  * refused.
  * false: so it is, or not all of it went. */
-static bool forward(tmb_hold *hold, line *l, bool *ret_has_bytes)
+static bool forward(tmb_hold *hold, line *l, size_t *ret_bytes)
 {
     int waiting = 0;
     ssize_t n = read(l->inner, hold->scratch, LITTLE_BYTES);
-    *ret_has_bytes = n > 0;
+    *ret_bytes = n > 0 ? (size_t)n : 0;
+    l->is_plain = n > 0 && is_ack(hold->scratch[0]);
     if (n < LITTLE_BYTES)
         return pass(l, hold->scratch, n);
     if (ioctl(l->outer, SIOCOUTQ, &waiting) < 0 ||
@@ -144,27 +182,28 @@ static bool forward(tmb_hold *hold, line *l, bool *ret_has_bytes)
         n = read(l->inner, hold->scratch, sizeof hold->scratch);
         if (n <= 0)
             return true;
+        *ret_bytes += (size_t)n;
     }
     return false;
 }
 
-/* let_go releases one. is_answered: the broker must have written something. */
+/* let_go releases one. is_answered: the broker must have written all its answers. */
 static void let_go(tmb_hold *hold, line *l, bool is_answered)
 {
-    bool has_bytes = false;
-    if (!tmb_socket_is(l->fd,
-                       &l->pair_id)) { /* closed, or closed and opened again, behind our back */
-        (void)put_back(hold, l, false);
-        close_pair(hold, l);
+    size_t bytes = 0;
+    if (!has_number(l)) { /* closed, or closed and opened again, behind our back */
+        drop(hold, l, false);
         return;
     }
-    if (!forward(hold, l, &has_bytes)) {
+    if (!forward(hold, l, &bytes)) {
         cut(hold, l);
         return;
     }
-    if (is_answered && !has_bytes)
+    if (is_answered && bytes < (size_t)l->answers * ANSWER_BYTES)
         hold->counts.breaches++;
-    if (!put_back(hold, l, true))
+    bool is_back = l->real < 0 || give_back(hold, l, true);
+    unlist(hold, l);
+    if (!is_back)
         close_pair(hold, l);
 }
 
@@ -215,7 +254,7 @@ static void take_oldest_pair(tmb_hold *hold)
 {
     line *l, *next, *oldest = NULL;
     HASH_ITER(hh, hold->lines, l, next)
-    if (l->outer >= 0 && l->real < 0 && (!oldest || l->used_at < oldest->used_at))
+    if (l->outer >= 0 && !l->marks && (!oldest || l->used_at < oldest->used_at))
         oldest = l;
     if (oldest)
         close_pair(hold, oldest);
@@ -282,7 +321,7 @@ static bool is_clear(tmb_hold *hold, line *l)
     return l->room >= 4 * PACKET_BYTES && l->clear_at <= hold->ticks;
 }
 
-static bool park(tmb_hold *hold, line *l)
+static bool park(line *l)
 {
     l->real = fcntl(l->fd, F_DUPFD_CLOEXEC, 0);
     if (l->real < 0)
@@ -292,20 +331,33 @@ static bool park(tmb_hold *hold, line *l)
         l->real = -1;
         return false;
     }
-    l->noted = PACKET_BYTES;
-    hold->held[hold->held_count++] = l;
+    l->noted += PACKET_BYTES;
+    l->answers++;
     return true;
+}
+
+/* take_again holds one more answer of a client that is held, or that lingers. */
+static tmb_hold_answer take_again(tmb_hold *hold, line *l, uint64_t marks)
+{
+    bool is_in = l->noted + PACKET_BYTES <= l->room;
+    if (is_in && l->real >= 0 && (marks & TMB_HOLD_MARK_SUBSCRIBE) == 0) {
+        l->noted += PACKET_BYTES;
+        l->answers++;
+    } else if (is_in && l->real < 0) {
+        is_in = park(l);
+        hold->counts.taken += is_in;
+    }
+    if (is_in)
+        l->marks |= marks;
+    return is_in ? TMB_HOLD_TAKEN : TMB_HOLD_FULL;
 }
 
 tmb_hold_answer tmb_hold_take(tmb_hold *hold, const void *client, const char *address,
                               uint64_t marks)
 {
     line *l = find(hold, client);
-    if (l && l->real >= 0) { /* one more answer to come */
-        l->marks |= marks;
-        l->noted += PACKET_BYTES;
-        return l->noted <= l->room ? TMB_HOLD_TAKEN : TMB_HOLD_FULL;
-    }
+    if (l && l->marks)
+        return take_again(hold, l, marks);
     if (hold->held_count >= hold->pairs_max && hold->pairs_max > 0)
         return TMB_HOLD_FULL;
     bool is_on = hold->pairs_max > 0 && ((marks & TMB_HOLD_MARK_SUBSCRIBE) == 0 ||
@@ -313,10 +365,13 @@ tmb_hold_answer tmb_hold_take(tmb_hold *hold, const void *client, const char *ad
     l = is_on ? known(hold, client, address) : NULL;
     if (l && l->outer < 0 && hold->pairs_count >= hold->pairs_max)
         take_oldest_pair(hold);
-    if (!l || !is_clear(hold, l) || (l->outer < 0 && !make_pair(hold, l)) || !park(hold, l)) {
+    if (l)
+        l->noted = l->answers = 0;
+    if (!l || !is_clear(hold, l) || (l->outer < 0 && !make_pair(hold, l)) || !park(l)) {
         hold->counts.unfit++;
         return TMB_HOLD_UNFIT;
     }
+    hold->held[hold->held_count++] = l;
     l->marks = marks;
     l->used_at = ++hold->counts.taken;
     return TMB_HOLD_TAKEN;
@@ -330,7 +385,34 @@ unsigned tmb_hold_count(const tmb_hold *hold)
 bool tmb_hold_is_held(const tmb_hold *hold, const void *client)
 {
     const line *l = hold->held_count > 0 ? find(hold, client) : NULL;
-    return l && l->real >= 0;
+    return l && l->marks;
+}
+
+bool tmb_hold_linger(tmb_hold *hold)
+{
+    unsigned ready = 0;
+    for (unsigned i = 0; i < hold->held_count; i++) {
+        line *l = hold->held[i];
+        if (!l->is_plain || l->is_reader || (l->marks & TMB_HOLD_MARK_SUBSCRIBE))
+            return false;
+        hold->polled[i] = (struct pollfd){.fd = l->real >= 0 ? l->real : l->fd, .events = POLLIN};
+    }
+    if (hold->held_count > 0 && poll(hold->polled, hold->held_count, 0) > 0)
+        for (unsigned i = 0; i < hold->held_count; i++)
+            ready += hold->polled[i].revents == POLLIN;
+    if (ready == 0 || 2 * ready < hold->held_count)
+        return false;
+    for (unsigned i = hold->held_count; i-- > 0;) {
+        line *l = hold->held[i];
+        if (l->real < 0)
+            continue;
+        bool is_ours = has_number(l);
+        if (!give_back(hold, l, is_ours)) {
+            unlist(hold, l);
+            close_pair(hold, l);
+        }
+    }
+    return true;
 }
 
 bool tmb_hold_note(tmb_hold *hold, const void *client, size_t bytes)
@@ -406,10 +488,10 @@ void tmb_hold_leave(tmb_hold *hold, const void *client, bool is_good)
     line *l = find(hold, client);
     if (!l)
         return;
-    if (l->real >= 0 && is_good)
+    if (l->marks && is_good)
         let_go(hold, l, false);
-    else if (l->real >= 0)
-        (void)put_back(hold, l, tmb_socket_is(l->fd, &l->pair_id));
+    else if (l->marks)
+        drop(hold, l, has_number(l));
     forget(hold, l);
 }
 

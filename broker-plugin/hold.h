@@ -78,6 +78,12 @@ void tmb_hold_free(tmb_hold *hold);
 TMB_MUST_USE tmb_hold_answer tmb_hold_take(tmb_hold *hold, const void *client, const char *address,
                                            uint64_t marks);
 
+/* tmb_hold_linger gives the numbers back and keeps what is held until a later release, so that the broker
+ * reads more and one sync serves more: if half of those held have sent more already (the next round then
+ * comes at once), and all of them only publish, in plain TCP. The broker's answers to other packets may then
+ * overtake acks. false: nothing is done. */
+TMB_MUST_USE bool tmb_hold_linger(tmb_hold *hold);
+
 /* How many are held now. */
 unsigned tmb_hold_count(const tmb_hold *hold);
 

@@ -139,6 +139,8 @@ typedef struct tmb_plugin {
     struct tmb_plugin_number *numbers; /* of group messages not synced yet */
     unsigned numbers_count;
     bool is_group_broken;
+    unsigned group_rounds; /* that the sync has waited for, since group_since */
+    tmb_mono group_since;
     tmb_mono subscribed_at; /* the first that waits for a snapshot; never: nobody */
     size_t props_len;       /* of the message that is being queued */
     tmb_pace *pace;

@@ -175,6 +175,8 @@ void tmb_plugin_flush_due(tmb_plugin *p, tmb_mono now)
 {
     for (unsigned i = 0; i < p->streams_count; i++) {
         tmb_plugin_stream *s = &p->streams[i];
+        if (s->is_group_open)
+            continue; /* a flush would keep what its sync may have to take back; that comes within ms */
         if (tmb_mono_is_due(s->dirty_since, now) &&
             tmb_mono_is_due(tmb_mono_after(s->written_at, tmb_dur_ms(WRITE_EVERY_MS)), now)) {
             s->dirty_since = tmb_mono_never();

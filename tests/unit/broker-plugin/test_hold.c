@@ -240,11 +240,12 @@ static void says_when_there_is_no_room_for_more(void **state)
     gets_nothing(&other);
     assert_true(tmb_hold_note(hold, &c, TMB_HOLD_BYTES_MAX)); /* not held: it may */
     unsigned answers = 1;
-    while (take(hold, &other) == TMB_HOLD_TAKEN)
-        answers++;
+    for (; take(hold, &other) == TMB_HOLD_TAKEN; answers++)
+        answer(&other, "puback");
     assert_true(answers > 3 && answers <= TMB_HOLD_BYTES_MAX / 1024);
     tmb_hold_release(hold, A_STREAM);
-    gets(&other, "puback");
+    while (answers-- > 0)
+        gets(&other, "puback");
     assert_int_equal(tmb_hold_counts_get(hold)->breaches, 0);
     tmb_hold_free(hold);
     close_one(&c);
@@ -441,6 +442,130 @@ static void without_descriptors_nobody_is_held(void **state)
     close_one(&c);
 }
 
+/* Held once and released: then it is known for a publisher of plain MQTT, which may linger. */
+static void become_plain(tmb_hold *hold, const client *c)
+{
+    assert_int_equal(take(hold, c), TMB_HOLD_TAKEN);
+    answer(c, "@first");
+    tmb_hold_release(hold, A_STREAM);
+    gets(c, "@first");
+}
+
+static void send_more(const client *c)
+{
+    assert_int_equal(send(c->peer, "x", 1, 0), 1);
+}
+
+static bool lingers(tmb_hold *hold)
+{
+    bool does = false;
+    for (int i = 0; i < 100000 && !does; i++) /* what was sent takes its time */
+        does = tmb_hold_linger(hold);
+    return does;
+}
+
+static void acks_linger_while_more_is_read(void **state)
+{
+    (void)state;
+    tmb_hold *hold = make(0);
+    client a = connect_one(), b = connect_one();
+    become_plain(hold, &a);
+    become_plain(hold, &b);
+    assert_int_equal(take(hold, &a), TMB_HOLD_TAKEN);
+    assert_int_equal(take(hold, &b), TMB_HOLD_TAKEN);
+    answer(&a, "@one");
+    answer(&b, "@one");
+    assert_false(tmb_hold_linger(hold)); /* nobody has sent more */
+    send_more(&a);                       /* half of them have */
+    assert_true(lingers(hold));
+    assert_true(tmb_hold_is_held(hold, &a));
+    assert_int_equal(read(a.sock, &(char){0}, 1), 1);
+    gets_nothing(&a);
+    answer(&a, "pingresp"); /* overtakes */
+    gets(&a, "pingresp");
+    assert_int_equal(take(hold, &a), TMB_HOLD_TAKEN);
+    answer(&a, "@two");
+    gets_nothing(&a);
+    gets_nothing(&b);
+    tmb_hold_release(hold, A_STREAM);
+    gets(&a, "@one@two");
+    gets(&b, "@one");
+    assert_int_equal(tmb_hold_count(hold), 0);
+    assert_int_equal(tmb_hold_counts_get(hold)->breaches, 0);
+    tmb_hold_free(hold);
+    close_one(&a);
+    close_one(&b);
+}
+
+static void what_lingers_is_cut_left_lost_and_counted_like_what_is_held(void **state)
+{
+    (void)state;
+    tmb_hold *hold = make(0);
+    client c[5];
+    for (int i = 0; i < 5; i++) {
+        c[i] = connect_one();
+        become_plain(hold, &c[i]);
+    }
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(tmb_hold_take(hold, &c[i], HERE, i == 0 ? 2 : A_STREAM), TMB_HOLD_TAKEN);
+        answer(&c[i], "@one");
+        send_more(&c[i]);
+    }
+    assert_true(lingers(hold));
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(read(c[i].sock, &(char){0}, 1), 1);
+    tmb_hold_cut(hold, 2);
+    sees_the_end(&c[0]);
+    tmb_hold_leave(hold, &c[1], true);
+    gets(&c[1], "@one");
+    tmb_hold_leave(hold, &c[2], false);
+    gets_nothing(&c[2]);
+    int other = open("/dev/null", O_WRONLY);
+    assert_int_equal(dup2(other, c[3].sock), c[3].sock);
+    assert_int_equal(take(hold, &c[4]), TMB_HOLD_TAKEN); /* and its answer goes elsewhere */
+    tmb_hold_release(hold, A_STREAM);
+    sees_the_end(&c[3]);
+    gets(&c[4], "@one");
+    const tmb_hold_counts *counts = tmb_hold_counts_get(hold);
+    assert_int_equal(counts->cut, 1);
+    assert_int_equal(counts->astray, 1);
+    assert_int_equal(counts->breaches, 1);
+    assert_int_equal(tmb_hold_count(hold), 0);
+    tmb_hold_free(hold);
+    close(other);
+    for (int i = 0; i < 5; i++)
+        close_one(&c[i]);
+}
+
+static void only_plain_publishers_linger(void **state)
+{
+    (void)state;
+    for (int kind = 0; kind < 3; kind++) {
+        tmb_hold *hold = make(0);
+        client c = connect_one();
+        if (kind == 0) { /* a record of TLS */
+            assert_int_equal(take(hold, &c), TMB_HOLD_TAKEN);
+            answer(&c, "\x17\x03\x03..");
+            tmb_hold_release(hold, A_STREAM);
+            gets(&c, "\x17\x03\x03..");
+        } else {
+            become_plain(hold, &c);
+        }
+        if (kind == 1)
+            assert_true(tmb_hold_note(hold, &c, 1));
+        assert_int_equal(tmb_hold_take(hold, &c, HERE, kind == 2 ? SUBSCRIBE : A_STREAM),
+                         TMB_HOLD_TAKEN);
+        answer(&c, "@one");
+        send_more(&c);
+        for (int i = 0; i < 1000; i++)
+            assert_false(tmb_hold_linger(hold));
+        tmb_hold_release(hold, A_STREAM | SUBSCRIBE);
+        gets(&c, "@one");
+        tmb_hold_free(hold);
+        close_one(&c);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -458,6 +583,9 @@ int main(void)
         cmocka_unit_test(what_the_socket_does_not_take_whole_is_cut),
         cmocka_unit_test(a_subscriber_that_sends_is_released),
         cmocka_unit_test(without_descriptors_nobody_is_held),
+        cmocka_unit_test(acks_linger_while_more_is_read),
+        cmocka_unit_test(what_lingers_is_cut_left_lost_and_counted_like_what_is_held),
+        cmocka_unit_test(only_plain_publishers_linger),
     };
     return cmocka_run_group_tests_name("broker-plugin.hold", tests, NULL, NULL);
 }
