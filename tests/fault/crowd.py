@@ -375,3 +375,21 @@ def plugin_stats(port: int) -> dict:
         reader.subscribe("$tombolo/v1/stats/plugin", 0)
         wait_until(lambda: reader.heard, 10, "the plugin's statistics")
         return json.loads(reader.heard[-1].payload)
+
+
+def judge_hub(test, ledger, told: str) -> None:
+    """At the hub, whose broker lived: nothing lost, nothing twice but what was in doubt, all in order."""
+    verdict = ledger.verdict()
+    test.assertTrue(verdict.is_clean(), f"{told}, at the hub: {verdict}\n{ledger.evidence()}")
+    test.assertEqual((verdict.published, verdict.redelivered), (verdict.acked, 0), f"{told}, at the hub: {verdict}")
+
+
+def judge_site(test, ledger, told: str) -> None:
+    """At the site, whose broker was killed: nothing lost, all in order, and nothing again that had come before the last
+    checkpoint. What came after it may come any number of times: with kills so close together a snapshot holds what was
+    replayed, which is replayed once more when the next kill comes before its checkpoint."""
+    verdict = ledger.verdict()
+    test.assertEqual((verdict.lost, verdict.reordered, verdict.foreign), (0, 0, 0),
+                     f"{told}, at the site: {verdict}\n{ledger.evidence()}")
+    settled = {name: account.judge.settled for name, account in ledger.accounts.items() if account.judge.settled}
+    test.assertEqual(settled, {}, f"{told}: what had come before the last checkpoint came again")

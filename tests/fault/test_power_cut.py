@@ -22,7 +22,7 @@ import time
 import unittest
 from pathlib import Path
 
-from crowd import Crowd, Hearer, Teller, plugin_stats
+from crowd import Crowd, Hearer, Teller, judge_hub, judge_site, plugin_stats
 from cut_disk import Control, CutDisk, stop
 from tombolo_lab import Lab, Ledger, journal
 from tombolo_lab.net import wait_until
@@ -193,8 +193,8 @@ class PowerCutTest(unittest.TestCase):
             self.wait(lambda ledger=ledger: ledger.waiting()[0] == 0, 30,
                       lambda ledger=ledger, place=place: f"{told}: what was acked to arrive at the {place}: "
                       f"{self.missing(ledger)}")
-            verdict = ledger.verdict()
-            self.assertTrue(verdict.is_clean(), f"{told}, at the {place}: {verdict}\n{ledger.evidence()}")
+        judge_hub(self, self.at_hub, told)
+        judge_site(self, self.at_site, told)
         self.assertEqual([ear.sessions_lost for ear in self.ears], [0, 0])
         self.check_group()
         print(f"{told}: hub {self.at_hub.verdict()}", flush=True)
