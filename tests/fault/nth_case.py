@@ -20,6 +20,7 @@ from one_node import OneNode, wait_ended
 SEED = int(os.environ.get("TMB_SEED") or random.SystemRandom().randrange(1 << 32))
 LONG = bool(os.environ.get("TMB_LONG"))
 LANES = 2
+LEVELS = ("strict", "group")  # drawn for each case
 PAD = b"." * 900
 SOON = 8  # a message that is refused this often after the fault is over will never be acked
 
@@ -32,18 +33,19 @@ class Case:
     count: int      # how many calls from there; 0: all until the middle of the life
     half: bool = False
     end: str = "stop"
+    level: str = "strict"
 
     def __str__(self):
         what = "comes short" if self.half else errno.errorcode[self.error]
         many = {0: " and on", 1: ""}.get(self.count, f" and {self.count - 1} more")
-        return f"{self.op} {self.at}{many}: {what}, then {self.end}"
+        return f"{self.op} {self.at}{many}: {what}, then {self.end}; {self.level}"
 
 
 class Life:
     """One case, in a folder of its own."""
 
-    def __init__(self, folder: Path, template: OneNode, library: str):
-        self.node = OneNode(folder)
+    def __init__(self, folder: Path, template: OneNode, library: str, level: str):
+        self.node = OneNode(folder, level)
         self.node.copy_from(template)
         self.disk = Disk(folder, [self.node.data, self.node.db_file.parent])
         self.node.daemon.env = self.disk.env(library)
@@ -154,7 +156,7 @@ class CasesTest(unittest.TestCase):
     def run_case(self, name: str, case: Case):
         """Gives how many calls of the kind there were in all, in its first half, before its end; whether one failed."""
         folder = self.folder / name
-        life = Life(folder, self.template, self.library)
+        life = Life(folder, self.template, self.library, case.level)
         life.disk.arm(case.op.split("+"), case.at, error=case.error, count=case.count, half=case.half,
                       drop="sync" in case.op)
         life.before_heal = life.before_end = 0
@@ -183,17 +185,20 @@ class CasesTest(unittest.TestCase):
         return seen, life.before_heal, life.before_end, bool(fired)
 
     def cases(self, op: str, errors, counts=(1, 0), halves: bool = False):
-        seen, before_heal, before_end, _ = self.run_case(f"count-{op}", Case(op, 1 << 30, errno.EIO, 1))
+        counted = {level: self.run_case(f"count-{op}-{level}", Case(op, 1 << 30, errno.EIO, 1, level=level))
+                   for level in LEVELS}
         self.assertEqual(self.told, [], "the life without a fault")
-        print(f"{op}: {seen} calls in a life, {before_end} of them before its end", flush=True)
+        print(f"{op}: calls in all, up to its middle, up to its end: "
+              f"{ {level: counts[:3] for level, counts in counted.items()} }", flush=True)
         made = []
-        for at in range(1, seen + 1):
-            for error, count in itertools.product(errors, counts):
+        for at in range(1, max(counts[0] for counts in counted.values()) + 1):
+            levels = [level for level in LEVELS if at <= counted[level][0]]
+            for error, count, half in itertools.product(errors, counts, (False, True) if halves else (False,)):
+                level = self.draw.choice(levels)
+                _, before_heal, before_end, _ = counted[level]
                 end = "kill" if at <= before_end and self.draw.random() < 0.5 else "stop"
-                if count > 0 or at <= before_heal:
-                    made.append(Case(op, at, error, count, False, end))
-            if halves:
-                made.append(Case(op, at, errors[0], 1, True, "kill" if at <= before_end else "stop"))
+                if (count > 0 or at <= before_heal) and (not half or (count == 1 and error == errors[0])):
+                    made.append(Case(op, at, error, count, half, end, level))
         return made
 
     def fail_each(self, cases):

@@ -47,7 +47,7 @@ class OneNode:
         self.broker = Broker("s1", self.folder, None, plugin_file(), config, settings or {})
         self.daemon = self.broker.daemon
         self.db_file = Path((settings or {}).get("persistence_location", self.broker.persistence)) / "mosquitto.db"
-        self.acked, self.refused = [], set()
+        self.acked, self.refused, self.doubted = [], set(), set()
         self._client = None
         self._numbered = None
 
@@ -80,13 +80,15 @@ class OneNode:
             mine.close()
 
     def publish(self, payload: bytes, qos: int = 1, topic: str = "t/a") -> bool:
-        """Whether it was acked; all is entered in the ledger. A broker that hangs up has refused it."""
+        """Whether it was acked; all is entered in the ledger. When the broker hangs up it is in doubt."""
+        is_acked = False
         try:
             self._client = self._client or self.connect("pub")
             is_acked = self._client.publish(topic, payload, qos) < 0x80
         except (ConnectionError, TimeoutError, OSError):
             self._client = _close(self._client)
-            is_acked = False
+            self.doubted.add(payload)
+            return False
         if is_acked:
             self.acked.append(payload)
         else:
@@ -143,7 +145,7 @@ class OneNode:
             unasked = [payload[:20] for payload in heard if payload in self.refused]
             if unasked:
                 found.append(f"refused and delivered: {unasked}")
-            sent = self.refused.union(self.acked)
+            sent = self.refused.union(self.acked, self.doubted)
             strange = [payload[:20] for payload in heard if payload not in sent]
             if strange:
                 found.append(f"delivered and never sent: {strange}")
