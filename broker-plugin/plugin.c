@@ -263,6 +263,8 @@ static void free_plugin(tmb_plugin *p)
     tmb_group_end(p);
     tmb_plugin_forget_all(p);
     tmb_config_free(p->config);
+    if (p->db_fd >= 0)
+        close(p->db_fd);
     free(p);
 }
 
@@ -335,6 +337,7 @@ EXPORT int mosquitto_plugin_init(mosquitto_plugin_id_t *id, void **userdata,
     if (!p)
         return MOSQ_ERR_NOMEM;
     p->magic = TMB_PLUGIN_MAGIC;
+    p->db_fd = -1;
     p->id = id;
     tmb_err err = start(p, file);
     int rc = err == TMB_OK ? MOSQ_ERR_SUCCESS : MOSQ_ERR_INVAL;

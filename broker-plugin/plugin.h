@@ -148,6 +148,8 @@ typedef struct tmb_plugin {
     char topic[TMB_TOPIC_BYTES_MAX + 1];
 
     struct stat db_stat; /* of the broker's snapshot, when last looked at */
+    int db_fd;           /* of the same file; -1: none */
+    nlink_t db_names;    /* how many it had then */
     bool is_snapshot_wanted, has_asked, has_published, has_published_before;
     bool has_delivered,
         is_one_more_due; /* asking.c: to a lasting session, since the snapshot; see there */
@@ -157,7 +159,7 @@ typedef struct tmb_plugin {
     tmb_budget budget;
     uint64_t ring_troubles; /* of the journal's, as far as they were logged */
     tmb_mono kept_at;       /* when the checkpoint file was written, or the broker started */
-    tmb_mono snapshot_at, asked_at, tick_at, stats_at, retained_at, denied_at;
+    tmb_mono snapshot_at, asked_at, tick_at, worked_at, stats_at, retained_at, denied_at;
     unsigned denied_logged, gaps_logged;
     bool is_snapshot_failing, is_checkpoint_failing, is_retain_failing;
 } tmb_plugin;

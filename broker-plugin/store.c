@@ -64,10 +64,10 @@ static tmb_err refuse(tmb_plugin *p, tmb_plugin_stream *s, tmb_err err)
     return note_written(p, s, err);
 }
 
-static void be_dirty(tmb_mono *since, tmb_mono now)
+static void be_dirty(tmb_mono *since)
 {
     if (since->ns == tmb_mono_never().ns)
-        *since = now;
+        *since = tmb_plugin_now();
 }
 
 tmb_err tmb_plugin_store_begin(tmb_plugin *p, unsigned stream)
@@ -128,21 +128,17 @@ tmb_err tmb_plugin_store_end(tmb_plugin *p, unsigned stream, tmb_durability dura
         s->is_group_open = true;
         return TMB_OK; /* whether writing works shows at the sync */
     }
-    tmb_mono now = tmb_plugin_now();
-    be_dirty(&s->unsynced_since, now);
+    be_dirty(&s->unsynced_since);
     if (durability == TMB_DURABILITY_NONE) {
-        be_dirty(&s->dirty_since, now);
+        be_dirty(&s->dirty_since);
         s->buffered++;
         return TMB_OK; /* whether writing works shows at the flush */
     }
-    s->dirty_since = tmb_mono_never();
-    if (tmb_journal_has_unwritten(s->log)) {
-        be_dirty(&s->dirty_since, now);
-        s->buffered = 0; /* what was buffered survives the broker from now on, too */
-    } else {
-        s->written_at = now;
-    }
-    return note_written(p, s, TMB_OK);
+    if (tmb_journal_has_unwritten(s->log))
+        be_dirty(&s->dirty_since);
+    else
+        s->dirty_since = tmb_mono_never();
+    return note_written(p, s, TMB_OK); /* what was buffered survives the broker from now on, too */
 }
 
 tmb_err tmb_plugin_store_local(tmb_plugin *p, unsigned stream, const tmb_record *record)
@@ -190,7 +186,7 @@ void tmb_plugin_flush_due(tmb_plugin *p, tmb_mono now)
                 tmb_plugin_note_synced(p, i);
         }
         if (tmb_journal_has_unwritten(s->log)) /* also what could not be written is tried again */
-            be_dirty(s->is_failing ? &s->unsynced_since : &s->dirty_since, now);
+            be_dirty(s->is_failing ? &s->unsynced_since : &s->dirty_since);
     }
     log_ring_troubles(p);
 }

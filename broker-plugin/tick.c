@@ -9,13 +9,38 @@
  * lacks what we published for our syncd. That is why the checkpoint takes the positions of the tick before.
  * At a good end the broker's last snapshot lacks only what we published in the last round, and QoS 2 in
  * flight of publishers whose session it does not hold.
+ *
+ * A broker with one busy client ticks for each of its messages. Whether there is a snapshot must be known
+ * each time; the rest waits for some milliseconds.
  */
+#include <fcntl.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "broker-plugin/plugin.h"
 #include "broker-plugin/snapshot.h"
 
+#define WORK_EVERY_MS   5
 #define RETAIN_EVERY_MS 10000
+
+/* is_file_another says whether the file may have been replaced since it was looked at: the one that was there
+ * has then lost a name. That costs a third of looking for it by its path. */
+static bool is_file_another(const tmb_plugin *p)
+{
+    struct stat now;
+    return p->db_fd < 0 || fstat(p->db_fd, &now) < 0 || now.st_nlink != p->db_names;
+}
+
+/* To be told when the file is replaced; after it got its second name. */
+static void watch_file(tmb_plugin *p)
+{
+    struct stat now;
+    if (p->db_fd >= 0)
+        close(p->db_fd);
+    p->db_fd = open(p->broker.db_file, O_RDONLY | O_CLOEXEC);
+    if (p->db_fd >= 0 && fstat(p->db_fd, &now) == 0)
+        p->db_names = now.st_nlink;
+}
 
 /* has_file_changed also says how old the file is, by the wall clock. */
 static bool has_file_changed(tmb_plugin *p, int64_t *ret_age_ns)
@@ -167,15 +192,28 @@ static void retain(tmb_plugin *p, tmb_mono now)
     p->is_retain_failing = is_failing;
 }
 
+/* While a snapshot is to come, or somebody waits for his answer, nothing waits. */
+static bool is_work_due(const tmb_plugin *p, tmb_mono now)
+{
+    return p->is_snapshot_wanted || p->asked_at.ns > p->snapshot_at.ns ||
+           (p->hold && tmb_hold_count(p->hold) > 0) ||
+           tmb_mono_is_due(tmb_mono_after(p->worked_at, tmb_dur_ms(WORK_EVERY_MS)), now);
+}
+
 void tmb_plugin_on_tick(tmb_plugin *p)
 {
     tmb_mono now = tmb_plugin_now();
     tmb_group_on_tick(
         p, now); /* first: a flush would keep records that its sync may have to take back */
-    tmb_plugin_flush_due(p, now);
-    tmb_plugin_look_at_marks(p, now);
+    bool is_due = is_work_due(p, now);
+    if (is_due) {
+        p->worked_at = now;
+        tmb_plugin_flush_due(p, now);
+        tmb_plugin_look_at_marks(p, now);
+    }
     int64_t age_ns = -1;
-    bool has_snapshot = has_file_changed(p, &age_ns);
+    bool is_another = is_file_another(p);
+    bool has_snapshot = is_another && has_file_changed(p, &age_ns);
     if (has_snapshot) {
         if (is_snapshot_whole(p)) {
             p->counts.snapshots++;
@@ -184,7 +222,10 @@ void tmb_plugin_on_tick(tmb_plugin *p)
         }
         tmb_plugin_note_cost(p, now, age_ns);
     }
-    tmb_plugin_release_subscribers(p, now, has_snapshot);
+    if (is_another)
+        watch_file(p);
+    if (is_due || has_snapshot)
+        tmb_plugin_release_subscribers(p, now, has_snapshot);
     p->tick_at = now;
     for (unsigned i = 0; i < p->streams_count; i++) {
         tmb_plugin_stream *s = &p->streams[i];
@@ -195,6 +236,8 @@ void tmb_plugin_on_tick(tmb_plugin *p)
     p->tick_bytes = p->stored_bytes;
     p->has_published_before = p->has_published;
     p->has_published = false;
+    if (!is_due)
+        return;
     tmb_plugin_ask_for_snapshot(p, now);
     retain(p, now);
     tmb_plugin_tell_stats(p);

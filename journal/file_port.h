@@ -39,6 +39,8 @@ struct tmb_file_port {
      * are allocated, and of memory; -EINVAL when the file is not on a tmpfs or ramfs. */
     int (*map)(void *context, int fd, size_t len, void **ret_memory);
     int (*unmap)(void *context, void *memory, size_t len);
+    /* A hint: these bytes, which are synced, will hardly be read soon. */
+    int (*forget)(void *context, int fd, off_t from, off_t len);
     /* 1: a plain file of this user, that nobody else may write, and that still has a name; else 0. */
     int (*owned)(void *context, int fd);
 };

@@ -168,6 +168,12 @@ static int unmap_file(void *context, void *memory, size_t len)
     return munmap(memory, len) < 0 ? -errno : 0;
 }
 
+static int forget_bytes(void *context, int fd, off_t from, off_t len)
+{
+    (void)context;
+    return -posix_fadvise(fd, from, len, POSIX_FADV_DONTNEED);
+}
+
 static int is_owned(void *context, int fd)
 {
     (void)context;
@@ -196,6 +202,7 @@ const tmb_file_port *tmb_file_port_posix(void)
         .list = list_folder,
         .map = map_file,
         .unmap = unmap_file,
+        .forget = forget_bytes,
         .owned = is_owned,
     };
     return &port;

@@ -180,6 +180,7 @@ tmb_err tmb_writer_begin(tmb_journal_stream *stream, tmb_hlc stamp)
     journal->counts.written_bytes += sizeof bytes;
     journal->counts.syncs++;
     stream->file_bytes = sizeof bytes;
+    stream->cached_from = 0;
     if (stream->loose.fd < 0) {
         stream->safe_bytes = sizeof bytes;
         stream->safe_seq = stream->next_seq - 1;
@@ -276,6 +277,17 @@ static tmb_err narrow(tmb_err err)
     return err == TMB_ENOSPC || err == TMB_ENOMEM ? err : TMB_EIO;
 }
 
+static void shrink_cache(tmb_journal_stream *stream)
+{
+    const tmb_file_port *files = stream->journal->files;
+    if (stream->file_bytes < stream->cached_from + 2 * TMB_CACHED_BYTES)
+        return;
+    uint64_t to = stream->file_bytes - TMB_CACHED_BYTES;
+    (void)files->forget(files->context, stream->fd, (off_t)stream->cached_from,
+                        (off_t)(to - stream->cached_from));
+    stream->cached_from = to;
+}
+
 static tmb_err write_and_sync(tmb_journal_stream *stream)
 {
     tmb_journal *journal = stream->journal;
@@ -285,8 +297,10 @@ static tmb_err write_and_sync(tmb_journal_stream *stream)
         if (!err)
             journal->counts.syncs++;
     }
-    if (!err)
+    if (!err) {
         stream->is_dirty = false;
+        shrink_cache(stream);
+    }
     return err;
 }
 

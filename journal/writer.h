@@ -27,6 +27,10 @@
 #include "journal/ring.h"
 #include "journal/segment.h"
 
+/* What was synced more than TMB_CACHED_BYTES ago need not stay in the kernel's memory: whoever reads the log
+ * live has had it, and a log that is written at tens of megabytes a second would push out all else. */
+#define TMB_CACHED_BYTES (8u * 1024u * 1024u)
+
 #define TMB_BUFFER_BYTES TMB_RING_BUFFER_BYTES
 
 /* What retention needs to know of a segment. */
@@ -61,7 +65,8 @@ struct tmb_journal_stream {
     uint64_t file_bytes; /* of fd, before what the buffer holds */
     uint64_t safe_bytes; /* of fd and buffer, or of loose.fd when there is one */
     uint64_t next_seq, safe_seq;
-    bool is_dirty; /* written since the last sync */
+    uint64_t cached_from; /* of fd: before it, the kernel was told to keep nothing in memory */
+    bool is_dirty;        /* written since the last sync */
     bool has_lost; /* an append failed and took others with it: the next flush or sync says so */
 
     uint8_t *buffer; /* of the ring, or the heap's */

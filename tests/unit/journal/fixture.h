@@ -88,6 +88,7 @@ enum test_op {
     TEST_OP_MAP,
     TEST_OP_UNMAP,
     TEST_OP_OWNED,
+    TEST_OP_FORGET, /* only for large files */
     TEST_OP_COUNT
 };
 
@@ -113,6 +114,7 @@ typedef struct test_port {
     int64_t
         changed_ms; /* what every file says when it was last written; -1: as the file system says */
     bool is_dead;   /* nothing changes on disk any more */
+    uint64_t forgotten;             /* bytes */
     void (*before_call)(void *arg); /* may be NULL */
     void *before_call_arg;
     /* power loss */

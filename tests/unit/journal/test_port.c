@@ -232,6 +232,13 @@ static int op_unmap(void *context, void *memory, size_t len)
     return bad ? -p->error : rc;
 }
 
+static int op_forget(void *context, int fd, off_t from, off_t len)
+{
+    test_port *p = context;
+    p->forgotten += (uint64_t)len;
+    return fails(p, TEST_OP_FORGET) ? -p->error : real->forget(NULL, fd, from, len);
+}
+
 static int op_owned(void *context, int fd)
 {
     test_port *p = context;
@@ -248,7 +255,7 @@ void test_port_init(test_port *port)
     port->port =
         (tmb_file_port){port,        op_open, op_close,      op_write,  op_pread,  op_sync,
                         op_truncate, op_size, op_changed_ms, op_rename, op_unlink, op_mkdir,
-                        op_lock,     op_list, op_map,        op_unmap,  op_owned};
+                        op_lock,     op_list, op_map,        op_unmap,  op_forget, op_owned};
 }
 
 /* Past what was synced: cut somewhere, or left long with zeros where the data did not arrive. */

@@ -224,6 +224,33 @@ static void skips_numbers_that_must_not_be_given_again(void **state)
     tmb_journal_close(journal);
 }
 
+/* A log that is written fast does not fill the machine's memory with what nobody reads any more. */
+static void what_was_synced_long_ago_leaves_the_cache(void **state)
+{
+    (void)state;
+    static test_port port;
+    uint64_t seq = 0;
+    size_t len = 1u << 20;
+    uint8_t *payload = test_calloc(1, len);
+    tmb_record record = {.topic = tmb_bytes_str("big"), .payload = tmb_bytes_of(payload, len)};
+    test_port_init(&port);
+    tmb_journal *journal = fixture_open(root, &port.port, 0);
+    tmb_journal_stream *stream = fixture_stream(journal, "data");
+    for (unsigned i = 1; i <= 40; i++) {
+        assert_int_equal(tmb_journal_append(stream, &record, (tmb_wall){1}, &seq), TMB_OK);
+        assert_int_equal(tmb_journal_sync(stream), TMB_OK);
+        assert_true(port.forgotten <= i * (len + 100)); /* never what is not written */
+        if (i <= 15)
+            assert_int_equal(port.forgotten, 0);
+    }
+    assert_true(port.forgotten > (40 - 17) * len && port.forgotten < 33 * len);
+    tmb_journal_close(journal);
+    test_free(payload);
+    tmb_verify_report report;
+    assert_int_equal(tmb_verify_stream(root, "data", NULL, NULL, NULL, &report), TMB_OK);
+    assert_int_equal(report.records, 40);
+}
+
 int main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -238,6 +265,7 @@ int main(void)
         CASE(the_journal_of_another_node_is_refused),
         CASE(makes_the_folders_above),
         CASE(skips_numbers_that_must_not_be_given_again),
+        CASE(what_was_synced_long_ago_leaves_the_cache),
     };
     return cmocka_run_group_tests_name("journal.writer", tests, NULL, NULL);
 }
