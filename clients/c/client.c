@@ -69,8 +69,10 @@ static const char *wrong(const tmb_client_options *o)
         return "keepalive_s must be 1 to 65535, session_expiry_s above 0";
     if (o->backoff_base_ms == 0 || o->backoff_cap_ms < o->backoff_base_ms)
         return "backoff_base_ms must be above 0 and not above backoff_cap_ms";
-    if (o->queue_messages_max == 0 || o->queue_bytes_max == 0)
-        return "queue_messages_max and queue_bytes_max must be above 0";
+    if (o->queue_messages_max == 0 || o->queue_bytes_max == 0 ||
+        o->queue_bytes_max > TMB_CLIENT_QUEUE_BYTES_MAX)
+        return "queue_messages_max and queue_bytes_max must be above 0, queue_bytes_max at most "
+               "256 MiB";
     return NULL;
 }
 

@@ -27,7 +27,8 @@ extern "C" {
 
 /* The file is written anew when it has grown to this and to four times what it had after the last time. */
 #define TMB_KEPT_REWRITE_BYTES (4 * 1024 * 1024)
-/* A file above this is refused as corrupt: more than queue and history can come to. */
+/* A file above this is refused as corrupt: more than queue (TMB_CLIENT_QUEUE_BYTES_MAX), windows, and three
+ * times as much history can come to. */
 #define TMB_KEPT_FILE_BYTES_MAX (UINT64_C(2) << 30)
 
 typedef struct tmb_kept {

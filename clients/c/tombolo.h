@@ -44,12 +44,13 @@ extern "C" {
 #define TMB_CLIENT_PROPS_BYTES_MAX   (128 * 1024)
 #define TMB_CLIENT_PROPS_MAX         64
 #define TMB_CLIENT_SUBSCRIPTIONS_MAX 64
-#define TMB_CLIENT_QUEUE_MESSAGES    10000              /* default of queue_messages_max */
-#define TMB_CLIENT_QUEUE_BYTES       (64 * 1024 * 1024) /* default of queue_bytes_max */
-#define TMB_CLIENT_SESSION_EXPIRY_S  (7 * 24 * 3600)    /* default of session_expiry_s */
-#define TMB_CLIENT_KEEPALIVE_S       20                 /* default of keepalive_s */
-#define TMB_CLIENT_BACKOFF_BASE_MS   100                /* default of backoff_base_ms */
-#define TMB_CLIENT_BACKOFF_CAP_MS    5000               /* default of backoff_cap_ms */
+#define TMB_CLIENT_QUEUE_MESSAGES    10000               /* default of queue_messages_max */
+#define TMB_CLIENT_QUEUE_BYTES       (64 * 1024 * 1024)  /* default of queue_bytes_max */
+#define TMB_CLIENT_QUEUE_BYTES_MAX   (256 * 1024 * 1024) /* of queue_bytes_max */
+#define TMB_CLIENT_SESSION_EXPIRY_S  (7 * 24 * 3600)     /* default of session_expiry_s */
+#define TMB_CLIENT_KEEPALIVE_S       20                  /* default of keepalive_s */
+#define TMB_CLIENT_BACKOFF_BASE_MS   100                 /* default of backoff_base_ms */
+#define TMB_CLIENT_BACKOFF_CAP_MS    5000                /* default of backoff_cap_ms */
 /* Messages under way to the broker and not acknowledged; fewer if the broker says so (Receive Maximum). */
 #define TMB_CLIENT_IN_FLIGHT_MAX 20
 

@@ -118,6 +118,19 @@ static void a_wrong_option_is_told(void **state)
     }
 }
 
+static void the_queue_itself_has_a_limit(void **state)
+{
+    (void)state;
+    seen s;
+    begin(&s);
+    tmb_client_options o = options_of(&s);
+    o.queue_bytes_max = TMB_CLIENT_QUEUE_BYTES_MAX + 1;
+    tmb_client *c = NULL;
+    assert_int_equal(tmb_client_open(&o, &c, NULL, 0), TMB_EINVAL);
+    o.queue_bytes_max--;
+    tmb_client_close(open_client(&o));
+}
+
 static void a_wrong_message_is_refused(void **state)
 {
     (void)state;
@@ -320,6 +333,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_wrong_option_is_told),
+        cmocka_unit_test(the_queue_itself_has_a_limit),
         cmocka_unit_test(a_wrong_message_is_refused),
         cmocka_unit_test(at_its_limit_the_queue_says_so_and_drops_nothing),
         cmocka_unit_test(at_its_limit_of_subscriptions_it_says_so),
