@@ -52,6 +52,20 @@ static bool is_retained_check(const struct mosquitto_evt_acl_check *event)
     return event->access == MOSQ_ACL_WRITE && mosquitto_client_protocol_version(event->client) == 0;
 }
 
+/* The broker saves the other subscriptions of a lasting session, not these. */
+static void note_shared(tmb_plugin *p, const struct mosquitto_evt_acl_check *event)
+{
+    static const char prefix[] = "$share/";
+    if (strncmp(event->topic, prefix, sizeof prefix - 1) != 0 || p->counts.shared_subscribes++ > 0)
+        return;
+    const char *id = mosquitto_client_id(event->client);
+    mosquitto_log_printf(MOSQ_LOG_WARNING,
+                         "tombolo: client %s subscribed to %s: Mosquitto forgets shared "
+                         "subscriptions when it ends; their clients must subscribe again at every "
+                         "connect (counted in shared_subscribes)",
+                         id ? id : "?", event->topic);
+}
+
 int tmb_plugin_on_acl(tmb_plugin *p, const struct mosquitto_evt_acl_check *event)
 {
     tmb_plugin_pend_settle(p, event->access == MOSQ_ACL_READ ? event : NULL);
@@ -79,7 +93,10 @@ int tmb_plugin_on_acl(tmb_plugin *p, const struct mosquitto_evt_acl_check *event
     if (event->access == MOSQ_ACL_WRITE)
         tmb_plugin_pend(p, event);
     else if ((event->access == MOSQ_ACL_SUBSCRIBE || event->access == MOSQ_ACL_UNSUBSCRIBE) &&
-             !mosquitto_client_clean_session(event->client))
+             !mosquitto_client_clean_session(event->client)) {
+        if (event->access == MOSQ_ACL_SUBSCRIBE)
+            note_shared(p, event);
         tmb_plugin_on_subscribe(p, event->client);
+    }
     return verdict == TMB_ACL_ALLOW ? MOSQ_ERR_SUCCESS : ordinary;
 }

@@ -45,6 +45,7 @@
     X(group_cut)          /* connections closed in place of an ack that was kept back */           \
     X(group_breaches)     /* acks that went past the hold: all group streams are strict now */     \
     X(subscribes_held)    /* SUBACKs kept back until the snapshot that has them */                 \
+    X(shared_subscribes)  /* of lasting sessions, to $share/...: the broker forgets them at its end */ \
     X(subscribes_early)   /* and those that could not be, or not for long enough */                \
     X(commits)            /* from our syncd, stored */                                             \
     X(commits_refused)                                                                             \

@@ -109,6 +109,8 @@ class SharedTest(SessionTest):
         self.assertEqual(self.numbers("m0") + self.numbers("m1"), [])
         self.assertEqual(len(self.journal(self.COUNT)), self.COUNT)  # and so the parent gets them
         members = self.group()
+        self.assertGreaterEqual(self.wait_stat("shared_subscribes", 2)["shared_subscribes"], 2)
+        self.assertIn("Mosquitto forgets shared subscriptions", self.broker.daemon.log())
         publish_many(self.client("pub"), "t/a", 1, self.COUNT)
         got = [int(m[1]) for member in members for m in member.receive_all()]
         self.assertEqual(sorted(got), list(range(1, self.COUNT + 1)))
