@@ -41,7 +41,7 @@ class ClockTest(unittest.TestCase):
     def setUp(self):
         print(f"seed {SEED}", flush=True)
         self.draw = random.Random(SEED)
-        self.crowd, self.is_well = Crowd(), False
+        self.crowd, self.is_well, self.pids = Crowd(), False, set()
         # Made two years ago, for four.
         self.lab = Lab(certificates={"days": 4 * YEAR_D, "env": {"LD_PRELOAD": faketime(), "FAKETIME": f"-{2 * YEAR_D}d"}})
         self.addCleanup(self.clean)
@@ -68,8 +68,15 @@ class ClockTest(unittest.TestCase):
                            Teller(f"{level}-numbered", port, f"{level}/numbered", ledgers, version=5, is_numbered=True))
 
     def clean(self):
+        self.note_pids()
         self.crowd.halt()
         self.lab.close(failed=not self.is_well)
+        for pid in self.pids:  # what libfaketime leaves of a process that is killed
+            for name in ("faketime_shm", "sem.faketime_sem"):
+                (Path("/dev/shm") / f"{name}_{pid}").unlink(missing_ok=True)
+
+    def note_pids(self) -> None:
+        self.pids |= {daemon.pid for node in self.lab.nodes.values() for daemon in (node.syncd, node.broker.daemon)}
 
     def wait(self, condition, timeout_s: float, what: str) -> None:
         wait_until(lambda: self.crowd.failure or condition(), timeout_s,
@@ -109,6 +116,7 @@ class ClockTest(unittest.TestCase):
         for daemon in (node.syncd, node.broker.daemon):
             if daemon is node.broker.daemon:
                 (self.at_site if node is self.site else self.at_hub).subscriber_broker_killed()
+            self.note_pids()
             daemon.kill9()
             daemon.start()
             time.sleep(self.draw.uniform(0, 0.1))
