@@ -5,11 +5,14 @@
  * broker says before its data are on the disk, and what only after. While the file named by TMB_SLOW_SYNC
  * exists, each fdatasync() takes as many milliseconds more as it says. While the one named by TMB_FAIL_SYNC
  * exists, it fails; each failure adds a byte to that file, so that a test can tell that it happened.
+ * Each sync that went well adds a line to the file named by TMB_SYNC_LOG: inode, and how many bytes of that
+ * file are on the disk now, which is what a power cut would leave of it.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -30,6 +33,22 @@ static long read_delay_ms(void)
     return strtol(text, NULL, 10);
 }
 
+static int sync_and_tell(int fd)
+{
+    struct stat before;
+    int stat_rc = fstat(fd, &before);
+    int rc = (int)syscall(SYS_fdatasync, fd);
+    const char *name = getenv("TMB_SYNC_LOG");
+    int log = rc == 0 && stat_rc == 0 && name
+                  ? open(name, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600)
+                  : -1;
+    if (log < 0)
+        return rc;
+    (void)dprintf(log, "%llu %lld\n", (unsigned long long)before.st_ino, (long long)before.st_size);
+    close(log);
+    return rc;
+}
+
 int hold_fdatasync(int fd)
 {
     const char *hold = getenv("TMB_HOLD_SYNC");
@@ -43,7 +62,7 @@ int hold_fdatasync(int fd)
             NULL);
     int told = fail ? open(fail, O_WRONLY | O_APPEND | O_CLOEXEC) : -1;
     if (told < 0)
-        return (int)syscall(SYS_fdatasync, fd);
+        return sync_and_tell(fd);
     ssize_t n = write(told, "x", 1);
     (void)n;
     close(told);
