@@ -69,7 +69,7 @@ static void note_shared(tmb_plugin *p, const struct mosquitto_evt_acl_check *eve
 int tmb_plugin_on_acl(tmb_plugin *p, const struct mosquitto_evt_acl_check *event)
 {
     tmb_plugin_pend_settle(p, event->access == MOSQ_ACL_READ ? event : NULL);
-    if (event->access == MOSQ_ACL_READ)
+    if (event->access != MOSQ_ACL_WRITE) /* something is about to be written to the client */
         tmb_group_on_read(p, event);
     if (event->access == MOSQ_ACL_READ && event->qos > 0)
         tmb_plugin_note_delivery(p, event->client);

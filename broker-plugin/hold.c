@@ -61,8 +61,9 @@ typedef struct line {
     uint64_t used_at;  /* in takes */
     uint64_t clear_at; /* in ticks: not to be held before, something was refused */
     bool is_new;
-    bool is_plain;  /* its last answers were plain MQTT: their order with others is free */
-    bool is_reader; /* has been sent messages: then its socket may have refused one */
+    bool has_lingered; /* since it was taken */
+    bool is_plain;     /* its last answers were plain MQTT: their order with others is free */
+    bool is_reader;    /* has been sent messages: then its socket may have refused one */
 } line;
 
 struct tmb_hold {
@@ -187,6 +188,32 @@ static bool forward(tmb_hold *hold, line *l, size_t *ret_bytes)
     return false;
 }
 
+/* look takes in which sockets have refused something, and can be written to again, since the last look. */
+static void look(tmb_hold *hold)
+{
+    struct epoll_event events[EVENTS_AT_ONCE];
+    int n;
+    do {
+        n = epoll_wait(hold->watch, events, EVENTS_AT_ONCE, 0);
+        for (int i = 0; i < n; i++) {
+            line *l = find(hold, events[i].data.ptr);
+            if (l && !l->is_new)
+                l->clear_at = hold->ticks + hold->settle_ticks;
+        }
+    } while (n == EVENTS_AT_ONCE);
+}
+
+/* is_undisturbed: while it lingered the broker may have written to its socket, and been refused in the middle
+ * of a packet. Nothing may be put in between then. Room first, then the look, as in is_clear. */
+static bool is_undisturbed(tmb_hold *hold, line *l)
+{
+    if (!l->has_lingered)
+        return true;
+    size_t room = tmb_socket_room(l->real >= 0 ? l->real : l->fd);
+    look(hold);
+    return room > 0 && l->clear_at <= hold->ticks;
+}
+
 /* let_go releases one. is_answered: the broker must have written all its answers. */
 static void let_go(tmb_hold *hold, line *l, bool is_answered)
 {
@@ -195,7 +222,7 @@ static void let_go(tmb_hold *hold, line *l, bool is_answered)
         drop(hold, l, false);
         return;
     }
-    if (!forward(hold, l, &bytes)) {
+    if (!is_undisturbed(hold, l) || !forward(hold, l, &bytes)) {
         cut(hold, l);
         return;
     }
@@ -215,21 +242,6 @@ static void forget(tmb_hold *hold, line *l)
     /* The analyzer loses track of the links that uthash keeps. */
     HASH_DEL(hold->lines, l); /* NOLINT(clang-analyzer-*) */
     free(l);
-}
-
-/* look takes in which sockets have refused something, and can be written to again, since the last look. */
-static void look(tmb_hold *hold)
-{
-    struct epoll_event events[EVENTS_AT_ONCE];
-    int n;
-    do {
-        n = epoll_wait(hold->watch, events, EVENTS_AT_ONCE, 0);
-        for (int i = 0; i < n; i++) {
-            line *l = find(hold, events[i].data.ptr);
-            if (l && !l->is_new)
-                l->clear_at = hold->ticks + hold->settle_ticks;
-        }
-    } while (n == EVENTS_AT_ONCE);
 }
 
 static bool make_pair(tmb_hold *hold, line *l)
@@ -365,8 +377,10 @@ tmb_hold_answer tmb_hold_take(tmb_hold *hold, const void *client, const char *ad
     l = is_on ? known(hold, client, address) : NULL;
     if (l && l->outer < 0 && hold->pairs_count >= hold->pairs_max)
         take_oldest_pair(hold);
-    if (l)
+    if (l) {
         l->noted = l->answers = 0;
+        l->has_lingered = false;
+    }
     if (!l || !is_clear(hold, l) || (l->outer < 0 && !make_pair(hold, l)) || !park(l)) {
         hold->counts.unfit++;
         return TMB_HOLD_UNFIT;
@@ -404,6 +418,7 @@ bool tmb_hold_linger(tmb_hold *hold)
         return false;
     for (unsigned i = hold->held_count; i-- > 0;) {
         line *l = hold->held[i];
+        l->has_lingered = true;
         if (l->real < 0)
             continue;
         bool is_ours = has_number(l);
@@ -420,8 +435,10 @@ bool tmb_hold_note(tmb_hold *hold, const void *client, size_t bytes)
     line *l = find(hold, client);
     if (l)
         l->is_reader = true;
-    if (!l || l->real < 0)
+    if (!l || !l->marks)
         return true;
+    if (l->real < 0)
+        return false;
     l->noted += bytes + PACKET_BYTES;
     return l->noted <= l->room;
 }

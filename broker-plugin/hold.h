@@ -81,14 +81,15 @@ TMB_MUST_USE tmb_hold_answer tmb_hold_take(tmb_hold *hold, const void *client, c
 /* tmb_hold_linger gives the numbers back and keeps what is held until a later release, so that the broker
  * reads more and one sync serves more: if half of those held have sent more already (the next round then
  * comes at once), and all of them only publish, in plain TCP. The broker's answers to other packets may then
- * overtake acks. false: nothing is done. */
+ * overtake acks; a client whose socket has refused one of them is cut at the release. false: nothing is
+ * done. */
 TMB_MUST_USE bool tmb_hold_linger(tmb_hold *hold);
 
 /* How many are held now. */
 unsigned tmb_hold_count(const tmb_hold *hold);
 
 /* tmb_hold_note: the broker may be about to write bytes to client. false: it is held, and has no room for
- * that: release it first. */
+ * that, or it lingers: release it first. */
 TMB_MUST_USE bool tmb_hold_note(tmb_hold *hold, const void *client, size_t bytes);
 
 /* tmb_hold_release takes marks off all that are held, and releases those that have none left. The broker must

@@ -213,6 +213,38 @@ class AckTest(GroupTest):
         self.assert_still_works()
 
 
+    def test_publishers_in_a_hurry_that_subscribe_in_the_middle(self):
+        """Their acks wait over rounds, in which other packets go past: every byte must still be where it belongs."""
+        retained = self.client("retained")
+        for number in range(60):
+            self.assertEqual(retained.publish(f"kept/{number}", b"k" * 3000, retain=True), 0)
+        clients, hurry = self.clients(24, timeout_s=30), 40
+        os.kill(self.broker.daemon.pid, signal.SIGSTOP)  # so that all have sent when it reads
+        for index, client in enumerate(clients):
+            packets = [publish_packet("t", b"x", 1, client.next_mid()) for _ in range(hurry)]
+            if index % 3 == 0:
+                mid = client.next_mid()
+                packets.insert(hurry // 2, b"\x82\x0b" + struct.pack(">HH", mid, 6) + b"kept/#\0" + b"\xc0\0" * 3)
+            client.sock.sendall(b"".join(packets))
+        os.kill(self.broker.daemon.pid, signal.SIGCONT)
+        for index, client in enumerate(clients):
+            mids, kinds = [], {}
+            expected = hurry + (index % 3 == 0) * (1 + 60 + 3)
+            for _ in range(expected):
+                kind, _, body = client.packet()
+                kinds[kind] = kinds.get(kind, 0) + 1
+                if kind == PUBACK:
+                    mids.append(struct.unpack(">H", body)[0])
+                elif kind == 3:
+                    self.assertEqual(body[2:7] + body[-3000:], b"kept/" + b"k" * 3000)
+            self.assertEqual(mids, sorted(mids))
+            wanted = {PUBACK: hurry, 9: 1, 3: 60, 13: 3} if index % 3 == 0 else {PUBACK: hurry}
+            self.assertEqual(kinds, wanted)
+        stats = self.wait_stat("messages", 1 + 60 + 24 * hurry)
+        self.assertEqual((stats["group_breaches"], stats["group_cut"]), (0, 0))
+        self.assertLess(stats["group_syncs"], stats["group_held"] / 8)
+
+
 class LimitTest(GroupTest):
     def prepare(self):
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -537,6 +537,57 @@ static void what_lingers_is_cut_left_lost_and_counted_like_what_is_held(void **s
         close_one(&c[i]);
 }
 
+/* The broker may stand in the middle of a packet: acks must not be put there. */
+static void who_lingers_and_is_flooded_is_cut(void **state)
+{
+    (void)state;
+    static char bytes[1 << 16];
+    for (int is_taken_again = 0; is_taken_again < 2; is_taken_again++) {
+        tmb_hold *hold = make(0);
+        client c = connect_one();
+        size_t sent = 0, got = 0;
+        ssize_t n;
+        become_plain(hold, &c);
+        assert_int_equal(take(hold, &c), TMB_HOLD_TAKEN);
+        answer(&c, "@one");
+        send_more(&c);
+        assert_true(lingers(hold));
+        memset(bytes, 'm', sizeof bytes);
+        while ((n = write(c.sock, bytes, sizeof bytes)) > 0)
+            sent += (size_t)n;
+        if (is_taken_again) { /* and what was refused has room by then */
+            while (got < sent && (n = recv(c.peer, bytes, sizeof bytes, 0)) > 0)
+                got += (size_t)n;
+            assert_int_equal(take(hold, &c), TMB_HOLD_TAKEN);
+            answer(&c, "@two");
+        }
+        tmb_hold_release(hold, A_STREAM);
+        assert_int_equal(tmb_hold_counts_get(hold)->cut, 1);
+        while ((n = recv(c.peer, bytes, sizeof bytes, 0)) > 0)
+            assert_null(memchr(bytes, '@', (size_t)n));
+        tmb_hold_free(hold);
+        close_one(&c);
+    }
+}
+
+static void who_lingers_is_released_before_a_message_is_written(void **state)
+{
+    (void)state;
+    tmb_hold *hold = make(0);
+    client c = connect_one();
+    become_plain(hold, &c);
+    assert_int_equal(take(hold, &c), TMB_HOLD_TAKEN);
+    answer(&c, "@one");
+    send_more(&c);
+    assert_true(lingers(hold));
+    assert_false(tmb_hold_note(hold, &c, 1));
+    assert_int_equal(tmb_hold_release_early(hold, &c, SUBSCRIBE), 0);
+    answer(&c, "message");
+    gets(&c, "@onemessage");
+    tmb_hold_free(hold);
+    close_one(&c);
+}
+
 static void only_plain_publishers_linger(void **state)
 {
     (void)state;
@@ -585,6 +636,8 @@ int main(void)
         cmocka_unit_test(without_descriptors_nobody_is_held),
         cmocka_unit_test(acks_linger_while_more_is_read),
         cmocka_unit_test(what_lingers_is_cut_left_lost_and_counted_like_what_is_held),
+        cmocka_unit_test(who_lingers_and_is_flooded_is_cut),
+        cmocka_unit_test(who_lingers_is_released_before_a_message_is_written),
         cmocka_unit_test(only_plain_publishers_linger),
     };
     return cmocka_run_group_tests_name("broker-plugin.hold", tests, NULL, NULL);
