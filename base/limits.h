@@ -12,8 +12,13 @@
 #define TMB_NAME_BYTES_MAX 63
 /* A stream name, same alphabet. Longer: refused by the configuration. */
 #define TMB_STREAM_NAME_BYTES_MAX 31
-/* Streams of one node. More: refused by the configuration. */
-#define TMB_STREAMS_MAX 32
+/* Streams of one node. More: refused by the configuration, in which one less can be named: the last is the
+ * loss ledger's. */
+#define TMB_STREAMS_MAX       32
+#define TMB_STREAMS_NAMED_MAX (TMB_STREAMS_MAX - 1)
+/* What is kept of the loss ledger, beyond the segment that is written: the oldest entries go, and if the
+ * parent has them not, that is an entry too. */
+#define TMB_LEDGER_RETENTION_BYTES (16 * 1024 * 1024)
 /* A sequence number, 2^63 - 1, so that adding one never wraps. Larger ones in a frame: malformed. */
 #define TMB_SEQ_MAX UINT64_C(0x7fffffffffffffff)
 /* Topic filters of one stream. More: refused by the configuration. */

@@ -10,6 +10,7 @@
 #include <mosquitto_plugin.h>
 #include <openssl/x509v3.h>
 
+#include "policy/policy.h"
 #include "proto/frame.h"
 #include "proto/topics.h"
 
@@ -44,7 +45,8 @@ tmb_acl_verdict tmb_acl_decide(const char *node, const char *who, int access, co
         return is_allowed ? TMB_ACL_ALLOW : TMB_ACL_DENY;
     }
     if (!is_ours)
-        return TMB_ACL_ORDINARY;
+        return access == MOSQ_ACL_WRITE && tmb_policy_is_ledger_topic(topic) ? TMB_ACL_DENY
+                                                                             : TMB_ACL_ORDINARY;
     if (who)
         return begins_with(plain, TMB_TOPIC_ROOT "v1/") ? TMB_ACL_ALLOW : TMB_ACL_DENY;
     bool is_stats = begins_with(plain, TMB_TOPIC_ROOT "v1/stats/");

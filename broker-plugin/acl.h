@@ -4,7 +4,8 @@
  * A client whose certificate names another node of this domain is that node's syncd, and may do nothing but
  * speak the sync session on its own two topics. One that names this node is our own syncd. Everybody else
  * (no certificate, or one without such a name) is an ordinary client, to whom $tombolo/ is closed but for
- * the statistics. Threads: any. Cost: one pass over the certificate's alternative names.
+ * the statistics. The ledger's topics (policy.h) are written by nobody. Threads: any. Cost: one pass over
+ * the certificate's alternative names.
  */
 #ifndef TMB_BROKER_PLUGIN_ACL_H
 #define TMB_BROKER_PLUGIN_ACL_H

@@ -98,6 +98,8 @@ static tmb_err commit(tmb_plugin *p, tmb_bytes payload)
     unsigned stream = (unsigned)found;
     tmb_seen_key key = tmb_seen_key_child(&first);
     uint64_t max = 0, count = 0;
+    if (tmb_plugin_way(p, stream, raw.len) != TMB_WAY_OPEN)
+        return TMB_ENOSPC; /* drop-newest too: the child keeps what it cannot hand over */
     err = tmb_plugin_store_begin(p, stream);
     if (err == TMB_OK)
         err = tmb_seen_max(p->children, tmb_bytes_of(key.bytes, key.len), &max);

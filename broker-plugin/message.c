@@ -106,14 +106,14 @@ int tmb_plugin_on_message(tmb_plugin *p, struct mosquitto_evt_message *event)
 {
     bool is_checked = tmb_plugin_pend_match(p, event);
     p->props_len = 0;
-    if (strncmp(event->topic, TMB_TOPIC_ROOT, strlen(TMB_TOPIC_ROOT)) == 0) {
-        if (!is_checked) { /* a bridge: the broker asks no rules for it */
-            p->counts.denied++;
-            return event->qos == 0 ? MOSQ_ERR_ACL_DENIED : refusal(event, false);
-        }
+    bool is_own = strncmp(event->topic, TMB_TOPIC_ROOT, strlen(TMB_TOPIC_ROOT)) == 0;
+    if (!is_checked && (is_own || tmb_policy_is_ledger_topic(event->topic))) {
+        p->counts.denied++; /* a bridge: the broker asks no rules for it */
+        return event->qos == 0 ? MOSQ_ERR_ACL_DENIED : refusal(event, false);
+    }
+    if (is_own)
         return strcmp(event->topic, TMB_TOPIC_COMMIT) == 0 ? tmb_plugin_on_commit(p, event)
                                                            : MOSQ_ERR_SUCCESS;
-    }
     if (event->topic[0] == '$')
         return pass_on(p, event);
     int stream = tmb_policy_stream_for_topic(&p->config->policy, tmb_bytes_str(event->topic));
@@ -144,7 +144,11 @@ int tmb_plugin_on_message(tmb_plugin *p, struct mosquitto_evt_message *event)
                          tmb_plugin_tag(p, (unsigned)stream, &record), is_lasting(event->client),
                          tmb_plugin_now());
     tmb_plugin_mark(p, (unsigned)stream, p->streams[stream].good_seq, false, &event->properties);
-    tmb_plugin_take_receipts(p, event, record.props, (unsigned)stream, false);
+    if (p->was_shed)
+        tmb_plugin_refuse_receipts(p, event, record.props,
+                                   "not stored: the disk of this node is full");
+    else
+        tmb_plugin_take_receipts(p, event, record.props, (unsigned)stream, false);
     p->counts.messages++;
     return MOSQ_ERR_SUCCESS;
 }

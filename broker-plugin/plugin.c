@@ -95,6 +95,7 @@ static tmb_err check_broker(const tmb_config *config, tmb_broker_conf *ret_broke
 static void found_gap(void *arg, const char *stream, const tmb_tail_gap *gap)
 {
     tmb_plugin_log_gap(arg, stream, gap);
+    tmb_plugin_on_found(arg, stream, gap);
 }
 
 /* What became of the write buffers that are to outlive the broker. */
@@ -122,7 +123,9 @@ static tmb_err open_journal(tmb_plugin *p)
                                        tmb_ring_place(p->config->journal_ring, &signs, &why),
                                    .segment_bytes = p->config->journal_segment_bytes,
                                    .found = found_gap,
-                                   .found_arg = p};
+                                   .found_arg = p,
+                                   .dropped = tmb_plugin_on_dropped,
+                                   .dropped_arg = p};
     tmb_err err = RAND_bytes(options.fresh_incarnation.bytes, 16) == 1 ? TMB_OK : TMB_EIO;
     if (err == TMB_OK)
         err = tmb_journal_open(&options, &p->journal, text, sizeof text);
@@ -171,6 +174,10 @@ static void skip_lost_numbers(tmb_plugin *p, const tmb_checkpoint *from)
             name, (unsigned long long)last + 1, (unsigned long long)known, p->journal_root, name,
             parent, parent[0] ? ". " : "", (unsigned long long)next, tmb_err_str(err));
         p->counts.gaps++;
+        tmb_loss loss = {.reason = TMB_LOSS_MISSING, .first = last + 1, .last = known};
+        loss.count = known - last;
+        memcpy(loss.stream, name, strlen(name) + 1);
+        tmb_plugin_lose(p, &loss);
     }
 }
 
@@ -200,6 +207,8 @@ static tmb_err restore(tmb_plugin *p)
 {
     tmb_checkpoint from = {0};
     tmb_plugin_load_checkpoint(p, &from);
+    tmb_plugin_loss_start(p);
+    tmb_plugin_disk_start(p);
     skip_lost_numbers(p, &from);
     tmb_err err = tmb_plugin_replay(p, &from);
     if (err != TMB_OK) {
@@ -256,6 +265,7 @@ static const int kinds[] = {MOSQ_EVT_RELOAD, MOSQ_EVT_ACL_CHECK, MOSQ_EVT_MESSAG
 static void free_plugin(tmb_plugin *p)
 {
     tmb_journal_close(p->journal);
+    tmb_plugin_loss_end(p);
     tmb_seen_free(p->children);
     tmb_seen_free(p->publishers);
     tmb_pace_free(p->pace);
@@ -338,6 +348,7 @@ EXPORT int mosquitto_plugin_init(mosquitto_plugin_id_t *id, void **userdata,
         return MOSQ_ERR_NOMEM;
     p->magic = TMB_PLUGIN_MAGIC;
     p->db_fd = -1;
+    p->ledger_fd = -1;
     p->id = id;
     tmb_err err = start(p, file);
     int rc = err == TMB_OK ? MOSQ_ERR_SUCCESS : MOSQ_ERR_INVAL;

@@ -17,8 +17,10 @@
 #include "broker-plugin/broker_conf.h"
 #include "broker-plugin/budget.h"
 #include "broker-plugin/checkpoint.h"
+#include "broker-plugin/disk.h"
 #include "broker-plugin/hold.h"
 #include "broker-plugin/inflight.h"
+#include "broker-plugin/ledger.h"
 #include "broker-plugin/pace.h"
 #include "broker-plugin/receipts.h"
 #include "broker-plugin/seen.h"
@@ -29,7 +31,8 @@
 /* name, in the order in which the statistics show them. */
 /* clang-format off */
 #define TMB_PLUGIN_COUNTS(X)                                                                       \
-    X(messages)           /* stored, from clients of this broker */                                \
+    X(messages)           /* taken from clients of this broker */                                  \
+    X(unstored_full)      /* of them, delivered and acked, and not stored: full: drop-newest */        \
     X(uncaptured)         /* of no stream: passed on, not stored */                                \
     X(wills)              /* stored */                                                             \
     X(wills_unconfirmed)  /* perhaps a will, perhaps a publish that was denied: not stored */      \
@@ -63,7 +66,14 @@
     X(snapshots_asked)                                                                             \
     X(snapshots_broken)   /* cut off by a full disk, and undone */                                 \
     X(checkpoints)                                                                                 \
-    X(checkpoint_failures)
+    X(checkpoint_failures)                                                                         \
+    X(journal_full)       /* 1: the disk is full now; 0: it is not */                              \
+    X(disks_full)         /* how often it became so */                                             \
+    X(streams_failing)    /* streams that cannot be written now */                                 \
+    X(shed_records)       /* lost on purpose or by the disk, in what the ledger tells */           \
+    X(shed_bytes)                                                                                  \
+    X(loss_entries)       /* written into the ledger */                                            \
+    X(loss_waiting)       /* entries that wait now */
 /* clang-format on */
 
 typedef struct tmb_plugin_counts {
@@ -92,6 +102,7 @@ typedef struct tmb_plugin_stream {
     bool
         is_group_open; /* has records appended for a group, not synced yet; good_seq is past them */
     bool is_group_strict; /* until a strict write has succeeded */
+    bool has_old;         /* drop-oldest on a full disk: a checkpoint still needs what would go */
 } tmb_plugin_stream;
 
 /* The last write that the rules let pass. Not followed by its own MESSAGE event, it was a will. */
@@ -163,6 +174,19 @@ typedef struct tmb_plugin {
     tmb_mono snapshot_at, asked_at, tick_at, worked_at, stats_at, retained_at, denied_at;
     unsigned denied_logged, gaps_logged;
     bool is_snapshot_failing, is_checkpoint_failing, is_retain_failing;
+
+    tmb_disk disk;
+    bool is_full, is_full_logged, waits_for_checkpoint;
+    bool was_shed;          /* what store_local took last was not stored */
+    uint64_t disk_bytes;    /* to be written since the disk was looked at */
+    uint64_t grace_bytes;   /* of the reserve, for drop-oldest streams until they can drop */
+    uint64_t dropped_bytes; /* of segments that went to make room */
+    int64_t full_wait_ms;   /* how long the disk counts as full at least */
+    tmb_mono looked_at, full_at, left_at, full_logged_at, relieved_at, probed_at;
+    tmb_ledger ledger;
+    int ledger_fd;      /* of the file of what waits; -1: none */
+    tmb_mono ledger_at; /* when entries were last written */
+    bool is_ledger_failing;
 } tmb_plugin;
 
 tmb_mono tmb_plugin_now(void);
@@ -185,6 +209,8 @@ void tmb_plugin_count_stored(tmb_plugin *p, const tmb_record *record);
 /* Syncs what was appended to one stream. Errors: as tmb_plugin_store_end. */
 TMB_MUST_USE tmb_err tmb_plugin_store_sync(tmb_plugin *p, unsigned stream);
 void tmb_plugin_flush_due(tmb_plugin *p, tmb_mono now);
+/* Tries whether what cannot be written now can, without waiting for a message. */
+void tmb_plugin_probe_due(tmb_plugin *p, tmb_mono now);
 TMB_MUST_USE tmb_err tmb_plugin_sync_all(tmb_plugin *p);
 
 /* group.c: acks wait for one sync of many. take: client's message is appended; its ack will wait, or the
@@ -201,6 +227,31 @@ void tmb_group_synced(tmb_plugin *p, unsigned stream);
 void tmb_group_on_read(tmb_plugin *p, const struct mosquitto_evt_acl_check *event);
 void tmb_group_on_leave(tmb_plugin *p, const struct mosquitto *client);
 void tmb_group_on_tick(tmb_plugin *p, tmb_mono now);
+
+/* full.c: what a full disk means. way says what is to become of bytes that are about to be written to a
+ * stream, by its policy; shed takes a message that is not stored (its number is used up, the ledger gets
+ * it); met is told of a write that found no space. */
+typedef enum tmb_way {
+    TMB_WAY_OPEN = 0, /* write */
+    TMB_WAY_SHED,     /* deliver and ack, and do not store */
+    TMB_WAY_CLOSED    /* refuse */
+} tmb_way;
+void tmb_plugin_disk_start(tmb_plugin *p);
+tmb_way tmb_plugin_way(tmb_plugin *p, unsigned stream, size_t bytes);
+void tmb_plugin_shed(tmb_plugin *p, unsigned stream, const tmb_record *record);
+void tmb_plugin_disk_met(tmb_plugin *p);
+void tmb_plugin_disk_tick(tmb_plugin *p, tmb_mono now);
+
+/* loss.c: the ledger. lose takes in a loss (at_ms is set there), of which what the parent has is none; start
+ * is called when the journal is open and nothing is replayed; forget takes an entry that is in the log
+ * already out of what waits. */
+void tmb_plugin_lose(tmb_plugin *p, const tmb_loss *loss);
+void tmb_plugin_loss_start(tmb_plugin *p);
+void tmb_plugin_loss_forget(tmb_plugin *p, unsigned stream, const tmb_record *record);
+void tmb_plugin_loss_tick(tmb_plugin *p, tmb_mono now);
+void tmb_plugin_loss_end(tmb_plugin *p);
+void tmb_plugin_on_found(void *arg, const char *stream, const tmb_tail_gap *gap);
+void tmb_plugin_on_dropped(void *arg, const char *stream, const tmb_journal_drop *drop);
 
 /* subscribing.c: a lasting session subscribes or unsubscribes; a round has ended, with a new snapshot in it
  * or without. */

@@ -79,6 +79,7 @@ tmb_err tmb_plugin_replay(tmb_plugin *p, const tmb_checkpoint *from)
         const tmb_record *record = &sources[i].record;
         err = tmb_plugin_note_seen(p, (unsigned)i, record);
         tmb_plugin_count_stored(p, record);
+        tmb_plugin_loss_forget(p, (unsigned)i, record);
         tmb_checkpoint_stream at = tmb_checkpoint_find(from, p->streams[i].policy->name);
         bool is_lacking = record->has_origin || record->seq > at.own_seq;
         if (err == TMB_OK && is_lacking && (record->retain || (record->qos > 0 && has_sessions))) {

@@ -14,6 +14,7 @@
 #define WRITE_EVERY_MS 5 /* at the first tick then, which comes at least each 100 ms */
 #define SYNC_AFTER_MS  1000
 #define SYNC_SOON_MS   100 /* while somebody waits for a receipt */
+#define PROBE_EVERY_MS 250
 
 tmb_mono tmb_plugin_now(void)
 {
@@ -33,6 +34,11 @@ tmb_wall tmb_plugin_wall(void)
 
 static tmb_err note_result(tmb_plugin *p, tmb_plugin_stream *s, tmb_err err)
 {
+    if (err == TMB_ENOSPC) {
+        tmb_plugin_disk_met(p);
+        tmb_group_failed(p, (unsigned)(s - p->streams));
+        return err; /* of all streams, and logged once for all */
+    }
     if (err != TMB_OK && !s->is_failing)
         mosquitto_log_printf(MOSQ_LOG_ERR,
                              "tombolo: stream %s cannot be written: %s; QoS 1 and 2 messages are "
@@ -41,6 +47,7 @@ static tmb_err note_result(tmb_plugin *p, tmb_plugin_stream *s, tmb_err err)
     if (err == TMB_OK && s->is_failing)
         mosquitto_log_printf(MOSQ_LOG_NOTICE, "tombolo: stream %s is written again",
                              s->policy->name);
+    p->counts.streams_failing += (err != TMB_OK) - (uint64_t)s->is_failing;
     s->is_failing = err != TMB_OK;
     if (err != TMB_OK)
         tmb_group_failed(p, (unsigned)(s - p->streams));
@@ -61,7 +68,12 @@ static tmb_err note_written(tmb_plugin *p, tmb_plugin_stream *s, tmb_err err)
 static tmb_err refuse(tmb_plugin *p, tmb_plugin_stream *s, tmb_err err)
 {
     s->is_doubtful = true;
-    return note_written(p, s, err);
+    (void)note_written(p, s, err);
+    tmb_err settled = TMB_OK; /* with what the reserve gave: nobody shall read what was refused */
+    if (err == TMB_ENOSPC)
+        settled = tmb_journal_settle(s->log, tmb_plugin_wall());
+    (void)settled; /* the next write tries again, before anything else */
+    return err;
 }
 
 static void be_dirty(tmb_mono *since)
@@ -148,8 +160,45 @@ tmb_err tmb_plugin_store_local(tmb_plugin *p, unsigned stream, const tmb_record 
         return TMB_ELIMIT;
     tmb_durability durability =
         record->qos == 0 ? TMB_DURABILITY_NONE : p->streams[stream].policy->durability;
-    tmb_err err = tmb_plugin_store_append(p, stream, record);
-    return err == TMB_OK ? tmb_plugin_store_end(p, stream, durability) : err;
+    p->was_shed = false;
+    tmb_way way = tmb_plugin_way(p, stream, tmb_record_size(record));
+    tmb_err err = TMB_ENOSPC;
+    for (unsigned tries = 0; err == TMB_ENOSPC && tries < 2; tries++) {
+        if (tries > 0) { /* it was this message that found the disk full */
+            way = tmb_plugin_way(p, stream, 0);
+            err = tmb_plugin_store_begin(p, stream);
+            if (err != TMB_OK)
+                return err;
+        }
+        if (way == TMB_WAY_CLOSED)
+            return TMB_ENOSPC;
+        if (way == TMB_WAY_SHED) {
+            tmb_plugin_shed(p, stream, record);
+            p->was_shed = true;
+            return TMB_OK;
+        }
+        err = tmb_plugin_store_append(p, stream, record);
+        if (err == TMB_OK)
+            err = tmb_plugin_store_end(p, stream, durability);
+    }
+    return err;
+}
+
+void tmb_plugin_probe_due(tmb_plugin *p, tmb_mono now)
+{
+    if (p->counts.streams_failing == 0 ||
+        !tmb_mono_is_due(tmb_mono_after(p->probed_at, tmb_dur_ms(PROBE_EVERY_MS)), now))
+        return;
+    p->probed_at = now;
+    for (unsigned i = 0; i < p->streams_count; i++) {
+        tmb_plugin_stream *s = &p->streams[i];
+        if (!s->is_failing)
+            continue;
+        tmb_err err = s->is_doubtful ? tmb_plugin_heal(p, i) : TMB_OK;
+        if (err == TMB_OK)
+            err = tmb_journal_probe(s->log, tmb_plugin_wall());
+        (void)note_result(p, s, err);
+    }
 }
 
 static tmb_dur sync_after(const tmb_plugin *p, unsigned stream)

@@ -210,6 +210,9 @@ void tmb_plugin_on_tick(tmb_plugin *p)
         p->worked_at = now;
         tmb_plugin_flush_due(p, now);
         tmb_plugin_look_at_marks(p, now);
+        tmb_plugin_probe_due(p, now);
+        tmb_plugin_disk_tick(p, now);
+        tmb_plugin_loss_tick(p, now);
     }
     int64_t age_ns = -1;
     bool is_another = is_file_another(p);

@@ -27,6 +27,10 @@ static void check_name(const tmb_config *config, const tmb_node *root, unsigned 
 {
     const tmb_stream_policy *stream = &config->policy.streams[index];
     const tmb_node *node = tmb_node_child(stream_node(root, index), "name");
+    if (is_good(node) && strcmp(stream->name, TMB_LEDGER_STREAM) == 0)
+        tmb_report_add(report, node->place,
+                       "streams[].name: \"%s\" is the node's own loss ledger; take another name",
+                       stream->name);
     for (unsigned i = 0; i < index && is_good(node); i++) {
         if (strcmp(config->policy.streams[i].name, stream->name) != 0)
             continue;

@@ -30,7 +30,8 @@ typedef struct tmb_config {
     char *domain;
     char *data_dir; /* journal in <data_dir>/journal, syncd's store in <data_dir>/syncd */
 
-    tmb_policy policy; /* streams; one called "default" taking "#" when none is named */
+    /* One called "default" taking "#" when none is named; the ledger is always there, the last. */
+    tmb_policy policy;
 
     uint64_t journal_segment_bytes; /* 64 MiB */
     char *journal_ring;             /* "auto", "off", or an absolute folder in memory (tmpfs) */

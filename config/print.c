@@ -165,7 +165,7 @@ static void print_steps(FILE *out, const char *path, const char *above, int inde
 static void print_streams(FILE *out, const tmb_policy *policy)
 {
     fputs("streams:\n", out);
-    for (unsigned s = 0; s < policy->streams_count; s++) {
+    for (unsigned s = 0; s < policy->streams_count && !policy->streams[s].is_ledger; s++) {
         const char *above = "";
         for (size_t i = 0; i < TMB_CONFIG_KEYS; i++) {
             const tmb_config_key *key = &tmb_config_keys[i];

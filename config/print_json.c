@@ -78,7 +78,7 @@ static bool put_streams(json_t *root, const tmb_policy *policy)
 {
     json_t *list = json_array();
     bool right = json_object_set_new(root, "streams", list) == 0;
-    for (unsigned i = 0; i < policy->streams_count && right; i++)
+    for (unsigned i = 0; i < policy->streams_count && right && !policy->streams[i].is_ledger; i++)
         right = put_stream(list, &policy->streams[i]);
     return right;
 }

@@ -90,9 +90,9 @@ static bool is_repeated(const walk *w, const tmb_node *mapping, const tmb_node *
 static tmb_err walk_stream(const walk *w, tmb_node *item)
 {
     tmb_policy *policy = &w->config->policy;
-    if (policy->streams_count == TMB_STREAMS_MAX) {
+    if (policy->streams_count == TMB_STREAMS_NAMED_MAX) {
         tmb_report_add(w->report, item->place, "streams: more than %d; put topics together",
-                       TMB_STREAMS_MAX);
+                       TMB_STREAMS_NAMED_MAX);
         return TMB_ECONFIG;
     }
     /* Counted first: what a stream holds when memory runs out is freed with the others. */

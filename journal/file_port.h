@@ -43,6 +43,9 @@ struct tmb_file_port {
     int (*forget)(void *context, int fd, off_t from, off_t len);
     /* 1: a plain file of this user, that nobody else may write, and that still has a name; else 0. */
     int (*owned)(void *context, int fd);
+    /* Takes the space for len bytes at offset, so that writing them does not meet a full disk, and leaves the
+     * file's size. A file system that cannot do that: 0. */
+    int (*allocate)(void *context, int fd, off_t offset, off_t len);
 };
 
 const tmb_file_port *tmb_file_port_posix(void);

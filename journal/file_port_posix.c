@@ -184,6 +184,14 @@ static int is_owned(void *context, int fd)
            (st.st_mode & (S_IWGRP | S_IWOTH)) == 0;
 }
 
+static int allocate_file(void *context, int fd, off_t offset, off_t len)
+{
+    (void)context;
+    int rc;
+    RETRY(rc, fallocate(fd, FALLOC_FL_KEEP_SIZE, offset, len));
+    return rc < 0 && errno != EOPNOTSUPP && errno != ENOSYS ? -errno : 0;
+}
+
 const tmb_file_port *tmb_file_port_posix(void)
 {
     static const tmb_file_port port = {
@@ -204,6 +212,7 @@ const tmb_file_port *tmb_file_port_posix(void)
         .unmap = unmap_file,
         .forget = forget_bytes,
         .owned = is_owned,
+        .allocate = allocate_file,
     };
     return &port;
 }

@@ -183,6 +183,8 @@ tmb_err tmb_journal_open(const tmb_journal_options *options, tmb_journal **ret_j
         options->segment_bytes ? options->segment_bytes : SEGMENT_BYTES_DEFAULT;
     journal->found = options->found;
     journal->found_arg = options->found_arg;
+    journal->dropped = options->dropped;
+    journal->dropped_arg = options->dropped_arg;
     journal->lock_fd = -1;
     memcpy(journal->root.text, options->root, root_len);
     journal->root.text[root_len] = '\0';
@@ -217,6 +219,11 @@ const tmb_incarnation *tmb_journal_incarnation(const tmb_journal *journal)
 const char *tmb_journal_ring_note(const tmb_journal *journal)
 {
     return journal->ring_note;
+}
+
+void tmb_journal_set_careful(tmb_journal *journal, bool is_careful)
+{
+    journal->is_careful = is_careful;
 }
 
 const tmb_journal_counts *tmb_journal_counts_get(const tmb_journal *journal)

@@ -31,6 +31,12 @@ extern "C" {
 typedef struct tmb_journal tmb_journal;
 typedef struct tmb_journal_stream tmb_journal_stream;
 
+/* A closed segment that went: it held the records first to last, none when first > last. */
+typedef struct tmb_journal_drop {
+    uint64_t first, last, bytes; /* bytes: of the file */
+    bool is_for_room;            /* by drop_oldest */
+} tmb_journal_drop;
+
 typedef struct tmb_journal_options {
     const char *root; /* borrowed during open; made when missing, with its parents */
     const char *node;
@@ -44,6 +50,9 @@ typedef struct tmb_journal_options {
      * copied into quarantine). stream is NULL for the identity file. May be NULL. */
     void (*found)(void *arg, const char *stream, const tmb_tail_gap *gap);
     void *found_arg;
+    /* Called after a segment was dropped, by retain or drop_oldest. May be NULL. */
+    void (*dropped)(void *arg, const char *stream, const tmb_journal_drop *drop);
+    void *dropped_arg;
 } tmb_journal_options;
 
 typedef struct tmb_retention {
@@ -75,6 +84,11 @@ TMB_MUST_USE tmb_err tmb_journal_open(const tmb_journal_options *options, tmb_jo
 void tmb_journal_close(tmb_journal *journal);
 
 const tmb_incarnation *tmb_journal_incarnation(const tmb_journal *journal);
+/* tmb_journal_set_careful: from now on the space for what is written is taken before the first byte of it, so
+ * that a reader never sees a part of what is then refused because the disk is full. For when it might soon
+ * be. Cost: a call a write, and work for the file system. */
+void tmb_journal_set_careful(tmb_journal *journal, bool is_careful);
+
 const tmb_journal_counts *tmb_journal_counts_get(const tmb_journal *journal);
 
 /* tmb_journal_stream_open opens or makes one stream: cuts the torn tail, finds the last sequence.
@@ -114,8 +128,9 @@ bool tmb_journal_has_ring(const tmb_journal_stream *stream);
 const char *tmb_journal_ring_note(const tmb_journal *journal);
 
 /* tmb_journal_settle makes the log hold exactly what success was claimed for: what is buffered is written as
- * by flush, and what a failure has yet to take back is taken back, in a new segment if need be. Whoever reads
- * the log after a failure must call it first: until then it may show records that are about to go.
+ * by flush, and what a failure has yet to take back is taken back, in a new segment if need be. For callers
+ * who know of the failure: what an append lost with it is told by no flush or sync after this. Whoever
+ * reads the log after a failure must call it first: until then it may show records that are about to go.
  * Errors: TMB_EIO, TMB_ENOSPC, TMB_ENOMEM (call again when the disk may be well). */
 TMB_MUST_USE tmb_err tmb_journal_settle(tmb_journal_stream *stream, tmb_wall now);
 
@@ -126,7 +141,19 @@ TMB_MUST_USE tmb_err tmb_journal_settle(tmb_journal_stream *stream, tmb_wall now
  * the segment. */
 TMB_MUST_USE tmb_err tmb_journal_skip(tmb_journal_stream *stream, uint64_t seq, tmb_wall now);
 
-/* The newest record given a number. */
+/* tmb_journal_shed uses up the numbers up to seq for messages that are dropped on purpose and not stored, so
+ * that everybody sees that they were there (gap reason retention: dropped on purpose). Writes what is
+ * buffered, and nothing else: the next segment says so, which append or probe begins; until then a restart
+ * gives the numbers again, unless it is told to shed them once more. Cost: a sync the first time after an
+ * append. */
+void tmb_journal_shed(tmb_journal_stream *stream, uint64_t seq);
+
+/* tmb_journal_probe finds out whether the stream can be written without waiting for a message: settles as
+ * above, and begins the segment that the next append would have to begin.
+ * Errors: as tmb_journal_settle. */
+TMB_MUST_USE tmb_err tmb_journal_probe(tmb_journal_stream *stream, tmb_wall now);
+
+/* The newest number given, to a record or shed. */
 uint64_t tmb_journal_last_seq(const tmb_journal_stream *stream);
 
 /* tmb_journal_retain drops whole closed segments that the rule allows, none of which holds a record at or
@@ -136,6 +163,12 @@ uint64_t tmb_journal_last_seq(const tmb_journal_stream *stream);
  * nothing but the rule is broken; call again. Errors: TMB_EIO (some file could not be removed; counted). */
 TMB_MUST_USE tmb_err tmb_journal_retain(tmb_journal_stream *stream, const tmb_retention *rule,
                                         uint64_t keep_from, tmb_mono now, tmb_wall wall);
+
+/* tmb_journal_drop_oldest drops the oldest segment, if it is closed and holds no record at or above
+ * keep_from.
+ * Errors: TMB_ENOENT (no segment is closed), TMB_EBUSY (the oldest is needed from keep_from on), TMB_EIO (the
+ * file could not be removed; counted). */
+TMB_MUST_USE tmb_err tmb_journal_drop_oldest(tmb_journal_stream *stream, uint64_t keep_from);
 
 #ifdef __cplusplus
 }

@@ -70,8 +70,9 @@ static bool is_due(const tmb_journal_stream *stream, size_t i, const tmb_retenti
 }
 
 static tmb_err drop(tmb_journal_stream *stream, const tmb_segment_info *info,
-                    const tmb_segment_info *next)
+                    const tmb_segment_info *next, bool is_for_room)
 {
+    tmb_journal *journal = stream->journal;
     const tmb_file_port *files = stream->journal->files;
     char name[TMB_SEGMENT_NAME_BYTES];
     tmb_segment_name(info->base, name);
@@ -82,9 +83,21 @@ static tmb_err drop(tmb_journal_stream *stream, const tmb_segment_info *info,
         return TMB_EIO;
     }
     uint64_t end = next->gap_first > 0 ? next->gap_first : next->base;
-    stream->journal->counts.dropped_segments++;
-    stream->journal->counts.dropped_records += end > info->base ? end - info->base : 0;
+    journal->counts.dropped_segments++;
+    journal->counts.dropped_records += end > info->base ? end - info->base : 0;
+    tmb_journal_drop what = {info->base, end - 1, info->bytes, is_for_room};
+    if (journal->dropped)
+        journal->dropped(journal->dropped_arg, stream->name, &what);
     return TMB_OK;
+}
+
+/* Takes the first count of the list, whose files are gone. */
+static tmb_err forget(tmb_journal_stream *stream, size_t count)
+{
+    stream->segments_count -= count;
+    memmove(stream->segments, stream->segments + count,
+            stream->segments_count * sizeof *stream->segments);
+    return tmb_files_sync_folder(stream->journal->files, stream->folder.text) ? TMB_EIO : TMB_OK;
 }
 
 tmb_err tmb_journal_retain(tmb_journal_stream *stream, const tmb_retention *rule,
@@ -101,15 +114,22 @@ tmb_err tmb_journal_retain(tmb_journal_stream *stream, const tmb_retention *rule
             info->closed = now;
     }
     while (!err && is_due(stream, dropped, rule, bytes, keep_from, now, today_ms)) {
-        err = drop(stream, &stream->segments[dropped], &stream->segments[dropped + 1]);
+        err = drop(stream, &stream->segments[dropped], &stream->segments[dropped + 1], false);
         if (!err)
             bytes -= stream->segments[dropped++].bytes;
     }
     if (dropped == 0)
         return err;
-    stream->segments_count -= dropped;
-    memmove(stream->segments, stream->segments + dropped,
-            stream->segments_count * sizeof *stream->segments);
-    tmb_err synced = tmb_files_sync_folder(stream->journal->files, stream->folder.text);
-    return err || synced ? TMB_EIO : TMB_OK;
+    tmb_err forgotten = forget(stream, dropped);
+    return err ? err : forgotten;
+}
+
+tmb_err tmb_journal_drop_oldest(tmb_journal_stream *stream, uint64_t keep_from)
+{
+    if (stream->segments_count < 2)
+        return TMB_ENOENT;
+    if (stream->segments[1].base > keep_from)
+        return TMB_EBUSY;
+    tmb_err err = drop(stream, &stream->segments[0], &stream->segments[1], true);
+    return err ? err : forget(stream, 1);
 }

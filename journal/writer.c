@@ -214,8 +214,15 @@ static tmb_err write_up_to(tmb_journal_stream *stream, size_t end)
 {
     tmb_journal *journal = stream->journal;
     size_t from = stream->done_len;
-    tmb_err err = tmb_files_write_from(journal->files, stream->fd,
-                                       tmb_bytes_of(stream->buffer, end), &stream->done_len);
+    tmb_err err = TMB_OK;
+    if (journal->is_careful)
+        err = tmb_files_err(journal->files->allocate(journal->files->context, stream->fd,
+                                                     (off_t)(stream->file_bytes + from),
+                                                     (off_t)(end - from)));
+    if (err)
+        return err;
+    err = tmb_files_write_from(journal->files, stream->fd, tmb_bytes_of(stream->buffer, end),
+                               &stream->done_len);
     journal->counts.written_bytes += stream->done_len - from;
     return err;
 }
@@ -357,6 +364,8 @@ tmb_err tmb_journal_sync(tmb_journal_stream *stream)
 tmb_err tmb_journal_settle(tmb_journal_stream *stream, tmb_wall now)
 {
     tmb_journal *journal = stream->journal;
+    tmb_err known = stream->has_lost ? confess(stream) : TMB_OK;
+    (void)known; /* to a caller who knows that an append has failed */
     tmb_err err = tmb_journal_write(stream);
     if (err || (stream->failed.fd < 0 && stream->failed.count == 0))
         return err;
@@ -390,19 +399,34 @@ static tmb_err rotate(tmb_journal_stream *stream)
     return TMB_OK;
 }
 
-tmb_err tmb_journal_skip(tmb_journal_stream *stream, uint64_t seq, tmb_wall now)
+/* Numbers up to seq are given to nobody any more; the next segment says so. */
+static tmb_err pass_over(tmb_journal_stream *stream, uint64_t seq, tmb_gap_reason reason)
 {
-    tmb_journal *journal = stream->journal;
-    if (seq < stream->next_seq)
-        return TMB_OK;
     tmb_err err = tmb_journal_sync(stream);
     if (stream->claimed_len == 0)
         let_go(stream, &stream->fd);
     if (stream->gap_first == 0)
         stream->gap_first = stream->next_seq;
-    stream->gap_reason = TMB_GAP_MISSING;
+    stream->gap_reason = reason;
     stream->next_seq = seq + 1;
     stream->safe_seq = seq;
+    return err;
+}
+
+void tmb_journal_shed(tmb_journal_stream *stream, uint64_t seq)
+{
+    if (seq < stream->next_seq)
+        return;
+    tmb_err err = pass_over(stream, seq, TMB_GAP_RETENTION);
+    (void)err; /* what was buffered had no promise; counted */
+}
+
+tmb_err tmb_journal_skip(tmb_journal_stream *stream, uint64_t seq, tmb_wall now)
+{
+    tmb_journal *journal = stream->journal;
+    if (seq < stream->next_seq)
+        return TMB_OK;
+    tmb_err err = pass_over(stream, seq, TMB_GAP_MISSING);
     journal->stamp = tmb_hlc_next(journal->stamp, now);
     if (!err)
         err = tmb_writer_begin(stream, journal->stamp);
@@ -452,6 +476,19 @@ static tmb_err settle_claims(tmb_journal_stream *stream)
         }
     }
     return stream->fd >= 0 && stream->gap_first > 0 ? rotate(stream) : TMB_OK;
+}
+
+tmb_err tmb_journal_probe(tmb_journal_stream *stream, tmb_wall now)
+{
+    tmb_journal *journal = stream->journal;
+    tmb_err err = tmb_journal_settle(stream, now);
+    if (!err)
+        err = settle_claims(stream);
+    if (!err && stream->fd < 0) {
+        journal->stamp = tmb_hlc_next(journal->stamp, now);
+        err = tmb_writer_begin(stream, journal->stamp);
+    }
+    return err ? narrow(err) : TMB_OK;
 }
 
 /* An open segment with room for a record of size bytes, and nothing left from a failure. */

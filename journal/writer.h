@@ -96,12 +96,15 @@ struct tmb_journal {
     uint64_t segment_bytes;
     void (*found)(void *arg, const char *stream, const tmb_tail_gap *gap);
     void *found_arg;
+    void (*dropped)(void *arg, const char *stream, const tmb_journal_drop *drop);
+    void *dropped_arg;
     int lock_fd;
     tmb_path ring_folder; /* empty: no rings */
     char ring_note[512];
     tmb_hlc stamp; /* the last given, of all streams: so their records can be merged by it */
     tmb_wall date; /* what retention believes, as of date_at; 0: no date yet that can be true */
     tmb_mono date_at;
+    bool is_careful; /* see tmb_journal_set_careful */
     tmb_journal_counts counts;
     tmb_journal_stream *streams[TMB_STREAMS_MAX];
     size_t streams_count;

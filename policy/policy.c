@@ -26,7 +26,32 @@ int tmb_policy_stream_for_child(const tmb_policy *policy, tmb_bytes name)
         if (tmb_bytes_eq(tmb_bytes_str(policy->streams[i].name), name))
             return (int)i;
     }
-    return (int)policy->streams_count - 1;
+    for (unsigned i = policy->streams_count; i > 0; i--) {
+        if (!policy->streams[i - 1].is_ledger)
+            return (int)i - 1;
+    }
+    return -1;
+}
+
+void tmb_policy_add_ledger(tmb_policy *policy)
+{
+    TMB_ASSERT(policy->streams_count < TMB_STREAMS_MAX);
+    policy->streams[policy->streams_count++] =
+        (tmb_stream_policy){.name = TMB_LEDGER_STREAM,
+                            .durability = TMB_DURABILITY_STRICT,
+                            .retention_bytes = TMB_LEDGER_RETENTION_BYTES,
+                            .is_ledger = true};
+}
+
+bool tmb_policy_is_ledger_topic(const char *topic)
+{
+    static const char ledger[] = TMB_LEDGER_TOPIC;
+    for (const char *at = strstr(topic, ledger); at != NULL; at = strstr(at + 1, ledger)) {
+        char after = at[sizeof ledger - 1];
+        if ((at == topic || at[-1] == '/') && (after == '\0' || after == '/'))
+            return true;
+    }
+    return false;
 }
 
 const char *tmb_durability_str(tmb_durability durability)

@@ -30,6 +30,11 @@ typedef enum tmb_full {
     TMB_FULL_DROP_NEWEST  /* it is delivered and acked here, and not stored */
 } tmb_full;
 
+/* The stream that every node has besides those of its configuration: what was shed, damaged or is missing,
+ * an entry a range. It travels up like any other. */
+#define TMB_LEDGER_STREAM "loss"
+#define TMB_LEDGER_TOPIC  "tombolo/loss"
+
 typedef struct tmb_stream_policy {
     char name[TMB_STREAM_NAME_BYTES_MAX + 1];
     char **topics; /* MQTT topic filters, topics_count of them */
@@ -38,7 +43,8 @@ typedef struct tmb_stream_policy {
     uint64_t retention_bytes;  /* 0: no limit */
     int64_t retention_ms;      /* 0: no limit */
     tmb_full full;
-    bool mark; /* each stored message is delivered with its number, in a user property */
+    bool mark;      /* each stored message is delivered with its number, in a user property */
+    bool is_ledger; /* the loss ledger: in no configuration, written by the plugin alone */
 } tmb_stream_policy;
 
 typedef struct tmb_policy {
@@ -50,8 +56,15 @@ typedef struct tmb_policy {
 int tmb_policy_stream_for_topic(const tmb_policy *policy, tmb_bytes topic);
 
 /* tmb_policy_stream_for_child gives the stream in which records of a child's stream called name are kept:
- * the one of the same name, else the last stream. -1 when there are no streams. */
+ * the one of the same name, else the last that is not the ledger. -1 when there are no streams. */
 int tmb_policy_stream_for_child(const tmb_policy *policy, tmb_bytes name);
+
+/* tmb_policy_add_ledger puts the ledger behind the other streams, of which there are at most
+ * TMB_STREAMS_NAMED_MAX. */
+void tmb_policy_add_ledger(tmb_policy *policy);
+
+/* tmb_policy_is_ledger_topic says whether topic could be taken for a ledger's, here or of a node below. */
+bool tmb_policy_is_ledger_topic(const char *topic);
 
 /* tmb_topic_matches says whether topic matches the MQTT filter; the filter must be valid. */
 bool tmb_topic_matches(tmb_bytes filter, tmb_bytes topic);

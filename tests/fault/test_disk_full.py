@@ -95,14 +95,15 @@ class FullTest(DiskTest):
                     for _ in range(self.draw.randrange(1, 60)):
                         self.assertTrue(node.publish(self.payload()), node.daemon.tail())
                     stranger = self.disk.fill()
-                    self.assertLess(self.disk.free(), 4096, "the disk is not full")
+                    # The node may have given its reserve back already.
+                    self.assertLess(self.disk.free(), 65536 + 4096, "the disk is not full")
                     self.publish_until_refused(node)
                     self.check_local(node)
                     node.snapshot()  # the broker cuts its database off, and the plugin puts it back
                     self.assertFalse(node.publish(self.payload()), "stored on a full disk")
                     stranger.unlink()
                     wait_until(lambda: node.publish(self.payload()), 15, "a message to be stored again", 0.05)
-                self.assertIn("is written again", node.daemon.log())
+                self.assertIn("has space again", node.daemon.log())
                 self.check_well(node)
                 node.end("stop")
                 self.disk.close()
@@ -217,7 +218,7 @@ class FullRoadTest(unittest.TestCase):
         wait_until(lambda: ledger.counts()[1] > before + 300, 30,
                    lambda: f"the site to go on\n{self.lab.logs()}")
         wait_until(lambda: ledger.waiting()[0] > 200, 30, "messages to wait: the hub's disk was to be full")
-        self.assertLess(self.disk.free(), 65536)
+        self.assertLess(self.disk.free(), 2 * 65536)  # the node's own reserve, given back
         stranger.unlink()
         self.check(publisher)
 

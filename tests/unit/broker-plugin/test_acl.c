@@ -42,6 +42,11 @@ static const struct rule {
     {NULL, "$tombolo/v1/stats/#", S, TMB_ACL_ALLOW},
     {NULL, "$tombolo/#", U, TMB_ACL_ALLOW},
     {NULL, "$tombolox/a", W, TMB_ACL_ORDINARY},
+    {NULL, "tombolo/loss", W, TMB_ACL_DENY},
+    {NULL, "s1/tombolo/loss", W, TMB_ACL_DENY},
+    {NULL, "tombolo/losses", W, TMB_ACL_ORDINARY},
+    {NULL, "tombolo/loss", R, TMB_ACL_ORDINARY},
+    {NULL, "+/tombolo/loss", S, TMB_ACL_ORDINARY},
     /* the syncd of the site s1 */
     {"s1", "$tombolo/v1/up/s1", W, TMB_ACL_ALLOW},
     {"s1", "$tombolo/v1/up/s2", W, TMB_ACL_DENY},

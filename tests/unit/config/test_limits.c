@@ -48,15 +48,16 @@ static tmb_config *load_streams(unsigned count, const char *want)
     return finish(&g, want);
 }
 
-static void takes_32_streams(void **state)
+static void takes_31_streams(void **state)
 {
     (void)state;
-    tmb_config *config = load_streams(TMB_STREAMS_MAX, NULL);
+    tmb_config *config = load_streams(TMB_STREAMS_NAMED_MAX, NULL);
     assert_int_equal(config->policy.streams_count, TMB_STREAMS_MAX);
-    assert_string_equal(config->policy.streams[TMB_STREAMS_MAX - 1].name, "s31");
+    assert_string_equal(config->policy.streams[TMB_STREAMS_NAMED_MAX - 1].name, "s30");
+    assert_true(config->policy.streams[TMB_STREAMS_MAX - 1].is_ledger);
     tmb_config_free(config);
-    load_streams(TMB_STREAMS_MAX + 2,
-                 "/etc/t/f:36:5: streams: more than 32; put topics together\n");
+    load_streams(TMB_STREAMS_NAMED_MAX + 1,
+                 "/etc/t/f:35:5: streams: more than 31; put topics together\n");
 }
 
 static tmb_config *load_topics(unsigned count, const char *want)
@@ -214,7 +215,7 @@ static void takes_every_number_in_its_range(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(takes_32_streams),
+        cmocka_unit_test(takes_31_streams),
         cmocka_unit_test(takes_64_topics_a_stream),
         cmocka_unit_test(takes_long_texts_up_to_their_limits),
         cmocka_unit_test(takes_files_up_to_their_limits),

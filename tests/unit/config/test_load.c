@@ -11,11 +11,18 @@ static void gives_defaults(void **state)
     assert_string_equal(config->node, "a");
     assert_string_equal(config->domain, "d");
     assert_string_equal(config->data_dir, "/var/lib/tombolo");
-    assert_int_equal(config->policy.streams_count, 1);
+    assert_int_equal(config->policy.streams_count, 2);
     tmb_stream_policy *stream = &config->policy.streams[0];
     assert_string_equal(stream->name, "default");
     assert_int_equal(stream->topics_count, 1);
     assert_string_equal(stream->topics[0], "#");
+    assert_false(stream->is_ledger);
+    tmb_stream_policy *ledger = &config->policy.streams[1];
+    assert_string_equal(ledger->name, "loss");
+    assert_true(ledger->is_ledger);
+    assert_int_equal(ledger->topics_count, 0);
+    assert_int_equal(ledger->durability, TMB_DURABILITY_STRICT);
+    assert_int_equal(ledger->retention_bytes, TMB_LEDGER_RETENTION_BYTES);
     assert_int_equal(stream->durability, TMB_DURABILITY_STRICT);
     assert_int_equal(stream->retention_bytes, UINT64_C(4) << 30);
     assert_int_equal(stream->retention_ms, 0);
@@ -77,7 +84,7 @@ static void takes_every_key(void **state)
     tmb_config *config = load_good(full);
     assert_string_equal(config->node, "line-7");
     assert_string_equal(config->domain, "plant.example.com");
-    assert_int_equal(config->policy.streams_count, 3);
+    assert_int_equal(config->policy.streams_count, 4);
     tmb_stream_policy *alarms = &config->policy.streams[0];
     tmb_stream_policy *rest = &config->policy.streams[1];
     assert_string_equal(alarms->name, "alarms");
@@ -152,7 +159,7 @@ static void loads_the_samples(void **state)
         snprintf(file, sizeof file, TMB_TEST_TREE "/config/samples/%s.yaml", names[i]);
         assert_int_equal(tmb_config_load(file, stderr, &config), TMB_OK);
         assert_string_equal(config->domain, "example.com");
-        assert_int_equal(config->policy.streams_count, 2);
+        assert_int_equal(config->policy.streams_count, 3);
         assert_int_equal(config->children_accept, i > 0);
         assert_int_equal(config->parent.host != NULL, i != 1);
         assert_non_null(config->tls_key_file);

@@ -88,6 +88,7 @@ enum test_op {
     TEST_OP_MAP,
     TEST_OP_UNMAP,
     TEST_OP_OWNED,
+    TEST_OP_ALLOCATE,
     TEST_OP_FORGET, /* only for large files */
     TEST_OP_COUNT
 };

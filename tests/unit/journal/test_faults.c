@@ -303,7 +303,7 @@ static void fail_each(int op, int error, bool fails_on, bool is_short)
 static void each_call_fails_once(void **state)
 {
     (void)state;
-    int count = fixture_ring ? TEST_OP_FORGET : TEST_OP_MAP;
+    int count = fixture_ring ? TEST_OP_ALLOCATE : TEST_OP_MAP;
     for (int op = 0; op < count; op++) {
         fail_each(op, EIO, false, false);
         fail_each(op, ENOSPC, false, false);

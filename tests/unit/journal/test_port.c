@@ -245,6 +245,12 @@ static int op_owned(void *context, int fd)
     return fails(p, TEST_OP_OWNED) ? -p->error : real->owned(NULL, fd);
 }
 
+static int op_allocate(void *context, int fd, off_t offset, off_t len)
+{
+    test_port *p = context;
+    return fails(p, TEST_OP_ALLOCATE) ? -p->error : real->allocate(NULL, fd, offset, len);
+}
+
 void test_port_init(test_port *port)
 {
     real = tmb_file_port_posix();
@@ -252,10 +258,10 @@ void test_port_init(test_port *port)
     port->fail_op = port->rough_op = -1;
     port->changed_ms = -1;
     port->error = EIO;
-    port->port =
-        (tmb_file_port){port,        op_open, op_close,      op_write,  op_pread,  op_sync,
-                        op_truncate, op_size, op_changed_ms, op_rename, op_unlink, op_mkdir,
-                        op_lock,     op_list, op_map,        op_unmap,  op_forget, op_owned};
+    port->port = (tmb_file_port){port,      op_open,     op_close, op_write,      op_pread,
+                                 op_sync,   op_truncate, op_size,  op_changed_ms, op_rename,
+                                 op_unlink, op_mkdir,    op_lock,  op_list,       op_map,
+                                 op_unmap,  op_forget,   op_owned, op_allocate};
 }
 
 /* Past what was synced: cut somewhere, or left long with zeros where the data did not arrive. */

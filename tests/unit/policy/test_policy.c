@@ -64,8 +64,27 @@ static void test_stream_for_child(void **state)
     assert_int_equal(tmb_policy_stream_for_child(policy, tmb_bytes_str("meters")), 1);
     assert_int_equal(tmb_policy_stream_for_child(policy, tmb_bytes_str("meter")), 2);
     assert_int_equal(tmb_policy_stream_for_child(policy, tmb_bytes_str("")), 2);
+    tmb_policy_add_ledger(policy);
+    assert_int_equal(tmb_policy_stream_for_child(policy, tmb_bytes_str("loss")), 3);
+    assert_int_equal(tmb_policy_stream_for_child(policy, tmb_bytes_str("meter")), 2);
+    assert_int_equal(tmb_policy_stream_for_topic(policy, tmb_bytes_str(TMB_LEDGER_TOPIC)), 2);
     policy->streams_count = 0;
     assert_int_equal(tmb_policy_stream_for_child(policy, tmb_bytes_str("alarms")), -1);
+    tmb_policy_add_ledger(policy);
+    assert_int_equal(tmb_policy_stream_for_child(policy, tmb_bytes_str("alarms")), -1);
+}
+
+static void test_ledger_topics(void **state)
+{
+    (void)state;
+    static const char *const ours[] = {"tombolo/loss", "s1/tombolo/loss", "hub/s1/tombolo/loss",
+                                       "tombolo/loss/from/s1", "xtombolo/loss/tombolo/loss"};
+    static const char *const others[] = {
+        "tombolo", "tombolo/lossy", "xtombolo/loss", "loss", "tombolo//loss", "s1/tombolo/los", ""};
+    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
+        assert_true(tmb_policy_is_ledger_topic(ours[i]));
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        assert_false(tmb_policy_is_ledger_topic(others[i]));
 }
 
 static void test_durability_names(void **state)
@@ -91,8 +110,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_first_match_wins), cmocka_unit_test(test_not_captured),
-        cmocka_unit_test(test_stream_for_child), cmocka_unit_test(test_durability_names),
-        cmocka_unit_test(test_full_names),
+        cmocka_unit_test(test_stream_for_child), cmocka_unit_test(test_ledger_topics),
+        cmocka_unit_test(test_durability_names), cmocka_unit_test(test_full_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
