@@ -66,10 +66,10 @@ def table(result: dict) -> str:
                     f'{v["rss_kib"]["median"]:>8,.0f} KiB ({v["added_rss_kib"]["median"]:+,.0f}, private '
                     f'{v["added_private_kib"]["median"]:+,.0f})')
     if result.get("local_p99"):
-        rows += ["", f'a site\'s own publishers, {around.LOCAL_RATE}/s of 100 B: us; ratio to the daemon running']
+        rows += ["", "a site's own publishers, messages of 100 B: us; ratio to the daemon running"]
         for level, states in result["local_p99"].items():
             for state, v in states.items():
-                rows.append(f'  {level:<8} {state:<9} p50 {v["p50_us"]:>6.0f} p99 {v["p99_us"]:>6.0f} ratio '
+                rows.append(f'  {level:<8} {around.LOCAL_RATES[level]:>5}/s {state:<9} p50 {v["p50_us"]:>6.0f} p99 {v["p99_us"]:>6.0f} ratio '
                             f'{v["p99_ratio"]["median"]:.3f} ({v["p99_ratio"]["min"]:.3f}..{v["p99_ratio"]["max"]:.3f})')
     wire = result.get("wire")
     if wire:

@@ -53,7 +53,7 @@ def targets(result: dict) -> list:
             found.append(_at_most(f"{variant}, start added, ms", ADDED_START_MS, figures["added_ms"]["median"]))
     for level, states in result.get("local_p99", {}).items():
         for state, figures in states.items():
-            if state != "running":
+            if state in ("stopped", "hub gone"):
                 found.append(_at_most(f"{level}, local p99, {'daemon ' if state == 'stopped' else ''}{state}", P99_SHARE,
                                       figures["p99_ratio"]["median"]))
     return [asdict(target) for target in found]
