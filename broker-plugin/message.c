@@ -139,16 +139,17 @@ int tmb_plugin_on_message(tmb_plugin *p, struct mosquitto_evt_message *event)
         err = store(p, (unsigned)stream, &record, last, event->client);
     if (err != TMB_OK)
         return refuse(p, event, record.is_numbered);
+    p->counts.messages++;
+    if (p->was_shed) { /* delivered only: it has no place in the log that would mark it or be waited for */
+        tmb_plugin_refuse_receipts(p, event, record.props,
+                                   "not stored: the disk of this node is full");
+        return MOSQ_ERR_SUCCESS;
+    }
     if (record.qos == 2)
         tmb_inflight_add(&p->streams[stream].inflight, p->streams[stream].good_seq, event->topic,
                          tmb_plugin_tag(p, (unsigned)stream, &record), is_lasting(event->client),
                          tmb_plugin_now());
     tmb_plugin_mark(p, (unsigned)stream, p->streams[stream].good_seq, false, &event->properties);
-    if (p->was_shed)
-        tmb_plugin_refuse_receipts(p, event, record.props,
-                                   "not stored: the disk of this node is full");
-    else
-        tmb_plugin_take_receipts(p, event, record.props, (unsigned)stream, false);
-    p->counts.messages++;
+    tmb_plugin_take_receipts(p, event, record.props, (unsigned)stream, false);
     return MOSQ_ERR_SUCCESS;
 }

@@ -6,6 +6,7 @@ import unittest
 
 from plugin_lab import PluginTest
 from plugin_raw import PUBREC, encode_record, user_properties, user_property
+from test_full_disk import FullDiskTest
 from test_plugin_replay import publish_many
 
 MARKED = """\
@@ -180,6 +181,23 @@ class MarkedCommitTest(PluginTest):
         again = self.come_back("sub", 5)
         self.assertEqual([(mark_of(m), m[1]) for m in again], [(mark_of(m), m[1]) for m in first])
         self.assertTrue(all(is_replay(m) for m in again))
+
+
+class MarkedFullDiskTest(FullDiskTest):
+    policy = "drop-newest\n    mark: true"
+
+    def test_what_is_delivered_and_not_stored_has_no_mark(self):
+        """It has no place in the log; with the mark of another it would be dropped for a repeat."""
+        publisher = self.client("v5", 5)
+        self.publish(publisher, 10)
+        self.become_full()
+        shed = self.publish(publisher, 50, start=10)
+        self.become_well()
+        self.publish(publisher, 10, start=60)
+        messages = self.ear.receive_all(0.5)
+        self.assertEqual((len(messages), len(shed)), (70, 50))
+        self.assertEqual({m[1] for m in messages if not mark_of(m)}, set(shed))
+        self.assertEqual(len({mark_of(m) for m in messages if mark_of(m)}), 20)
 
 
 if __name__ == "__main__":
