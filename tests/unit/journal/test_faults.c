@@ -346,7 +346,7 @@ static void each_call_fails_once(void **state)
 static void each_call_fails_from_then_on(void **state)
 {
     (void)state;
-    int count = fixture_ring ? TEST_OP_COUNT : TEST_OP_MAP;
+    int count = fixture_ring ? TEST_OP_ALLOCATE : TEST_OP_MAP;
     for (int op = 0; op < count; op++) {
         fail_each(op, EIO, true, false);
         fail_each(op, ENOSPC, true, false);
