@@ -11,6 +11,7 @@
 
 #include "base/time.h"
 #include "broker-plugin/checkpoint.h"
+#include "broker-plugin/ledger.h"
 #include "journal/files.h"
 #include "journal/marks.h"
 #include "journal/tail.h"
@@ -57,12 +58,13 @@ typedef struct cli_node {
     tmb_incarnation incarnation;
     tmb_marks marks;
     tmb_checkpoint checkpoint;
-    json_t *files; /* what was looked at, [{"file", "state"}]; NULL: print what is not good */
+    tmb_ledger pending; /* losses that wait for the ledger */
+    json_t *files;      /* what was looked at, [{"file", "state"}]; NULL: print what is not good */
     bool is_damaged, is_unreadable;
 } cli_node;
 
-/* cli_node_read looks at uplink.marks, checkpoint and checkpoint.old, and at the broker's snapshot when it is
- * named; each that is damaged or cannot be read is told. Drop ret_node->files. */
+/* cli_node_read looks at uplink.marks, checkpoint, checkpoint.old and loss.pending, and at the broker's
+ * snapshot when it is named; each that is damaged or cannot be read is told. Drop ret_node->files. */
 void cli_node_read(const cli_options *options, const cli_root *root, cli_node *ret_node);
 
 /* cli_node_end gives the last number that the parent or the checkpoint knows of a stream; 0: none. */

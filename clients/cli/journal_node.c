@@ -88,6 +88,28 @@ static void read_checkpoints(const cli_root *root, cli_node *node)
     }
 }
 
+static void read_pending(const cli_root *root, cli_node *node)
+{
+    uint8_t *bytes = NULL;
+    size_t len = 0;
+    tmb_path path = tmb_path_join(root->data_dir.text, "loss.pending");
+    tmb_err err = tmb_file_load(path.text, &bytes, &len);
+    if (err == TMB_ENOENT)
+        return;
+    if (!err && len % TMB_LEDGER_SLOT_BYTES != 0)
+        err = TMB_ECORRUPT;
+    for (size_t at = 0; bytes && at + TMB_LEDGER_SLOT_BYTES <= len; at += TMB_LEDGER_SLOT_BYTES) {
+        tmb_loss loss;
+        tmb_err slot = tmb_ledger_decode(bytes + at, &node->incarnation, &loss);
+        if (slot == TMB_OK)
+            (void)tmb_ledger_add(&node->pending, &loss);
+        else if (slot == TMB_ECORRUPT)
+            err = TMB_ECORRUPT;
+    }
+    free(bytes);
+    note(node, "loss.pending", err, "a loss that was not told yet may be missing from the ledger");
+}
+
 static void read_snapshot(const char *file, cli_node *node)
 {
     char kept[TMB_PATH_BYTES];
@@ -112,6 +134,8 @@ void cli_node_read(const cli_options *options, const cli_root *root, cli_node *r
     read_marks(root, ret_node);
     if (root->is_data_dir)
         read_checkpoints(root, ret_node);
+    if (root->is_data_dir)
+        read_pending(root, ret_node);
     if (options->snapshot)
         read_snapshot(options->snapshot, ret_node);
 }

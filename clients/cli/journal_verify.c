@@ -114,6 +114,9 @@ static tmb_err verify_end(const cli_root *root, finder *f)
     if (!err)
         err = tmb_tail_range(tail, &first, &last, &incarnation);
     tmb_tail_close(tail);
+    uint64_t shed = tmb_ledger_shed_seq(&f->node->pending, f->stream);
+    if (last < shed)
+        last = shed; /* used up for messages that a full disk did not take: the ledger tells */
     tmb_tail_gap gap = {last + 1, end, TMB_GAP_MISSING, "", 0, 0};
     f->is_end = true;
     if (!err && last < end)

@@ -147,6 +147,17 @@ class VerifyTest(unittest.TestCase):
                 file.write_bytes(good[:length])
                 self.check(1, words)
             file.write_bytes(good)
+        with open(self.data / "loss.pending", "r+b") as file:
+            whole = file.read()
+            for bad in (b"TMBL" + bytes(range(100)), b"TMBL"):  # an entry that is none, and the head of one
+                file.seek(0)
+                file.truncate()
+                file.write(bad)
+                file.flush()
+                self.check(1, "loss.pending: damaged")
+            file.seek(0)
+            file.truncate()
+            file.write(whole)
         good, times = self.db.read_bytes(), self.db.stat()
         for bad in (good[:-1], good[:50] + bytes([good[50] ^ 1]) + good[51:]):
             self.db.write_bytes(bad)
