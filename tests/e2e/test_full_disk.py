@@ -6,9 +6,11 @@ import os
 import subprocess
 import time
 import unittest
+from pathlib import Path
 
 from full_disk import SmallDisk, entries, lost
 from plugin_lab import CONFIG, PluginTest
+from tombolo_lab.asker import Asker
 from tombolo_lab.net import wait_until
 
 KIB = 1024
@@ -186,6 +188,20 @@ class DropNewestTest(FullDiskTest):
         self.assertEqual((stats["shed_records"], stats["unstored_full"], stats["loss_waiting"]), (500, 500, 0))
         self.assertEqual(stats["loss_entries"], len(found))
         self.assert_same_broker()
+
+    def test_no_receipt_for_it_and_no_file_is_gone(self):
+        self.publish(self.client("v5", 5), 10)
+        self.become_full()
+        with Asker(self.broker.port) as asker:
+            self.assertEqual(asker.ask("t/a", "shed", "synced", "committed"), 0)
+            for receipt in asker.wait("shed", 2):
+                self.assertEqual(receipt["receipt"], "refused")
+                self.assertIn("the disk of this node is full", receipt["why"])
+        self.snapshot()
+        self.broker.stop()
+        tool = Path(os.environ["TMB_BUILD"]) / "clients/cli/tombolo-journal"
+        done = subprocess.run([tool, "verify", self.data], capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
     def test_a_kill_while_it_sheds(self):
         v5 = self.client("v5", 5)
