@@ -135,6 +135,8 @@ static tmb_err open_journal(tmb_plugin *p)
         s->dirty_since = s->unsynced_since = tmb_mono_never();
         err = tmb_journal_stream_open(p->journal, s->policy->name, &s->log, text, sizeof text);
         p->streams_count = i + 1;
+        if (err == TMB_OK && s->policy->durability != TMB_DURABILITY_PROCESS)
+            tmb_journal_drop_ring(s->log); /* only a flush makes use of it */
     }
     if (err == TMB_OK)
         tell_rings(p, options.ring_folder, why);

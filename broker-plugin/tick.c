@@ -225,7 +225,7 @@ void tmb_plugin_on_tick(tmb_plugin *p)
         }
         tmb_plugin_note_cost(p, now, age_ns);
     }
-    if (is_another)
+    if (is_another && p->db_stat.st_ino != 0) /* else there never was one */
         watch_file(p);
     if (is_due || has_snapshot)
         tmb_plugin_release_subscribers(p, now, has_snapshot);

@@ -122,6 +122,10 @@ TMB_MUST_USE tmb_err tmb_journal_sync(tmb_journal_stream *stream);
 /* Whether something is buffered that tmb_journal_write would bring into the file. */
 bool tmb_journal_has_unwritten(const tmb_journal_stream *stream);
 
+/* tmb_journal_drop_ring gives the stream's ring back, of a stream that was just opened and is not going to be
+ * flushed: written and synced it needs none. */
+void tmb_journal_drop_ring(tmb_journal_stream *stream);
+
 /* Whether the stream has a ring, and why some stream has none, or what else there was with rings: one
  * sentence, empty when all is well. The sentence lives as long as the journal. */
 bool tmb_journal_has_ring(const tmb_journal_stream *stream);

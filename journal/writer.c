@@ -550,6 +550,12 @@ bool tmb_journal_has_ring(const tmb_journal_stream *stream)
     return stream->ring.memory != NULL;
 }
 
+void tmb_journal_drop_ring(tmb_journal_stream *stream)
+{
+    if (stream->buffer_len == 0 && !is_in_ring(stream))
+        tmb_ring_close(stream->journal->files, &stream->ring, true);
+}
+
 uint64_t tmb_journal_last_seq(const tmb_journal_stream *stream)
 {
     return stream->next_seq - 1;

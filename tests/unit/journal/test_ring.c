@@ -466,6 +466,24 @@ static void without_a_ring_it_works_as_well(void **state)
     }
 }
 
+static void a_stream_that_is_always_synced_gives_its_ring_back(void **state)
+{
+    (void)state;
+    char path[TEST_PATH_BYTES];
+    tmb_journal *journal = fixture_open(root, NULL, 0);
+    tmb_journal_stream *stream = fixture_stream(journal, "data");
+    assert_true(find_ring(ring, path));
+    tmb_journal_drop_ring(stream);
+    assert_false(find_ring(ring, path));
+    assert_false(tmb_journal_has_ring(stream));
+    assert_int_equal(tmb_journal_counts_get(journal)->ring_troubles, 0);
+    fixture_append(stream, 1, 3);
+    assert_int_equal(tmb_journal_flush(stream), TMB_OK);
+    assert_false(tmb_journal_has_unwritten(stream));
+    tmb_journal_drop_ring(stream); /* has none */
+    tmb_journal_close(journal);
+}
+
 /* A page of a disk's file that cannot be read ends the process. */
 static void a_file_on_a_disk_is_never_mapped(void **state)
 {
@@ -563,6 +581,7 @@ int main(void)
         CASE(a_ring_in_use_is_not_touched),
         CASE(removed_while_in_use),
         CASE(without_a_ring_it_works_as_well),
+        CASE(a_stream_that_is_always_synced_gives_its_ring_back),
         CASE(a_file_on_a_disk_is_never_mapped),
         CASE(its_file_is_private_and_no_link),
         CASE(others_may_not_write_it),
