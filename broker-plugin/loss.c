@@ -45,14 +45,18 @@ static tmb_loss without_parents(const tmb_plugin *p, const tmb_loss *loss)
     return rest;
 }
 
-static void keep_slot(tmb_plugin *p, unsigned slot)
+/* keep_slots writes count slots from first on, in one call. */
+static void keep_slots(tmb_plugin *p, unsigned first, unsigned count)
 {
-    uint8_t bytes[TMB_LEDGER_SLOT_BYTES];
+    static uint8_t bytes[TMB_LEDGER_SLOTS][TMB_LEDGER_SLOT_BYTES];
     if (p->ledger_fd < 0)
         return;
-    tmb_ledger_encode(&p->ledger.slots[slot], tmb_journal_incarnation(p->journal), bytes);
-    bool is_kept = pwrite(p->ledger_fd, bytes, sizeof bytes, (off_t)(slot * sizeof bytes)) ==
-                   (ssize_t)sizeof bytes;
+    for (unsigned i = 0; i < count; i++)
+        tmb_ledger_encode(&p->ledger.slots[first + i], tmb_journal_incarnation(p->journal),
+                          bytes[i]);
+    size_t len = count * sizeof bytes[0];
+    bool is_kept =
+        pwrite(p->ledger_fd, bytes, len, (off_t)(first * sizeof bytes[0])) == (ssize_t)len;
     if (!is_kept && !p->is_ledger_failing)
         mosquitto_log_printf(
             MOSQ_LOG_WARNING,
@@ -60,6 +64,11 @@ static void keep_slot(tmb_plugin *p, unsigned slot)
             "that wait would not survive a kill; mend the disk",
             p->config->data_dir);
     p->is_ledger_failing = !is_kept;
+}
+
+static void keep_slot(tmb_plugin *p, unsigned slot)
+{
+    keep_slots(p, slot, 1);
 }
 
 void tmb_plugin_lose(tmb_plugin *p, const tmb_loss *loss)
@@ -156,8 +165,7 @@ void tmb_plugin_loss_start(tmb_plugin *p)
             "that wait would not survive a kill; give it to the broker's user",
             p->config->data_dir);
     shed_again(p);
-    for (unsigned i = 0; i < TMB_LEDGER_SLOTS; i++)
-        keep_slot(p, i); /* each at its place, and the file as long as it will ever be */
+    keep_slots(p, 0, TMB_LEDGER_SLOTS); /* each at its place, the file as long as it will ever be */
 }
 
 void tmb_plugin_loss_end(tmb_plugin *p)

@@ -19,10 +19,10 @@ from one_node import OneNode, wait_ended
 
 SEED = int(os.environ.get("TMB_SEED") or random.SystemRandom().randrange(1 << 32))
 LONG = bool(os.environ.get("TMB_LONG"))
-LANES = 2
+LANES = 4  # most of a life is waiting
 LEVELS = ("strict", "group")  # drawn for each case
 PAD = b"." * 900
-SOON = 8  # a message that is refused this often after the fault is over will never be acked
+SOON_S = 15  # a message that is refused for so long after the fault is over will never be acked
 
 
 @dataclass(frozen=True)
@@ -88,10 +88,12 @@ class Life:
         return "ends"
 
     def insist(self, send) -> str:
-        for _ in range(SOON):
+        end = time.monotonic() + SOON_S
+        while time.monotonic() < end:
             if send():
                 return ""
-        return f"refused {SOON} times"
+            time.sleep(0.05)  # after ENOSPC the disk is looked at again after a while
+        return f"refused for {SOON_S} s"
 
     def live(self, case: Case) -> str:
         """Gives what is wrong: nothing, hopefully."""

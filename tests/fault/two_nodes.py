@@ -73,7 +73,7 @@ class TwoNodes:
         done = subprocess.run([self.lab.built.journal, "dump", "-o", "json", str(self.hub.data)], capture_output=True,
                               text=True, timeout=60, check=False)
         records = [json.loads(line) for line in done.stdout.splitlines() if line.strip()]
-        return [journal.payload_of(record) for record in records if "gap" not in record]
+        return [journal.payload_of(record) for record in records if "gap" not in record and record["stream"] != "loss"]
 
     def keep_up(self) -> None:
         """As a service manager does it: a daemon that has ended is started again."""
