@@ -133,6 +133,7 @@ typedef struct tmb_plugin_receipts {
 #define TMB_PLUGIN_MAGIC 0x504c5547u
 typedef struct tmb_plugin {
     uint32_t magic;
+    unsigned streams_count; /* of streams below */
     mosquitto_plugin_id_t *id;
     tmb_config *config;
     tmb_broker_conf broker;
@@ -140,7 +141,6 @@ typedef struct tmb_plugin {
     char journal_root[PATH_MAX];
     tmb_journal *journal;
     tmb_plugin_stream streams[TMB_STREAMS_MAX];
-    unsigned streams_count;
     tmb_seen *children;
     tmb_seen *publishers;
     tmb_plugin_counts counts, counts_told;
@@ -150,7 +150,6 @@ typedef struct tmb_plugin {
     tmb_hold *hold;                    /* NULL: nobody can be held */
     struct tmb_plugin_number *numbers; /* of group messages not synced yet */
     unsigned numbers_count;
-    bool is_group_broken;
     unsigned group_rounds; /* that the sync has waited for, since group_since */
     tmb_mono group_since;
     tmb_mono subscribed_at; /* the first that waits for a snapshot; never: nobody */
@@ -173,7 +172,7 @@ typedef struct tmb_plugin {
     tmb_mono kept_at;       /* when the checkpoint file was written, or the broker started */
     tmb_mono snapshot_at, asked_at, tick_at, worked_at, stats_at, retained_at, denied_at;
     unsigned denied_logged, gaps_logged;
-    bool is_snapshot_failing, is_checkpoint_failing, is_retain_failing;
+    bool is_snapshot_failing, is_checkpoint_failing, is_retain_failing, is_group_broken;
 
     tmb_disk disk;
     bool is_full, is_full_logged, waits_for_checkpoint;
@@ -184,9 +183,9 @@ typedef struct tmb_plugin {
     int64_t full_wait_ms;   /* how long the disk counts as full at least */
     tmb_mono looked_at, full_at, left_at, full_logged_at, relieved_at, probed_at;
     tmb_ledger ledger;
-    int ledger_fd;      /* of the file of what waits; -1: none */
-    tmb_mono ledger_at; /* when entries were last written */
+    int ledger_fd; /* of the file of what waits; -1: none */
     bool is_ledger_failing;
+    tmb_mono ledger_at; /* when entries were last written */
 } tmb_plugin;
 
 tmb_mono tmb_plugin_now(void);
