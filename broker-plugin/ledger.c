@@ -154,9 +154,9 @@ tmb_err tmb_ledger_decode(const uint8_t bytes[TMB_LEDGER_SLOT_BYTES],
     loss.bytes = tmb_get_u64(&r);
     loss.at_ms = (int64_t)tmb_get_u64(&r);
     tmb_bytes name = tmb_get_bytes(&r, name_len);
-    if (r.bad || reason < TMB_LOSS_RETENTION || reason > TMB_LOSS_MISSING || loss.first == 0 ||
-        loss.last < loss.first || loss.last > TMB_SEQ_MAX ||
-        !tmb_name_is_valid(name, TMB_STREAM_NAME_BYTES_MAX))
+    if (r.bad || !name.ptr || !incarnation.ptr || reason < TMB_LOSS_RETENTION ||
+        reason > TMB_LOSS_MISSING || loss.first == 0 || loss.last < loss.first ||
+        loss.last > TMB_SEQ_MAX || !tmb_name_is_valid(name, TMB_STREAM_NAME_BYTES_MAX))
         return TMB_ECORRUPT;
     if (memcmp(incarnation.ptr, journal->bytes, sizeof journal->bytes) != 0)
         return TMB_ENOENT;

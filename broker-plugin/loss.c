@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "broker-plugin/plugin.h"
@@ -120,22 +121,28 @@ void tmb_plugin_on_dropped(void *arg, const char *stream, const tmb_journal_drop
 
 static void load(tmb_plugin *p)
 {
-    for (unsigned i = 0; i < TMB_LEDGER_SLOTS; i++) {
-        uint8_t bytes[TMB_LEDGER_SLOT_BYTES] = {0};
+    size_t size = (size_t)TMB_LEDGER_SLOTS * TMB_LEDGER_SLOT_BYTES;
+    uint8_t *bytes = malloc(size);
+    ssize_t len = bytes ? pread(p->ledger_fd, bytes, size, 0) : 0;
+    for (ssize_t at = 0; at + TMB_LEDGER_SLOT_BYTES <= len; at += TMB_LEDGER_SLOT_BYTES) {
         tmb_loss loss;
-        if (pread(p->ledger_fd, bytes, sizeof bytes, (off_t)(i * sizeof bytes)) !=
-            (ssize_t)sizeof bytes)
-            return;
-        tmb_err err = tmb_ledger_decode(bytes, tmb_journal_incarnation(p->journal), &loss);
+        tmb_err err = tmb_ledger_decode(bytes + at, tmb_journal_incarnation(p->journal), &loss);
         if (err == TMB_OK)
             (void)tmb_ledger_add(&p->ledger, &loss);
         else if (err == TMB_ECORRUPT)
             mosquitto_log_printf(
                 MOSQ_LOG_WARNING,
-                "tombolo: %s/loss.pending: entry %u is damaged: a loss that was not "
-                "told yet may be missing from the ledger",
-                p->config->data_dir, i);
+                "tombolo: %s/loss.pending is damaged at byte %llu: a loss that was "
+                "not told yet may be missing from the ledger",
+                p->config->data_dir, (unsigned long long)at);
     }
+    if (len < 0)
+        mosquitto_log_printf(
+            MOSQ_LOG_WARNING,
+            "tombolo: %s/loss.pending cannot be read: losses that were not told yet "
+            "may be missing from the ledger; mend the disk",
+            p->config->data_dir);
+    free(bytes);
 }
 
 /* Numbers that were used up for messages that were shed: the log does not know of them yet. */
