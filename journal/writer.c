@@ -215,6 +215,8 @@ static tmb_err write_up_to(tmb_journal_stream *stream, size_t end)
     tmb_journal *journal = stream->journal;
     size_t from = stream->done_len;
     tmb_err err = TMB_OK;
+    if (end == from)
+        return TMB_OK; /* of nothing the kernel allocates nothing: it calls that a mistake */
     if (journal->is_careful)
         err = tmb_files_err(journal->files->allocate(journal->files->context, stream->fd,
                                                      (off_t)(stream->file_bytes + from),

@@ -484,6 +484,22 @@ static void a_stream_that_is_always_synced_gives_its_ring_back(void **state)
     tmb_journal_close(journal);
 }
 
+/* All that is in the buffer was acked: behind it there is nothing to take space for. */
+static void a_careful_writer_takes_space_for_what_is_acked_once(void **state)
+{
+    (void)state;
+    tmb_journal *journal = fixture_open(root, &port.port, 0);
+    tmb_journal_stream *stream = fixture_stream(journal, "data");
+    tmb_journal_set_careful(journal, true);
+    fixture_append(stream, 1, 3);
+    assert_int_equal(tmb_journal_flush(stream), TMB_OK);
+    assert_true(tmb_journal_has_unwritten(stream));
+    assert_int_equal(tmb_journal_sync(stream), TMB_OK);
+    assert_int_equal(port.calls[TEST_OP_ALLOCATE], 1);
+    assert_int_equal(tmb_journal_counts_get(journal)->failures, 0);
+    tmb_journal_close(journal);
+}
+
 /* A page of a disk's file that cannot be read ends the process. */
 static void a_file_on_a_disk_is_never_mapped(void **state)
 {
@@ -582,6 +598,7 @@ int main(void)
         CASE(removed_while_in_use),
         CASE(without_a_ring_it_works_as_well),
         CASE(a_stream_that_is_always_synced_gives_its_ring_back),
+        CASE(a_careful_writer_takes_space_for_what_is_acked_once),
         CASE(a_file_on_a_disk_is_never_mapped),
         CASE(its_file_is_private_and_no_link),
         CASE(others_may_not_write_it),
