@@ -226,7 +226,8 @@ void tmb_plugin_flush_due(tmb_plugin *p, tmb_mono now)
             tmb_mono_is_due(tmb_mono_after(s->written_at, tmb_dur_ms(WRITE_EVERY_MS)), now)) {
             s->dirty_since = tmb_mono_never();
             s->written_at = now;
-            (void)note_written(p, s, tmb_journal_write(s->log));
+            if (note_written(p, s, tmb_journal_write(s->log)) != TMB_OK)
+                s->written_at = tmb_mono_after(now, tmb_dur_ms(SYNC_AFTER_MS));
         }
         if (tmb_mono_is_due(s->unsynced_since, now) &&
             tmb_mono_is_due(tmb_mono_after(s->unsynced_since, sync_after(p, i)), now)) {
@@ -234,8 +235,10 @@ void tmb_plugin_flush_due(tmb_plugin *p, tmb_mono now)
             if (note_written(p, s, tmb_journal_sync(s->log)) == TMB_OK)
                 tmb_plugin_note_synced(p, i);
         }
-        if (tmb_journal_has_unwritten(s->log)) /* also what could not be written is tried again */
-            be_dirty(s->is_failing ? &s->unsynced_since : &s->dirty_since);
+        if (tmb_journal_has_unwritten(s->log)) { /* also what could not be written is tried again */
+            be_dirty(&s->dirty_since);
+            be_dirty(&s->unsynced_since);
+        }
     }
     log_ring_troubles(p);
 }
