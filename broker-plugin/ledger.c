@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "base/crc32c.h"
+#include "journal/text.h"
 #include "proto/frame.h"
 
 #define MAGIC 0x4c424d54u /* "TMBL" */
@@ -184,9 +185,8 @@ static void date_of_day(int64_t day, int64_t *ret_year, unsigned *ret_month, uns
 size_t tmb_ledger_text(const tmb_loss *loss, const char *node, const tmb_incarnation *journal,
                        char out[TMB_LEDGER_TEXT_BYTES])
 {
-    char incarnation[2 * sizeof journal->bytes + 1];
-    for (size_t i = 0; i < sizeof journal->bytes; i++)
-        (void)snprintf(incarnation + 2 * i, 3, "%02x", journal->bytes[i]);
+    char incarnation[TMB_INCARNATION_HEX_BYTES];
+    tmb_text_hex(journal, incarnation);
     int64_t at_ms = loss->at_ms > 0 ? loss->at_ms : 0, year = 0;
     unsigned month = 0, day = 0, of_day = (unsigned)(at_ms / 1000 % 86400);
     date_of_day(at_ms / 86400000, &year, &month, &day);

@@ -22,7 +22,6 @@
 #include "journal/text.h"
 #include "proto/props.h"
 
-#define PROP_NAME        "tombolo-receipt"
 #define LOOK_EVERY_MS    20
 #define ASKED_BYTES_MAX  32
 #define ANSWER_BYTES_MAX 512
@@ -31,7 +30,7 @@
 /* What one message asks for. */
 typedef struct wishes {
     tmb_bytes topic, correlation;
-    bool has[TMB_RECEIPT_LEVELS];
+    bool has[TMB_RECEIPTS_LEVELS];
     unsigned count;    /* properties */
     tmb_bytes unknown; /* the first level that is none; NULL: none */
 } wishes;
@@ -42,15 +41,16 @@ static wishes read_wishes(tmb_bytes props)
     tmb_reader reader = tmb_reader_of(props);
     tmb_prop prop;
     while (tmb_props_next(&reader, &prop) == TMB_OK) {
-        tmb_receipt_level level;
+        tmb_receipts_level level;
         if (prop.id == TMB_PROP_RESPONSE_TOPIC)
             w.topic = prop.value;
         else if (prop.id == TMB_PROP_CORRELATION)
             w.correlation = prop.value;
-        if (prop.id != TMB_PROP_USER || !tmb_bytes_eq(prop.name, tmb_bytes_str(PROP_NAME)))
+        if (prop.id != TMB_PROP_USER ||
+            !tmb_bytes_eq(prop.name, tmb_bytes_str(TMB_PROP_RECEIPT_NAME)))
             continue;
         w.count++;
-        if (tmb_receipt_level_of(prop.value, &level))
+        if (tmb_receipts_level_of(prop.value, &level))
             w.has[level] = true;
         else if (!w.unknown.ptr)
             w.unknown = prop.value;
@@ -69,7 +69,8 @@ static void publish(tmb_plugin *p, const char *level, tmb_bytes topic, tmb_bytes
         rc = mosquitto_property_add_binary(&props, TMB_PROP_CORRELATION, correlation.ptr,
                                            (uint16_t)correlation.len);
     if (rc == MOSQ_ERR_SUCCESS)
-        rc = mosquitto_property_add_string_pair(&props, TMB_PROP_USER, PROP_NAME, level);
+        rc =
+            mosquitto_property_add_string_pair(&props, TMB_PROP_USER, TMB_PROP_RECEIPT_NAME, level);
     if (rc == MOSQ_ERR_SUCCESS) {
         memcpy(payload, text, len);
         memcpy(p->topic, topic.ptr, topic.len);
@@ -86,7 +87,7 @@ static void publish(tmb_plugin *p, const char *level, tmb_bytes topic, tmb_bytes
 static void answer(tmb_plugin *p, const tmb_receipt *receipt)
 {
     char hex[TMB_INCARNATION_HEX_BYTES], text[ANSWER_BYTES_MAX];
-    const char *level = tmb_receipt_level_str(receipt->level);
+    const char *level = tmb_receipts_level_str(receipt->level);
     tmb_text_hex(tmb_journal_incarnation(p->journal), hex);
     snprintf(text, sizeof text,
              "{\"receipt\":\"%s\",\"node\":\"%s\",\"stream\":\"%s\",\"seq\":%" PRIu64
@@ -113,7 +114,7 @@ static void refuse(tmb_plugin *p, tmb_bytes topic, tmb_bytes correlation, tmb_by
 static void refuse_one(tmb_plugin *p, const tmb_receipt *receipt, const char *why)
 {
     refuse(p, receipt->topic, receipt->correlation,
-           tmb_bytes_str(tmb_receipt_level_str(receipt->level)), why);
+           tmb_bytes_str(tmb_receipts_level_str(receipt->level)), why);
 }
 
 static bool has_topic(tmb_plugin *p, const struct mosquitto_evt_message *event, tmb_bytes topic)
@@ -146,10 +147,10 @@ void tmb_plugin_refuse_receipts(tmb_plugin *p, const struct mosquitto_evt_messag
     wishes w = read_wishes(props);
     if (!accept(p, event, &w))
         return;
-    for (unsigned k = 0; k < TMB_RECEIPT_LEVELS; k++)
+    for (unsigned k = 0; k < TMB_RECEIPTS_LEVELS; k++)
         if (w.has[k])
             refuse(p, w.topic, w.correlation,
-                   tmb_bytes_str(tmb_receipt_level_str((tmb_receipt_level)k)), why);
+                   tmb_bytes_str(tmb_receipts_level_str((tmb_receipts_level)k)), why);
 }
 
 void tmb_plugin_take_receipts(tmb_plugin *p, const struct mosquitto_evt_message *event,
@@ -163,14 +164,14 @@ void tmb_plugin_take_receipts(tmb_plugin *p, const struct mosquitto_evt_message 
     wishes w = read_wishes(props);
     if (!accept(p, event, &w))
         return;
-    for (unsigned k = 0; k < TMB_RECEIPT_LEVELS; k++) {
-        tmb_receipt receipt = {stream,    s->good_seq, (tmb_receipt_level)k, (tmb_receipt_level)k,
+    for (unsigned k = 0; k < TMB_RECEIPTS_LEVELS; k++) {
+        tmb_receipt receipt = {stream,    s->good_seq, (tmb_receipts_level)k, (tmb_receipts_level)k,
                                is_repeat, w.topic,     w.correlation};
         if (!w.has[k])
             continue;
         if (!p->config->parent.host) /* this log is the top */
-            receipt.waits = TMB_RECEIPT_SYNCED;
-        if (receipt.waits == TMB_RECEIPT_SYNCED && s->synced_seq >= receipt.seq)
+            receipt.waits = TMB_RECEIPTS_SYNCED;
+        if (receipt.waits == TMB_RECEIPTS_SYNCED && s->synced_seq >= receipt.seq)
             answer(p, &receipt);
         else if (tmb_receipts_add(p->receipts.table, &receipt) != TMB_OK)
             refuse_one(p, &receipt, "too many receipts wait here; ask again later");
@@ -182,25 +183,25 @@ void tmb_plugin_note_synced(tmb_plugin *p, unsigned stream)
     tmb_plugin_stream *s = &p->streams[stream];
     const tmb_receipt *one;
     s->synced_seq = tmb_journal_last_seq(s->log);
-    while ((one = tmb_receipts_first(p->receipts.table, stream, TMB_RECEIPT_SYNCED)) &&
+    while ((one = tmb_receipts_first(p->receipts.table, stream, TMB_RECEIPTS_SYNCED)) &&
            one->seq <= s->synced_seq) {
         answer(p, one);
-        tmb_receipts_pop(p->receipts.table, stream, TMB_RECEIPT_SYNCED);
+        tmb_receipts_pop(p->receipts.table, stream, TMB_RECEIPTS_SYNCED);
     }
 }
 
 void tmb_plugin_note_unsynced(tmb_plugin *p, unsigned stream)
 {
     const tmb_receipt *one;
-    while ((one = tmb_receipts_first(p->receipts.table, stream, TMB_RECEIPT_SYNCED))) {
+    while ((one = tmb_receipts_first(p->receipts.table, stream, TMB_RECEIPTS_SYNCED))) {
         refuse_one(p, one, "the disk of this node has refused; publish it again");
-        tmb_receipts_pop(p->receipts.table, stream, TMB_RECEIPT_SYNCED);
+        tmb_receipts_pop(p->receipts.table, stream, TMB_RECEIPTS_SYNCED);
     }
 }
 
 bool tmb_plugin_has_receipts(const tmb_plugin *p, unsigned stream)
 {
-    return tmb_receipts_first(p->receipts.table, stream, TMB_RECEIPT_SYNCED) != NULL;
+    return tmb_receipts_first(p->receipts.table, stream, TMB_RECEIPTS_SYNCED) != NULL;
 }
 
 /* load reads uplink.marks when it has changed. A mark above the end of the log is of another past than this
@@ -240,8 +241,7 @@ static const char *why_not(const tmb_plugin *p, const tmb_receipt *receipt)
     const char *stream = p->streams[receipt->stream].policy->name;
     if (receipt->is_repeat && tmb_marks_has_losses(marks, stream))
         return "some of this stream may have been lost before it was carried up, and which number "
-               "the "
-               "message has is not known; publish it under a new one";
+               "the message has is not known; publish it under a new one";
     tmb_marks_part part = tmb_marks_about(marks, tmb_journal_incarnation(p->journal), stream,
                                           receipt->seq, receipt->seq);
     if (part.not_there > 0)
@@ -249,11 +249,11 @@ static const char *why_not(const tmb_plugin *p, const tmb_receipt *receipt)
     return part.unknown > 0 ? "it cannot be told whether it was carried up" : NULL;
 }
 
-static void answer_by_marks(tmb_plugin *p, unsigned stream, tmb_receipt_level waits)
+static void answer_by_marks(tmb_plugin *p, unsigned stream, tmb_receipts_level waits)
 {
     const tmb_receipt *one;
     char text[WHY_BYTES_MAX];
-    bool is_never = waits == TMB_RECEIPT_ENGINE && !p->receipts.marks.is_parent_top;
+    bool is_never = waits == TMB_RECEIPTS_ENGINE && !p->receipts.marks.is_parent_top;
     while ((one = tmb_receipts_first(p->receipts.table, stream, waits)) &&
            (is_never || one->seq <= p->receipts.marks_seq[stream])) {
         const char *why = is_never ? text : why_not(p, one);
@@ -273,16 +273,16 @@ static void answer_by_marks(tmb_plugin *p, unsigned stream, tmb_receipt_level wa
 void tmb_plugin_look_at_marks(tmb_plugin *p, tmb_mono now)
 {
     tmb_plugin_receipts *r = &p->receipts;
-    if (tmb_receipts_waiting(r->table, TMB_RECEIPT_COMMITTED) +
-                tmb_receipts_waiting(r->table, TMB_RECEIPT_ENGINE) ==
+    if (tmb_receipts_waiting(r->table, TMB_RECEIPTS_COMMITTED) +
+                tmb_receipts_waiting(r->table, TMB_RECEIPTS_ENGINE) ==
             0 ||
         !tmb_mono_is_due(tmb_mono_after(r->looked_at, tmb_dur_ms(LOOK_EVERY_MS)), now))
         return;
     r->looked_at = now;
     load(p);
     for (unsigned i = 0; i < p->streams_count && r->has_marks; i++) {
-        answer_by_marks(p, i, TMB_RECEIPT_COMMITTED);
-        answer_by_marks(p, i, TMB_RECEIPT_ENGINE);
+        answer_by_marks(p, i, TMB_RECEIPTS_COMMITTED);
+        answer_by_marks(p, i, TMB_RECEIPTS_ENGINE);
     }
 }
 

@@ -18,11 +18,11 @@ typedef struct list {
 
 struct tmb_receipts {
     size_t limit, bytes_limit;
-    size_t count[TMB_RECEIPT_LEVELS], bytes[TMB_RECEIPT_LEVELS];
-    list lists[TMB_STREAMS_MAX][TMB_RECEIPT_LEVELS];
+    size_t count[TMB_RECEIPTS_LEVELS], bytes[TMB_RECEIPTS_LEVELS];
+    list lists[TMB_STREAMS_MAX][TMB_RECEIPTS_LEVELS];
 };
 
-static const char *const names[TMB_RECEIPT_LEVELS] = {"synced", "committed", "engine"};
+static const char *const names[TMB_RECEIPTS_LEVELS] = {"synced", "committed", "engine"};
 
 tmb_err tmb_receipts_new(size_t limit, size_t bytes_limit, tmb_receipts **ret_receipts)
 {
@@ -38,9 +38,9 @@ tmb_err tmb_receipts_new(size_t limit, size_t bytes_limit, tmb_receipts **ret_re
 void tmb_receipts_free(tmb_receipts *receipts)
 {
     for (unsigned i = 0; receipts && i < TMB_STREAMS_MAX; i++)
-        for (unsigned k = 0; k < TMB_RECEIPT_LEVELS; k++)
+        for (unsigned k = 0; k < TMB_RECEIPTS_LEVELS; k++)
             while (receipts->lists[i][k].first)
-                tmb_receipts_pop(receipts, i, (tmb_receipt_level)k);
+                tmb_receipts_pop(receipts, i, (tmb_receipts_level)k);
     free(receipts);
 }
 
@@ -75,13 +75,13 @@ tmb_err tmb_receipts_add(tmb_receipts *receipts, const tmb_receipt *receipt)
 }
 
 const tmb_receipt *tmb_receipts_first(const tmb_receipts *receipts, unsigned stream,
-                                      tmb_receipt_level waits)
+                                      tmb_receipts_level waits)
 {
     const node *one = receipts->lists[stream][waits].first;
     return one ? &one->receipt : NULL;
 }
 
-void tmb_receipts_pop(tmb_receipts *receipts, unsigned stream, tmb_receipt_level waits)
+void tmb_receipts_pop(tmb_receipts *receipts, unsigned stream, tmb_receipts_level waits)
 {
     list *at = &receipts->lists[stream][waits];
     node *one = at->first;
@@ -93,7 +93,7 @@ void tmb_receipts_pop(tmb_receipts *receipts, unsigned stream, tmb_receipt_level
     free(one);
 }
 
-size_t tmb_receipts_waiting(const tmb_receipts *receipts, tmb_receipt_level waits)
+size_t tmb_receipts_waiting(const tmb_receipts *receipts, tmb_receipts_level waits)
 {
     return receipts->count[waits];
 }
@@ -101,22 +101,22 @@ size_t tmb_receipts_waiting(const tmb_receipts *receipts, tmb_receipt_level wait
 size_t tmb_receipts_count(const tmb_receipts *receipts)
 {
     size_t count = 0;
-    for (unsigned k = 0; k < TMB_RECEIPT_LEVELS; k++)
+    for (unsigned k = 0; k < TMB_RECEIPTS_LEVELS; k++)
         count += receipts->count[k];
     return count;
 }
 
-const char *tmb_receipt_level_str(tmb_receipt_level level)
+const char *tmb_receipts_level_str(tmb_receipts_level level)
 {
     return names[level];
 }
 
-bool tmb_receipt_level_of(tmb_bytes text, tmb_receipt_level *ret_level)
+bool tmb_receipts_level_of(tmb_bytes text, tmb_receipts_level *ret_level)
 {
-    for (unsigned k = 0; k < TMB_RECEIPT_LEVELS; k++) {
+    for (unsigned k = 0; k < TMB_RECEIPTS_LEVELS; k++) {
         if (!tmb_bytes_eq(text, tmb_bytes_str(names[k])))
             continue;
-        *ret_level = (tmb_receipt_level)k;
+        *ret_level = (tmb_receipts_level)k;
         return true;
     }
     return false;

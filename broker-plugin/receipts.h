@@ -26,18 +26,18 @@ extern "C" {
 #define TMB_RECEIPTS_MAX       4096
 #define TMB_RECEIPTS_BYTES_MAX (8u * 1024 * 1024)
 
-typedef enum tmb_receipt_level {
-    TMB_RECEIPT_SYNCED = 0,
-    TMB_RECEIPT_COMMITTED,
-    TMB_RECEIPT_ENGINE
-} tmb_receipt_level;
-#define TMB_RECEIPT_LEVELS 3
+typedef enum tmb_receipts_level {
+    TMB_RECEIPTS_SYNCED = 0,
+    TMB_RECEIPTS_COMMITTED,
+    TMB_RECEIPTS_ENGINE
+} tmb_receipts_level;
+#define TMB_RECEIPTS_LEVELS 3
 
 typedef struct tmb_receipt {
     unsigned stream;
-    uint64_t seq;            /* of a repeat: the last of its stream, so not below its own */
-    tmb_receipt_level level; /* asked for */
-    tmb_receipt_level waits; /* for which news; at a node without a parent this disk is the top */
+    uint64_t seq;             /* of a repeat: the last of its stream, so not below its own */
+    tmb_receipts_level level; /* asked for */
+    tmb_receipts_level waits; /* for which news; at a node without a parent this disk is the top */
     bool is_repeat;
     tmb_bytes topic, correlation;
 } tmb_receipt;
@@ -57,15 +57,15 @@ TMB_MUST_USE tmb_err tmb_receipts_add(tmb_receipts *receipts, const tmb_receipt 
 /* tmb_receipts_first gives the oldest of a list, until the next add or pop; NULL: empty. tmb_receipts_pop
  * forgets it. */
 const tmb_receipt *tmb_receipts_first(const tmb_receipts *receipts, unsigned stream,
-                                      tmb_receipt_level waits);
-void tmb_receipts_pop(tmb_receipts *receipts, unsigned stream, tmb_receipt_level waits);
+                                      tmb_receipts_level waits);
+void tmb_receipts_pop(tmb_receipts *receipts, unsigned stream, tmb_receipts_level waits);
 
-size_t tmb_receipts_waiting(const tmb_receipts *receipts, tmb_receipt_level waits);
+size_t tmb_receipts_waiting(const tmb_receipts *receipts, tmb_receipts_level waits);
 size_t tmb_receipts_count(const tmb_receipts *receipts);
 
 /* "synced", "committed", "engine"; the other way round, false for anything else. */
-const char *tmb_receipt_level_str(tmb_receipt_level level);
-bool tmb_receipt_level_of(tmb_bytes text, tmb_receipt_level *ret_level);
+const char *tmb_receipts_level_str(tmb_receipts_level level);
+bool tmb_receipts_level_of(tmb_bytes text, tmb_receipts_level *ret_level);
 
 /* tmb_receipt_topic_is_own: receipts/<client id>, or below it. */
 bool tmb_receipt_topic_is_own(tmb_bytes topic, const char *client_id);

@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "base/crc32c.h"
+#include "journal/text.h"
 
 #define VERSION      1u
 #define FIXED_BYTES  192u
@@ -23,9 +24,8 @@ static const char magic[8] = {'T', 'M', 'B', 'R', 'I', 'N', 'G', '1'};
 
 void tmb_ring_name(const tmb_identity *identity, const char *stream, char out[256])
 {
-    char hex[2 * sizeof identity->incarnation.bytes + 1];
-    for (size_t i = 0; i < sizeof identity->incarnation.bytes; i++)
-        snprintf(hex + 2 * i, 3, "%02x", identity->incarnation.bytes[i]);
+    char hex[TMB_INCARNATION_HEX_BYTES];
+    tmb_text_hex(&identity->incarnation, hex);
     snprintf(out, 256, "tombolo-%s-%s-%s%s", identity->node, hex, stream ? stream : "",
              stream ? ".ring" : "");
 }

@@ -22,14 +22,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/crc32c.h"
 #include "journal/ring.h"
 #include "journal/segment.h"
+#include "journal/text.h"
 
 #define NOTE_NAME       ".ring" /* no stream can have this name */
 #define FOLDER_FALLBACK "/dev/shm"
 #define HEAD            "tombolo-ring 1\nfolder "
-#define TAIL_BYTES      16u /* "crc32c " 8 digits, newline */
 #define TEXT_BYTES_MAX  (TMB_PATH_BYTES + 64u)
 
 __attribute__((format(printf, 3, 4))) static void say(char *text, size_t cap, const char *format,
@@ -49,11 +48,9 @@ __attribute__((format(printf, 3, 4))) static void say(char *text, size_t cap, co
 static size_t print(const char *folder, char out[TEXT_BYTES_MAX])
 {
     int len = snprintf(out, TEXT_BYTES_MAX, HEAD "%s\n", folder);
-    if (len < 0 || (size_t)len + TAIL_BYTES >= TEXT_BYTES_MAX)
+    if (len < 0 || (size_t)len + TMB_TEXT_SEAL_BYTES >= TEXT_BYTES_MAX)
         return 0;
-    snprintf(out + len, TEXT_BYTES_MAX - (size_t)len, "crc32c %08x\n",
-             tmb_crc32c(0, tmb_bytes_of(out, (size_t)len)));
-    return (size_t)len + TAIL_BYTES;
+    return tmb_text_seal(out, (size_t)len, TEXT_BYTES_MAX);
 }
 
 static tmb_err read_folder(const tmb_ring_drain_job *job, tmb_path *ret_folder)
@@ -68,9 +65,10 @@ static tmb_err read_folder(const tmb_ring_drain_job *job, tmb_path *ret_folder)
     job->files->close(job->files->context, fd);
     if (err)
         return err;
-    if (len <= head + TAIL_BYTES || memcmp(text, HEAD, head) != 0 || memchr(text, '\0', len))
+    if (len <= head + TMB_TEXT_SEAL_BYTES || memcmp(text, HEAD, head) != 0 ||
+        !tmb_text_is_whole(text, len))
         return TMB_ECORRUPT;
-    size_t folder_len = len - head - TAIL_BYTES - 1;
+    size_t folder_len = len - head - TMB_TEXT_SEAL_BYTES - 1;
     if (folder_len >= sizeof ret_folder->text)
         return TMB_ECORRUPT;
     tmb_path folder;

@@ -6,23 +6,21 @@
 
 #include "base/crc32c.h"
 
-#define LAST_LINE_BYTES 16 /* "crc32c " 8 digits, newline */
-
 size_t tmb_text_seal(char *text, size_t len, size_t cap)
 {
-    TMB_ASSERT(len + LAST_LINE_BYTES < cap);
+    TMB_ASSERT(len + TMB_TEXT_SEAL_BYTES < cap);
     uint32_t crc = tmb_crc32c(0, tmb_bytes_of(text, len));
     return len + (size_t)snprintf(text + len, cap - len, "crc32c %08x\n", crc);
 }
 
 bool tmb_text_is_whole(const char *text, size_t len)
 {
-    char line[LAST_LINE_BYTES + 1];
-    if (len < LAST_LINE_BYTES || memchr(text, '\0', len))
+    char line[TMB_TEXT_SEAL_BYTES + 1];
+    if (len < TMB_TEXT_SEAL_BYTES || memchr(text, '\0', len))
         return false;
-    uint32_t crc = tmb_crc32c(0, tmb_bytes_of(text, len - LAST_LINE_BYTES));
+    uint32_t crc = tmb_crc32c(0, tmb_bytes_of(text, len - TMB_TEXT_SEAL_BYTES));
     snprintf(line, sizeof line, "crc32c %08x\n", crc);
-    return memcmp(text + len - LAST_LINE_BYTES, line, LAST_LINE_BYTES) == 0;
+    return memcmp(text + len - TMB_TEXT_SEAL_BYTES, line, TMB_TEXT_SEAL_BYTES) == 0;
 }
 
 void tmb_text_hex(const tmb_incarnation *incarnation, char out[TMB_INCARNATION_HEX_BYTES])

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* journal/text.h - small text files that end with a checksum of themselves; for journal/identity.c and
- * journal/marks.c.
+/* journal/text.h - small text files that end with a checksum of themselves: the identity, the parent's
+ * marks, the note of the rings' folder.
  *
  *   ... lines ...
  *   crc32c 89abcdef
@@ -24,8 +24,11 @@ extern "C" {
 /* 32 digits and a NUL. */
 #define TMB_INCARNATION_HEX_BYTES 33
 
+/* The last line: "crc32c ", 8 digits, a newline. */
+#define TMB_TEXT_SEAL_BYTES 16u
+
 /* tmb_text_seal adds the last line behind the len bytes of text and gives the new length; the caller's cap
- * has room for it (16 bytes and a NUL). */
+ * has room for it and a NUL. */
 size_t tmb_text_seal(char *text, size_t len, size_t cap);
 
 /* tmb_text_is_whole: no NUL in it, and its last line is right. */

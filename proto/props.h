@@ -66,6 +66,10 @@ TMB_MUST_USE tmb_err tmb_props_number(tmb_bytes value, tmb_bytes *ret_run, uint6
 #define TMB_PROP_ID_NAME     "tombolo-id"
 #define TMB_PROP_REPLAY_NAME "tombolo-replay"
 
+/* The user property by which a publisher asks for a receipt (broker-plugin/receipts.h), and the node's answer
+ * says which it is. */
+#define TMB_PROP_RECEIPT_NAME "tombolo-receipt"
+
 /* tmb_props_is_mark says whether a user property has one of these two names. */
 bool tmb_props_is_mark(tmb_bytes name);
 

@@ -220,7 +220,7 @@ static int add_all(tmb_client *c, const tmb_entry *e, unsigned levels, MQTTPrope
     }
     for (unsigned level = 1; level <= TMB_RECEIPT_ENGINE; level <<= 1)
         if (levels & level)
-            add_user(props, TMB_RECEIPT_PROP_NAME, tmb_receipt_level_name((tmb_receipt_level)level),
+            add_user(props, TMB_PROP_RECEIPT_NAME, tmb_receipt_level_name((tmb_receipt_level)level),
                      &rc);
     for (size_t i = 0; i < e->prop_count; i++)
         add_user(props, e->props[i].name, e->props[i].value, &rc);

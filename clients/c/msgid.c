@@ -2,15 +2,7 @@
 /* clients/c/msgid.c - see clients/c/msgid.h. */
 #include "clients/c/msgid.h"
 
-static bool is_first(uint8_t c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-}
-
-static bool is_next(uint8_t c)
-{
-    return is_first(c) || c == '.' || c == '_' || c == '-';
-}
+#include "proto/frame.h"
 
 /* part cuts what stands before the next '/'; an empty slice when there is none. */
 static tmb_bytes part(tmb_bytes *text)
@@ -25,11 +17,8 @@ static tmb_bytes part(tmb_bytes *text)
 
 static bool name(tmb_bytes text, char *ret_name, size_t max)
 {
-    if (text.len == 0 || text.len > max || !is_first(text.ptr[0]))
+    if (!tmb_name_is_valid(text, max))
         return false;
-    for (size_t i = 1; i < text.len; i++)
-        if (!is_next(text.ptr[i]))
-            return false;
     memcpy(ret_name, text.ptr, text.len);
     return true;
 }

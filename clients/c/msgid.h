@@ -19,8 +19,6 @@
 extern "C" {
 #endif
 
-#define TMB_MSGID_PROP_NAME   "tombolo-id"
-#define TMB_REPLAY_PROP_NAME  "tombolo-replay"
 #define TMB_MSGID_SEQ_DIGITS  19
 #define TMB_MSGID_LIFE_DIGITS 8
 /* The longest mark. A longer text is none. */

@@ -4,6 +4,8 @@
 
 #include <jansson.h>
 
+#include "proto/props.h"
+
 static const struct {
     tmb_receipt_level level;
     const char *name;
@@ -19,21 +21,15 @@ const char *tmb_receipt_level_name(tmb_receipt_level level)
     return "";
 }
 
-/* number_of reads the number behind "<run>:". */
+/* number_of reads "<run>:<number>". */
 static tmb_err number_of(tmb_bytes correlation, const char *run, uint64_t *ret_number)
 {
-    tmb_bytes name = tmb_bytes_str(run);
-    if (correlation.len <= name.len + 1 || correlation.ptr[name.len] != ':' ||
-        memcmp(correlation.ptr, name.ptr, name.len) != 0)
+    tmb_bytes its_run;
+    uint64_t number;
+    if (tmb_props_number(correlation, &its_run, &number) != TMB_OK ||
+        !tmb_bytes_eq(its_run, tmb_bytes_str(run)))
         return TMB_ENOENT;
-    uint64_t n = 0;
-    for (size_t i = name.len + 1; i < correlation.len; i++) {
-        uint8_t c = correlation.ptr[i];
-        if (c < '0' || c > '9' || n > TMB_SEQ_MAX / 10)
-            return TMB_ENOENT;
-        n = n * 10 + (uint64_t)(c - '0');
-    }
-    *ret_number = n;
+    *ret_number = number;
     return TMB_OK;
 }
 

@@ -17,7 +17,6 @@
 extern "C" {
 #endif
 
-#define TMB_RECEIPT_PROP_NAME "tombolo-receipt"
 /* Response topic of a client: this and its client id; the one that a node with access rules takes
  * (docs/operations.md). The broker publishes there; it is in no stream. */
 #define TMB_RECEIPT_TOPIC "receipts/"

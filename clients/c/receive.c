@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "clients/c/client.h"
+#include "proto/props.h"
 
 /* The strings of Paho's properties have no NUL: copies of them, in one block. */
 typedef struct view {
@@ -37,12 +38,12 @@ static bool is_called(const MQTTLenString *name, const char *text)
 static void see_user(view *v, const MQTTProperty *p)
 {
     const MQTTLenString *name = &p->value.data, *value = &p->value.value;
-    if (is_called(name, TMB_MSGID_PROP_NAME)) {
+    if (is_called(name, TMB_PROP_ID_NAME)) {
         v->marks++;
         v->message.has_mark =
             tmb_msgid_parse(tmb_bytes_of(value->data, (size_t)value->len), &v->id) == TMB_OK;
         v->is_bad_mark = !v->message.has_mark;
-    } else if (is_called(name, TMB_REPLAY_PROP_NAME)) {
+    } else if (is_called(name, TMB_PROP_REPLAY_NAME)) {
         v->message.is_replay = is_called(value, "1");
     } else if (name->len < 8 || memcmp(name->data, "tombolo-", 8) != 0) {
         tmb_client_prop *to = &v->props[v->message.prop_count++];

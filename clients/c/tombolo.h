@@ -107,7 +107,7 @@ typedef void tmb_client_on_message(void *arg, const tmb_client_message *message)
  *   RENUMBERED       such a message, `number`, is tried again as new_number
  *   NO_SUBSCRIPTION  the broker would not have a subscription: text is the filter
  *   NOT_KEPT         state_file cannot be written: text says why. Until it can, nothing is published
- * (TMB_EIO,                    TMB_ENOSPC), and repeats may come after a restart of this process */
+ *                    (TMB_EIO, TMB_ENOSPC), and repeats may come after a restart of this process */
 typedef enum tmb_client_event_kind {
     TMB_CLIENT_UP,
     TMB_CLIENT_DOWN,

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "clients/cli/journal_cli.h"
+#include "journal/text.h"
 #include "proto/props.h"
 
 static char *to_base64(tmb_bytes b)
@@ -55,9 +56,8 @@ json_t *cli_json_time(tmb_wall wall)
 
 json_t *cli_json_incarnation(const tmb_incarnation *incarnation)
 {
-    char hex[2 * sizeof incarnation->bytes + 1];
-    for (size_t i = 0; i < sizeof incarnation->bytes; i++)
-        snprintf(hex + 2 * i, 3, "%02x", incarnation->bytes[i]);
+    char hex[TMB_INCARNATION_HEX_BYTES];
+    tmb_text_hex(incarnation, hex);
     return json_string(hex);
 }
 
