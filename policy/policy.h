@@ -19,7 +19,7 @@ extern "C" {
 typedef enum tmb_durability {
     TMB_DURABILITY_STRICT = 0, /* on the disk before the ack: survives power loss */
     TMB_DURABILITY_GROUP,      /* likewise; many acks wait for one sync */
-    TMB_DURABILITY_PROCESS,    /* in the kernel before the ack: survives kill -9 */
+    TMB_DURABILITY_PROCESS,    /* outlives the broker before the ack: survives kill -9 */
     TMB_DURABILITY_NONE        /* in the log within a tenth of a second; no promise */
 } tmb_durability;
 

@@ -164,9 +164,10 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)(?:\s+\"[^\"]*\")?\)|!\[[^\]]*\]\(([^)\
 
 
 def docs(root):
-    """Links inside the tree lead somewhere; a manual page is of a command that is built."""
+    """Links inside the tree lead somewhere; a manual page is of a command that is built; a number is of one decision."""
     complaints, commands = [], set()
     everything = tree.files(root)
+    complaints += decisions(root, [path for path in everything if re.match(r"docs/adr/.*\.md$", path)])
     for path in everything:
         if tree.kind(root, path) == "cmake":
             commands.update(re.findall(r"\b(?:tmb_program|add_executable)\s*\(\s*([\w-]+)",
@@ -177,6 +178,21 @@ def docs(root):
         page = re.fullmatch(r"man/([\w-]+)\.[18]", path)
         if page and page.group(1) not in commands and page.group(1) + ".sh" not in commands:
             complaints.append(f"{path}: a manual page of no command of this tree")
+    return complaints
+
+
+def decisions(root, paths):
+    """Each record's number is its own, and is the one in its title."""
+    complaints, taken = [], {}
+    for path in paths:
+        number = re.match(r"docs/adr/(\d{4})-", path)
+        title = re.match(r"# (\d+)\. ", tree.read(root, path))
+        if not number or not title or int(number.group(1)) != int(title.group(1)):
+            complaints.append(f"{path}: the number of the file is not that of its title")
+        elif number.group(1) in taken:
+            complaints.append(f"{path}: has the number of {taken[number.group(1)]}")
+        else:
+            taken[number.group(1)] = path
     return complaints
 
 

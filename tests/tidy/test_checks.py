@@ -124,6 +124,15 @@ class Tests(Planted):
 
 
 class Docs(Planted):
+    def test_two_decisions_with_one_number(self):
+        self.plant("docs/adr/0001-one.md", "# 1. One\n")
+        self.plant("docs/adr/0001-other.md", "# 1. Other\n")
+        self.expect("docs", "0001-other.md", "has the number of docs/adr/0001-one.md")
+
+    def test_decision_with_another_number_in_its_title(self):
+        self.plant("docs/adr/0002-one.md", "# 1. One\n")
+        self.expect("docs", "0002-one.md", "its title")
+
     def test_dead_link(self):
         self.plant("README.md", "[a](docs/absent.md#part)\n")
         self.expect("docs", "docs/absent.md")
