@@ -19,30 +19,32 @@
 
 void tmb_plugin_note_delivery(tmb_plugin *p, const struct mosquitto *client)
 {
-    p->has_delivered |= !mosquitto_client_clean_session(client);
+    p->snapshot.has_delivered |= !mosquitto_client_clean_session(client);
 }
 
 static bool is_due(const tmb_plugin *p, tmb_mono now)
 {
     const tmb_config *c = p->config;
-    if (p->records_since >= c->checkpoint_records || p->bytes_since >= c->checkpoint_bytes)
+    if (p->snapshot.records_since >= c->checkpoint_records ||
+        p->snapshot.bytes_since >= c->checkpoint_bytes)
         return true;
-    return (p->records_since > 0 || p->has_delivered || p->is_one_more_due) &&
-           tmb_mono_is_due(tmb_mono_after(p->snapshot_at, tmb_dur_ms(c->checkpoint_interval_ms)),
-                           now);
+    return (p->snapshot.records_since > 0 || p->snapshot.has_delivered ||
+            p->snapshot.is_one_more_due) &&
+           tmb_mono_is_due(
+               tmb_mono_after(p->snapshot.seen_at, tmb_dur_ms(c->checkpoint_interval_ms)), now);
 }
 
 void tmb_plugin_ask_for_snapshot(tmb_plugin *p, tmb_mono now)
 {
-    bool is_unanswered = p->asked_at.ns > p->snapshot_at.ns;
+    bool is_unanswered = p->snapshot.asked_at.ns > p->snapshot.seen_at.ns;
     int64_t patience_ms =
-        is_unanswered && !p->is_snapshot_wanted ? ASK_AGAIN_MS : TMB_SNAPSHOT_GAP_MS;
-    if ((!p->is_snapshot_wanted && !is_due(p, now)) ||
-        !tmb_budget_allows(&p->budget, p->is_snapshot_wanted, now) ||
-        !tmb_mono_is_due(tmb_mono_after(p->asked_at, tmb_dur_ms(patience_ms)), now))
+        is_unanswered && !p->snapshot.is_wanted ? ASK_AGAIN_MS : TMB_SNAPSHOT_GAP_MS;
+    if ((!p->snapshot.is_wanted && !is_due(p, now)) ||
+        !tmb_budget_allows(&p->snapshot.budget, p->snapshot.is_wanted, now) ||
+        !tmb_mono_is_due(tmb_mono_after(p->snapshot.asked_at, tmb_dur_ms(patience_ms)), now))
         return;
-    p->is_snapshot_wanted = false;
-    p->asked_at = now;
+    p->snapshot.is_wanted = false;
+    p->snapshot.asked_at = now;
     p->counts.snapshots_asked++;
     kill(getpid(), SIGUSR1);
 }
@@ -51,16 +53,16 @@ void tmb_plugin_ask_for_snapshot(tmb_plugin *p, tmb_mono now)
  * that ends this round; too soon after another, at a later tick. */
 void tmb_plugin_want_snapshot(tmb_plugin *p)
 {
-    p->is_snapshot_wanted = true;
+    p->snapshot.is_wanted = true;
     tmb_plugin_ask_for_snapshot(p, tmb_plugin_now());
 }
 
 void tmb_plugin_note_snapshot(tmb_plugin *p, tmb_mono now)
 {
-    p->is_one_more_due = p->records_since > 0 || p->has_delivered;
-    p->has_delivered = false;
-    p->records_since = p->bytes_since = 0;
-    p->snapshot_at = now;
+    p->snapshot.is_one_more_due = p->snapshot.records_since > 0 || p->snapshot.has_delivered;
+    p->snapshot.has_delivered = false;
+    p->snapshot.records_since = p->snapshot.bytes_since = 0;
+    p->snapshot.seen_at = now;
 }
 
 /* The broker makes its file, writes, syncs and renames it, and then ticks: so it was held up since the file
@@ -71,5 +73,5 @@ void tmb_plugin_note_cost(tmb_plugin *p, tmb_mono tick_at, int64_t age_ns)
     int64_t round_ns = tick_at.ns - p->tick_at.ns;
     int64_t broker_ns = age_ns >= 0 && age_ns < round_ns ? age_ns : round_ns;
     tmb_mono now = tmb_plugin_now();
-    tmb_budget_spend(&p->budget, broker_ns + now.ns - tick_at.ns, now);
+    tmb_budget_spend(&p->snapshot.budget, broker_ns + now.ns - tick_at.ns, now);
 }

@@ -36,58 +36,58 @@ static bool makes_room(const tmb_plugin_stream *s)
 /* Drops what may go until enough is free, and no more, even if what was freed is not counted yet. */
 static void relieve(tmb_plugin *p, uint64_t enough, tmb_mono now)
 {
-    uint64_t free_bytes = p->disk.free_bytes;
+    uint64_t free_bytes = p->full.disk.free_bytes;
     bool is_kept = false;
     for (unsigned i = p->streams_count; i-- > 0 && free_bytes < enough;) {
         tmb_plugin_stream *s = &p->streams[i];
         tmb_err err = makes_room(s) ? TMB_OK : TMB_ENOENT;
         while (err == TMB_OK && free_bytes < enough) {
-            uint64_t before = p->dropped_bytes;
+            uint64_t before = p->full.dropped_bytes;
             err = tmb_journal_drop_oldest(s->log, s->kept_seq + 1);
-            free_bytes += p->dropped_bytes - before;
+            free_bytes += p->full.dropped_bytes - before;
         }
         s->has_old = err == TMB_EBUSY;
         is_kept |= s->has_old;
     }
-    p->relieved_at = now;
-    p->waits_for_checkpoint = is_kept && free_bytes < enough;
-    if (p->waits_for_checkpoint &&
+    p->full.relieved_at = now;
+    p->full.waits_for_checkpoint = is_kept && free_bytes < enough;
+    if (p->full.waits_for_checkpoint &&
         p->tick_at.ns != 0) /* before, the broker's signal would end it */
         tmb_plugin_want_snapshot(p);
-    (void)tmb_disk_look(&p->disk);
+    (void)tmb_disk_look(&p->full.disk);
 }
 
 static void log_full(tmb_plugin *p, tmb_mono now)
 {
-    p->is_full_logged = p->full_logged_at.ns == 0 || is_past(p->full_logged_at, LOG_EVERY_MS, now);
-    if (!p->is_full_logged)
+    p->full.is_logged = p->full.logged_at.ns == 0 || is_past(p->full.logged_at, LOG_EVERY_MS, now);
+    if (!p->full.is_logged)
         return;
-    p->full_logged_at = now;
+    p->full.logged_at = now;
     mosquitto_log_printf(MOSQ_LOG_ERR,
                          "tombolo: the disk of %s is full (%llu bytes free): until there are %llu, "
                          "each stream does as its setting \"full\" says; free space there",
-                         p->config->data_dir, (unsigned long long)p->disk.free_bytes,
-                         (unsigned long long)tmb_disk_enough(&p->disk));
+                         p->config->data_dir, (unsigned long long)p->full.disk.free_bytes,
+                         (unsigned long long)tmb_disk_enough(&p->full.disk));
 }
 
 static void become_well(tmb_plugin *p, tmb_mono now)
 {
-    if (p->disk.free_bytes < tmb_disk_enough(&p->disk) ||
-        !is_past(p->full_at, p->full_wait_ms, now))
+    if (p->full.disk.free_bytes < tmb_disk_enough(&p->full.disk) ||
+        !is_past(p->full.since, p->full.wait_ms, now))
         return;
     for (unsigned i = 0; i < p->streams_count; i++)
         if (p->streams[i]
                 .is_group_open || /* a probe would claim what its sync may have to take back */
             tmb_journal_probe(p->streams[i].log, tmb_plugin_wall()) != TMB_OK)
             return;
-    if (tmb_disk_hold(&p->disk) != TMB_OK)
+    if (tmb_disk_hold(&p->full.disk) != TMB_OK)
         return;
-    p->is_full = false;
+    p->full.is_now = false;
     p->counts.journal_full = 0;
-    p->left_at = now;
-    p->disk_bytes = 0;
-    (void)tmb_disk_look(&p->disk);
-    if (p->is_full_logged)
+    p->full.left_at = now;
+    p->full.unseen_bytes = 0;
+    (void)tmb_disk_look(&p->full.disk);
+    if (p->full.is_logged)
         mosquitto_log_printf(MOSQ_LOG_NOTICE, "tombolo: the disk of %s has space again",
                              p->config->data_dir);
 }
@@ -96,55 +96,56 @@ static void become_full(tmb_plugin *p)
 {
     tmb_mono now = tmb_plugin_now();
     /* A limit that the free space does not show: to be tried more and more seldom. */
-    bool is_hidden = tmb_disk_look(&p->disk) == TMB_OK && !tmb_disk_is_low(&p->disk);
+    bool is_hidden = tmb_disk_look(&p->full.disk) == TMB_OK && !tmb_disk_is_low(&p->full.disk);
     bool is_again =
-        is_hidden && p->left_at.ns != 0 && !is_past(p->left_at, 2 * p->full_wait_ms, now);
-    uint64_t dropped = p->dropped_bytes;
-    p->is_full = true;
+        is_hidden && p->full.left_at.ns != 0 && !is_past(p->full.left_at, 2 * p->full.wait_ms, now);
+    uint64_t dropped = p->full.dropped_bytes;
+    p->full.is_now = true;
     p->counts.journal_full = 1;
     p->counts.disks_full++;
-    p->full_at = now;
-    p->grace_bytes = p->disk.is_held ? p->disk.reserve_bytes / 2 : 0;
-    if (tmb_disk_give_back(&p->disk) != TMB_OK)
-        p->grace_bytes = 0;
-    (void)tmb_disk_look(&p->disk);
+    p->full.since = now;
+    p->full.grace_bytes = p->full.disk.is_held ? p->full.disk.reserve_bytes / 2 : 0;
+    if (tmb_disk_give_back(&p->full.disk) != TMB_OK)
+        p->full.grace_bytes = 0;
+    (void)tmb_disk_look(&p->full.disk);
     log_full(p, now);
-    relieve(p, tmb_disk_enough(&p->disk), now);
-    int64_t longer = 2 * p->full_wait_ms < WAIT_MS_MAX ? 2 * p->full_wait_ms : WAIT_MS_MAX;
-    p->full_wait_ms = is_again ? longer : WAIT_MS;
-    if (p->dropped_bytes > dropped) {
-        p->full_wait_ms = 0;
+    relieve(p, tmb_disk_enough(&p->full.disk), now);
+    int64_t longer = 2 * p->full.wait_ms < WAIT_MS_MAX ? 2 * p->full.wait_ms : WAIT_MS_MAX;
+    p->full.wait_ms = is_again ? longer : WAIT_MS;
+    if (p->full.dropped_bytes > dropped) {
+        p->full.wait_ms = 0;
         become_well(p, now);
-        p->full_wait_ms = WAIT_MS;
+        p->full.wait_ms = WAIT_MS;
     }
 }
 
 void tmb_plugin_disk_met(tmb_plugin *p)
 {
-    if (!p->is_full)
+    if (!p->full.is_now)
         become_full(p);
 }
 
 static void look(tmb_plugin *p, tmb_mono now)
 {
-    p->looked_at = now;
-    p->disk_bytes = 0;
-    if (tmb_disk_look(&p->disk) != TMB_OK)
+    p->full.looked_at = now;
+    p->full.unseen_bytes = 0;
+    if (tmb_disk_look(&p->full.disk) != TMB_OK)
         return;
-    uint64_t free_bytes = p->disk.free_bytes, enough = tmb_disk_enough(&p->disk);
-    uint64_t near = p->disk.reserve_bytes + 2 * p->disk.floor_bytes;
+    uint64_t free_bytes = p->full.disk.free_bytes, enough = tmb_disk_enough(&p->full.disk);
+    uint64_t near = p->full.disk.reserve_bytes + 2 * p->full.disk.floor_bytes;
     tmb_journal_set_careful(p->journal, free_bytes < TMB_DISK_CARE_BYTES);
-    bool may_relieve = p->waits_for_checkpoint || is_past(p->relieved_at, RELIEVE_EVERY_MS, now);
-    if (!p->is_full && tmb_disk_is_low(&p->disk)) {
+    bool may_relieve =
+        p->full.waits_for_checkpoint || is_past(p->full.relieved_at, RELIEVE_EVERY_MS, now);
+    if (!p->full.is_now && tmb_disk_is_low(&p->full.disk)) {
         become_full(p);
-    } else if (p->is_full) {
+    } else if (p->full.is_now) {
         if (free_bytes < enough && may_relieve)
             relieve(p, enough, now);
         become_well(p, now);
     } else if (free_bytes < near && may_relieve) {
         relieve(p, near, now); /* before anybody is refused */
-    } else if (!p->disk.is_held && free_bytes >= enough) {
-        (void)tmb_disk_hold(&p->disk); /* there was no room for it at the start */
+    } else if (!p->full.disk.is_held && free_bytes >= enough) {
+        (void)tmb_disk_hold(&p->full.disk); /* there was no room for it at the start */
     }
 }
 
@@ -152,14 +153,14 @@ static void look(tmb_plugin *p, tmb_mono now)
  * message. */
 static bool has_room(tmb_plugin *p, const tmb_plugin_stream *s, uint64_t bytes)
 {
-    p->disk_bytes += bytes;
-    if (!p->is_full && p->disk_bytes >= p->disk.floor_bytes / 2)
+    p->full.unseen_bytes += bytes;
+    if (!p->full.is_now && p->full.unseen_bytes >= p->full.disk.floor_bytes / 2)
         look(p, tmb_plugin_now());
-    if (p->is_full || bytes < p->disk.floor_bytes / 2)
-        return !p->is_full;
-    if (p->disk.free_bytes < p->disk.floor_bytes + bytes && makes_room(s))
-        relieve(p, p->disk.floor_bytes + bytes, tmb_plugin_now());
-    return p->disk.free_bytes >= p->disk.floor_bytes + bytes;
+    if (p->full.is_now || bytes < p->full.disk.floor_bytes / 2)
+        return !p->full.is_now;
+    if (p->full.disk.free_bytes < p->full.disk.floor_bytes + bytes && makes_room(s))
+        relieve(p, p->full.disk.floor_bytes + bytes, tmb_plugin_now());
+    return p->full.disk.free_bytes >= p->full.disk.floor_bytes + bytes;
 }
 
 tmb_way tmb_plugin_way(tmb_plugin *p, unsigned stream, size_t bytes)
@@ -173,9 +174,9 @@ tmb_way tmb_plugin_way(tmb_plugin *p, unsigned stream, size_t bytes)
     case TMB_FULL_DROP_NEWEST:
         return TMB_WAY_SHED;
     case TMB_FULL_DROP_OLDEST:
-        if (!p->is_full || !s->has_old || p->grace_bytes < bytes)
+        if (!p->full.is_now || !s->has_old || p->full.grace_bytes < bytes)
             break;
-        p->grace_bytes -= bytes;
+        p->full.grace_bytes -= bytes;
         return TMB_WAY_OPEN;
     }
     return TMB_WAY_CLOSED;
@@ -198,26 +199,27 @@ void tmb_plugin_shed(tmb_plugin *p, unsigned stream, const tmb_record *record)
 
 void tmb_plugin_disk_tick(tmb_plugin *p, tmb_mono now)
 {
-    bool waits = p->waits_for_checkpoint; /* which may be here now */
-    if (waits || is_past(p->looked_at, p->is_full ? LOOK_FULL_EVERY_MS : LOOK_EVERY_MS, now))
+    bool waits = p->full.waits_for_checkpoint; /* which may be here now */
+    if (waits ||
+        is_past(p->full.looked_at, p->full.is_now ? LOOK_FULL_EVERY_MS : LOOK_EVERY_MS, now))
         look(p, now);
 }
 
 void tmb_plugin_disk_start(tmb_plugin *p)
 {
-    tmb_err err = tmb_disk_start(&p->disk, p->config->data_dir, p->config->disk_reserve);
-    p->full_wait_ms = WAIT_MS;
-    if (err == TMB_OK && !p->disk.was_full)
-        err = tmb_disk_hold(&p->disk);
+    tmb_err err = tmb_disk_start(&p->full.disk, p->config->data_dir, p->config->disk_reserve);
+    p->full.wait_ms = WAIT_MS;
+    if (err == TMB_OK && !p->full.disk.was_full)
+        err = tmb_disk_hold(&p->full.disk);
     if (err != TMB_OK)
         mosquitto_log_printf(
             MOSQ_LOG_WARNING,
             "tombolo: no %llu bytes can be reserved in %s for a full disk: %s; free "
             "space there, or set disk.reserve lower",
-            (unsigned long long)p->disk.reserve_bytes, p->config->data_dir, tmb_err_str(err));
-    tmb_journal_set_careful(p->journal, p->disk.free_bytes < TMB_DISK_CARE_BYTES);
-    if (p->disk.was_full && p->disk.free_bytes < tmb_disk_enough(&p->disk))
+            (unsigned long long)p->full.disk.reserve_bytes, p->config->data_dir, tmb_err_str(err));
+    tmb_journal_set_careful(p->journal, p->full.disk.free_bytes < TMB_DISK_CARE_BYTES);
+    if (p->full.disk.was_full && p->full.disk.free_bytes < tmb_disk_enough(&p->full.disk))
         become_full(p);
-    else if (p->disk.was_full)
-        (void)tmb_disk_hold(&p->disk);
+    else if (p->full.disk.was_full)
+        (void)tmb_disk_hold(&p->full.disk);
 }

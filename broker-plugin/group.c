@@ -44,7 +44,7 @@ tmb_err tmb_group_start(tmb_plugin *p)
 {
     tmb_err err = tmb_hold_new(0, &p->hold);
     if (err == TMB_EIO) { /* then all are strict, and counted */
-        p->is_group_broken = true;
+        p->group.is_broken = true;
         return TMB_OK;
     }
     return err;
@@ -53,25 +53,25 @@ tmb_err tmb_group_start(tmb_plugin *p)
 void tmb_group_end(tmb_plugin *p)
 {
     tmb_hold_free(p->hold);
-    free(p->numbers);
+    free(p->group.numbers);
     p->hold = NULL;
-    p->numbers = NULL;
-    p->numbers_count = 0;
+    p->group.numbers = NULL;
+    p->group.numbers_count = 0;
 }
 
 /* forget_numbers of a stream; with is_undone, as if they had never been seen. */
 static void forget_numbers(tmb_plugin *p, unsigned stream, bool is_undone)
 {
     unsigned kept = 0;
-    for (unsigned i = p->numbers_count; is_undone && i-- > 0;) {
-        const struct tmb_plugin_number *n = &p->numbers[i];
+    for (unsigned i = p->group.numbers_count; is_undone && i-- > 0;) {
+        const struct tmb_plugin_number *n = &p->group.numbers[i];
         if (n->stream == stream)
             tmb_seen_lower(p->publishers, tmb_bytes_of(n->key.bytes, n->key.len), n->before);
     }
-    for (unsigned i = 0; i < p->numbers_count; i++)
-        if (p->numbers[i].stream != stream)
-            p->numbers[kept++] = p->numbers[i];
-    p->numbers_count = kept;
+    for (unsigned i = 0; i < p->group.numbers_count; i++)
+        if (p->group.numbers[i].stream != stream)
+            p->group.numbers[kept++] = p->group.numbers[i];
+    p->group.numbers_count = kept;
 }
 
 /* Every failure of a stream's writes comes by here: what was appended and not synced may be gone. */
@@ -124,11 +124,11 @@ tmb_err tmb_group_note_number(tmb_plugin *p, unsigned stream, const tmb_record *
 {
     if (!p->streams[stream].is_group_open)
         return TMB_OK;
-    if (!p->numbers)
-        p->numbers = calloc(NUMBERS_MAX, sizeof *p->numbers);
-    if (!p->numbers || p->numbers_count == NUMBERS_MAX)
+    if (!p->group.numbers)
+        p->group.numbers = calloc(NUMBERS_MAX, sizeof *p->group.numbers);
+    if (!p->group.numbers || p->group.numbers_count == NUMBERS_MAX)
         return sync_open(p, stream);
-    p->numbers[p->numbers_count++] = (struct tmb_plugin_number){
+    p->group.numbers[p->group.numbers_count++] = (struct tmb_plugin_number){
         stream, before,
         tmb_seen_key_publisher(record->publisher, record->run,
                                tmb_bytes_str(p->streams[stream].policy->name))};
@@ -184,12 +184,12 @@ void tmb_group_on_leave(tmb_plugin *p, const struct mosquitto *client)
 /* may_wait: publishers have sent more already, and one more round does not keep the others long. */
 static bool may_wait(tmb_plugin *p, tmb_mono now)
 {
-    if (p->group_rounds == 0)
-        p->group_since = now;
-    bool may = p->group_rounds < ROUNDS_MAX && tmb_hold_count(p->hold) >= CLIENTS_MIN &&
-               !tmb_mono_is_due(tmb_mono_after(p->group_since, tmb_dur_ms(WAIT_MS_MAX)), now) &&
+    if (p->group.rounds == 0)
+        p->group.since = now;
+    bool may = p->group.rounds < ROUNDS_MAX && tmb_hold_count(p->hold) >= CLIENTS_MIN &&
+               !tmb_mono_is_due(tmb_mono_after(p->group.since, tmb_dur_ms(WAIT_MS_MAX)), now) &&
                tmb_hold_linger(p->hold);
-    p->group_rounds = may ? p->group_rounds + 1 : 0;
+    p->group.rounds = may ? p->group.rounds + 1 : 0;
     return may;
 }
 
@@ -203,8 +203,8 @@ void tmb_group_on_tick(tmb_plugin *p, tmb_mono now)
     }
     tmb_hold_tick(p->hold, now);
     const tmb_hold_counts *c = tmb_hold_counts_get(p->hold);
-    if (c->breaches > p->counts.group_breaches && !p->is_group_broken) {
-        p->is_group_broken = true;
+    if (c->breaches > p->counts.group_breaches && !p->group.is_broken) {
+        p->group.is_broken = true;
         mosquitto_log_printf(
             MOSQ_LOG_ERR,
             "tombolo: an answer of the broker went past the hold of durability group; from "

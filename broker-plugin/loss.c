@@ -50,21 +50,20 @@ static tmb_loss without_parents(const tmb_plugin *p, const tmb_loss *loss)
 static void keep_slots(tmb_plugin *p, unsigned first, unsigned count)
 {
     static uint8_t bytes[TMB_LEDGER_SLOTS][TMB_LEDGER_SLOT_BYTES];
-    if (p->ledger_fd < 0)
+    if (p->loss.fd < 0)
         return;
     for (unsigned i = 0; i < count; i++)
-        tmb_ledger_encode(&p->ledger.slots[first + i], tmb_journal_incarnation(p->journal),
+        tmb_ledger_encode(&p->loss.ledger.slots[first + i], tmb_journal_incarnation(p->journal),
                           bytes[i]);
     size_t len = count * sizeof bytes[0];
-    bool is_kept =
-        pwrite(p->ledger_fd, bytes, len, (off_t)(first * sizeof bytes[0])) == (ssize_t)len;
-    if (!is_kept && !p->is_ledger_failing)
+    bool is_kept = pwrite(p->loss.fd, bytes, len, (off_t)(first * sizeof bytes[0])) == (ssize_t)len;
+    if (!is_kept && !p->loss.is_failing)
         mosquitto_log_printf(
             MOSQ_LOG_WARNING,
             "tombolo: %s/loss.pending cannot be written: entries of the loss ledger "
             "that wait would not survive a kill; mend the disk",
             p->config->data_dir);
-    p->is_ledger_failing = !is_kept;
+    p->loss.is_failing = !is_kept;
 }
 
 static void keep_slot(tmb_plugin *p, unsigned slot)
@@ -85,7 +84,7 @@ void tmb_plugin_lose(tmb_plugin *p, const tmb_loss *loss)
     rest.at_ms = tmb_plugin_wall().ms;
     p->counts.shed_records += rest.count;
     p->counts.shed_bytes += rest.bytes;
-    unsigned slot = tmb_ledger_add(&p->ledger, &rest);
+    unsigned slot = tmb_ledger_add(&p->loss.ledger, &rest);
     if (slot < TMB_LEDGER_SLOTS)
         keep_slot(p, slot);
 }
@@ -115,7 +114,7 @@ void tmb_plugin_on_dropped(void *arg, const char *stream, const tmb_journal_drop
     loss.count = drop->last >= drop->first ? drop->last - drop->first + 1 : 0;
     (void)snprintf(loss.stream, sizeof loss.stream, "%s", stream);
     if (drop->is_for_room)
-        p->dropped_bytes += drop->bytes;
+        p->full.dropped_bytes += drop->bytes;
     tmb_plugin_lose(p, &loss);
 }
 
@@ -123,12 +122,12 @@ static void load(tmb_plugin *p)
 {
     size_t size = (size_t)TMB_LEDGER_SLOTS * TMB_LEDGER_SLOT_BYTES;
     uint8_t *bytes = malloc(size);
-    ssize_t len = bytes ? pread(p->ledger_fd, bytes, size, 0) : 0;
+    ssize_t len = bytes ? pread(p->loss.fd, bytes, size, 0) : 0;
     for (ssize_t at = 0; at + TMB_LEDGER_SLOT_BYTES <= len; at += TMB_LEDGER_SLOT_BYTES) {
         tmb_loss loss;
         tmb_err err = tmb_ledger_decode(bytes + at, tmb_journal_incarnation(p->journal), &loss);
         if (err == TMB_OK)
-            (void)tmb_ledger_add(&p->ledger, &loss);
+            (void)tmb_ledger_add(&p->loss.ledger, &loss);
         else if (err == TMB_ECORRUPT)
             mosquitto_log_printf(
                 MOSQ_LOG_WARNING,
@@ -150,7 +149,7 @@ static void shed_again(tmb_plugin *p)
 {
     for (unsigned i = 0; i < p->streams_count; i++) {
         const tmb_plugin_stream *s = &p->streams[i];
-        uint64_t seq = tmb_ledger_shed_seq(&p->ledger, s->policy->name);
+        uint64_t seq = tmb_ledger_shed_seq(&p->loss.ledger, s->policy->name);
         if (seq <= tmb_journal_last_seq(s->log))
             continue;
         tmb_journal_shed(s->log, seq);
@@ -162,8 +161,8 @@ void tmb_plugin_loss_start(tmb_plugin *p)
 {
     char path[PATH_MAX];
     if (snprintf(path, sizeof path, "%s/loss.pending", p->config->data_dir) < (int)sizeof path)
-        p->ledger_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-    if (p->ledger_fd >= 0)
+        p->loss.fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+    if (p->loss.fd >= 0)
         load(p);
     else
         mosquitto_log_printf(
@@ -177,14 +176,14 @@ void tmb_plugin_loss_start(tmb_plugin *p)
 
 void tmb_plugin_loss_end(tmb_plugin *p)
 {
-    if (p->ledger_fd >= 0)
-        close(p->ledger_fd);
-    p->ledger_fd = -1;
+    if (p->loss.fd >= 0)
+        close(p->loss.fd);
+    p->loss.fd = -1;
 }
 
 static tmb_record entry(const tmb_plugin *p, unsigned slot, char text[TMB_LEDGER_TEXT_BYTES])
 {
-    size_t len = tmb_ledger_text(&p->ledger.slots[slot], p->config->node,
+    size_t len = tmb_ledger_text(&p->loss.ledger.slots[slot], p->config->node,
                                  tmb_journal_incarnation(p->journal), text);
     tmb_record record = {.qos = 1, .topic = tmb_bytes_str(TMB_LEDGER_TOPIC)};
     record.payload = tmb_bytes_of(text, len);
@@ -196,11 +195,11 @@ void tmb_plugin_loss_forget(tmb_plugin *p, unsigned stream, const tmb_record *re
     char text[TMB_LEDGER_TEXT_BYTES];
     if (!p->streams[stream].policy->is_ledger || record->has_origin)
         return;
-    for (unsigned i = tmb_ledger_next(&p->ledger, 0); i < TMB_LEDGER_SLOTS;
-         i = tmb_ledger_next(&p->ledger, i + 1)) {
+    for (unsigned i = tmb_ledger_next(&p->loss.ledger, 0); i < TMB_LEDGER_SLOTS;
+         i = tmb_ledger_next(&p->loss.ledger, i + 1)) {
         if (!tmb_bytes_eq(entry(p, i, text).payload, record->payload))
             continue;
-        tmb_ledger_told(&p->ledger, i);
+        tmb_ledger_told(&p->loss.ledger, i);
         keep_slot(p, i);
     }
 }
@@ -209,8 +208,8 @@ static tmb_err write_entries(tmb_plugin *p, unsigned stream)
 {
     char text[TMB_LEDGER_TEXT_BYTES];
     tmb_err err = tmb_plugin_store_begin(p, stream);
-    for (unsigned i = tmb_ledger_next(&p->ledger, 0); i < TMB_LEDGER_SLOTS && err == TMB_OK;
-         i = tmb_ledger_next(&p->ledger, i + 1)) {
+    for (unsigned i = tmb_ledger_next(&p->loss.ledger, 0); i < TMB_LEDGER_SLOTS && err == TMB_OK;
+         i = tmb_ledger_next(&p->loss.ledger, i + 1)) {
         tmb_record record = entry(p, i, text);
         err = tmb_plugin_store_append(p, stream, &record);
     }
@@ -221,25 +220,25 @@ void tmb_plugin_loss_tick(tmb_plugin *p, tmb_mono now)
 {
     char text[TMB_LEDGER_TEXT_BYTES];
     unsigned stream = p->streams_count - 1; /* the ledger is the last */
-    p->counts.loss_waiting = tmb_ledger_waiting(&p->ledger);
+    p->counts.loss_waiting = tmb_ledger_waiting(&p->loss.ledger);
     if (p->counts.loss_waiting == 0 ||
-        !tmb_mono_is_due(tmb_mono_after(p->ledger_at, tmb_dur_ms(TELL_EVERY_MS)), now))
+        !tmb_mono_is_due(tmb_mono_after(p->loss.told_at, tmb_dur_ms(TELL_EVERY_MS)), now))
         return;
-    p->ledger_at = now;
+    p->loss.told_at = now;
     TMB_ASSERT(p->streams[stream].policy->is_ledger);
     if (write_entries(p, stream) != TMB_OK)
         return; /* they wait, and grow */
     tmb_plugin_stream *s = &p->streams[stream];
     uint64_t seq = tmb_journal_last_seq(s->log) - p->counts.loss_waiting;
-    for (unsigned i = tmb_ledger_next(&p->ledger, 0); i < TMB_LEDGER_SLOTS;
-         i = tmb_ledger_next(&p->ledger, i + 1)) {
+    for (unsigned i = tmb_ledger_next(&p->loss.ledger, 0); i < TMB_LEDGER_SLOTS;
+         i = tmb_ledger_next(&p->loss.ledger, i + 1)) {
         tmb_record record = entry(p, i, text);
         record.seq = ++seq;
         if (!s->is_doubtful && tmb_plugin_publish(p, stream, &record, false) != TMB_OK) {
             s->good_seq = seq - 1; /* from here on they are read back when there is memory */
             s->is_doubtful = true;
         }
-        tmb_ledger_told(&p->ledger, i);
+        tmb_ledger_told(&p->loss.ledger, i);
         keep_slot(p, i);
         p->counts.loss_entries++;
     }

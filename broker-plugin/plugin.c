@@ -188,7 +188,7 @@ static tmb_err check_snapshot(tmb_plugin *p)
 {
     if (tmb_snapshot_verify(p->broker.db_file) != TMB_ECORRUPT)
         return TMB_OK; /* one that cannot be read now has been read, or the broker has said so */
-    tmb_err err = tmb_snapshot_step_back(p->broker.db_file, p->checkpoint_file);
+    tmb_err err = tmb_snapshot_step_back(p->broker.db_file, p->checkpoint.file);
     if (err == TMB_OK)
         mosquitto_log_printf(MOSQ_LOG_ERR,
                              "tombolo: the broker's snapshot %s is damaged (kept as .damaged); the "
@@ -275,8 +275,8 @@ static void free_plugin(tmb_plugin *p)
     tmb_group_end(p);
     tmb_plugin_forget_all(p);
     tmb_config_free(p->config);
-    if (p->db_fd >= 0)
-        close(p->db_fd);
+    if (p->snapshot.fd >= 0)
+        close(p->snapshot.fd);
     free(p);
 }
 
@@ -291,11 +291,11 @@ static tmb_err start(tmb_plugin *p, const char *file)
         return err;
     if (snprintf(p->journal_root, sizeof p->journal_root, "%s/journal", p->config->data_dir) >=
             (int)sizeof p->journal_root ||
-        snprintf(p->checkpoint_file, sizeof p->checkpoint_file, "%s/checkpoint",
-                 p->config->data_dir) >= (int)sizeof p->checkpoint_file)
+        snprintf(p->checkpoint.file, sizeof p->checkpoint.file, "%s/checkpoint",
+                 p->config->data_dir) >= (int)sizeof p->checkpoint.file)
         return TMB_ELIMIT;
-    p->snapshot_at = p->kept_at = p->tick_at = tmb_plugin_now();
-    p->subscribed_at = tmb_mono_never();
+    p->snapshot.seen_at = p->checkpoint.at = p->tick_at = tmb_plugin_now();
+    p->snapshot.subscribed_at = tmb_mono_never();
     err = tmb_seen_new(TMB_SEEN_CHILDREN_MAX, TMB_SEEN_RUNS_MAX, &p->children);
     if (err == TMB_OK)
         err = tmb_seen_new(TMB_SEEN_PUBLISHERS_MAX, TMB_SEEN_RUNS_MAX, &p->publishers);
@@ -349,8 +349,8 @@ EXPORT int mosquitto_plugin_init(mosquitto_plugin_id_t *id, void **userdata,
     if (!p)
         return MOSQ_ERR_NOMEM;
     p->magic = TMB_PLUGIN_MAGIC;
-    p->db_fd = -1;
-    p->ledger_fd = -1;
+    p->snapshot.fd = -1;
+    p->loss.fd = -1;
     p->id = id;
     tmb_err err = start(p, file);
     int rc = err == TMB_OK ? MOSQ_ERR_SUCCESS : MOSQ_ERR_INVAL;

@@ -130,6 +130,59 @@ typedef struct tmb_plugin_receipts {
     tmb_mono looked_at;
 } tmb_plugin_receipts;
 
+/* group.c: acks that wait for one sync. */
+typedef struct tmb_plugin_group {
+    struct tmb_plugin_number *numbers; /* of messages not synced yet */
+    tmb_mono since;
+    unsigned numbers_count;
+    unsigned rounds; /* that the sync has waited for, since then */
+    bool
+        is_broken; /* an ack went past the hold, or nobody can be held: each message is synced alone */
+} tmb_plugin_group;
+
+/* tick.c, asking.c, subscribing.c: the broker's snapshot. */
+typedef struct tmb_plugin_snapshot {
+    struct stat file; /* when last looked at */
+    nlink_t names;    /* how many it had then */
+    tmb_budget budget;
+    uint64_t records_since, bytes_since; /* stored since it */
+    tmb_mono seen_at, asked_at;
+    tmb_mono subscribed_at; /* the first that waits for one; never: nobody */
+    int fd;                 /* of the same file; -1: none */
+    bool is_wanted, is_failing;
+    bool has_delivered, is_one_more_due; /* to a lasting session, since it: asking.c */
+} tmb_plugin_snapshot;
+
+/* tick.c: the position in the journal that belongs to it. */
+typedef struct tmb_plugin_checkpoint {
+    uint64_t stored_bytes; /* since the start: topic and payload; and at the last tick, */
+    uint64_t tick_bytes;   /* and up to the position in the file */
+    uint64_t bytes;
+    tmb_mono at; /* when the file was written, or the broker started */
+    bool is_failing;
+    char file[PATH_MAX];
+} tmb_plugin_checkpoint;
+
+/* full.c: a full disk. */
+typedef struct tmb_plugin_full {
+    tmb_disk disk;
+    uint64_t unseen_bytes;  /* to be written since the disk was looked at */
+    uint64_t grace_bytes;   /* of the reserve, for drop-oldest streams until they can drop */
+    uint64_t dropped_bytes; /* of segments that went to make room */
+    int64_t wait_ms;        /* how long the disk counts as full at least */
+    tmb_mono looked_at, since, left_at, logged_at, relieved_at;
+    bool is_now, is_logged, waits_for_checkpoint;
+} tmb_plugin_full;
+
+/* loss.c: the ledger. */
+typedef struct tmb_plugin_loss {
+    tmb_ledger ledger;
+    tmb_mono told_at;
+    int fd; /* of the file of what waits; -1: none */
+    bool is_failing;
+} tmb_plugin_loss;
+
+/* One for the broker. Each part is named for the files that keep it; others look, or add to its sums. */
 #define TMB_PLUGIN_MAGIC 0x504c5547u
 typedef struct tmb_plugin {
     uint32_t magic;
@@ -137,7 +190,6 @@ typedef struct tmb_plugin {
     mosquitto_plugin_id_t *id;
     tmb_config *config;
     tmb_broker_conf broker;
-    char checkpoint_file[PATH_MAX];
     char journal_root[PATH_MAX];
     tmb_journal *journal;
     tmb_plugin_stream streams[TMB_STREAMS_MAX];
@@ -146,46 +198,23 @@ typedef struct tmb_plugin {
     tmb_plugin_counts counts, counts_told;
     tmb_plugin_pending pending;
     tmb_plugin_receipts receipts;
+    tmb_plugin_group group;
+    tmb_plugin_snapshot snapshot;
+    tmb_plugin_checkpoint checkpoint;
+    tmb_plugin_full full;
+    tmb_plugin_loss loss;
     struct tmb_plugin_gone *gone;
-    tmb_hold *hold;                    /* NULL: nobody can be held */
-    struct tmb_plugin_number *numbers; /* of group messages not synced yet */
-    unsigned numbers_count;
-    unsigned group_rounds; /* that the sync has waited for, since group_since */
-    tmb_mono group_since;
-    tmb_mono subscribed_at; /* the first that waits for a snapshot; never: nobody */
-    size_t props_len;       /* of the message that is being queued */
+    tmb_hold *hold;   /* NULL: nobody can be held */
+    size_t props_len; /* of the message that is being queued */
     tmb_pace *pace;
     uint8_t props[TMB_PROPS_BYTES_MAX];
     char topic[TMB_TOPIC_BYTES_MAX + 1];
-
-    struct stat db_stat; /* of the broker's snapshot, when last looked at */
-    int db_fd;           /* of the same file; -1: none */
-    nlink_t db_names;    /* how many it had then */
-    bool is_snapshot_wanted, has_asked, has_published, has_published_before;
-    bool has_delivered,
-        is_one_more_due; /* asking.c: to a lasting session, since the snapshot; see there */
-    uint64_t records_since, bytes_since; /* stored since the snapshot */
-    uint64_t stored_bytes;               /* at all: topic and payload; and at the last tick, */
-    uint64_t tick_bytes, kept_bytes;     /* and up to the position in the checkpoint file */
-    tmb_budget budget;
     uint64_t ring_troubles; /* of the journal's, as far as they were logged */
-    tmb_mono kept_at;       /* when the checkpoint file was written, or the broker started */
-    tmb_mono snapshot_at, asked_at, tick_at, worked_at, stats_at, retained_at, denied_at;
+    tmb_mono tick_at, worked_at, stats_at, retained_at, denied_at, probed_at;
     unsigned denied_logged, gaps_logged;
-    bool is_snapshot_failing, is_checkpoint_failing, is_retain_failing, is_group_broken;
-
-    tmb_disk disk;
-    bool is_full, is_full_logged, waits_for_checkpoint;
-    bool was_shed;          /* what store_local took last was not stored */
-    uint64_t disk_bytes;    /* to be written since the disk was looked at */
-    uint64_t grace_bytes;   /* of the reserve, for drop-oldest streams until they can drop */
-    uint64_t dropped_bytes; /* of segments that went to make room */
-    int64_t full_wait_ms;   /* how long the disk counts as full at least */
-    tmb_mono looked_at, full_at, left_at, full_logged_at, relieved_at, probed_at;
-    tmb_ledger ledger;
-    int ledger_fd; /* of the file of what waits; -1: none */
-    bool is_ledger_failing;
-    tmb_mono ledger_at; /* when entries were last written */
+    bool has_published, has_published_before; /* something of ours, this round and the one before */
+    bool is_retain_failing;
+    bool was_shed; /* what store_local took last was not stored */
 } tmb_plugin;
 
 tmb_mono tmb_plugin_now(void);

@@ -28,11 +28,12 @@ static void put_redelivery(const tmb_plugin *p, tmb_mono now, char *text, size_t
     for (unsigned i = 0; i < p->streams_count; i++)
         records += p->streams[i].good_seq - p->streams[i].kept_seq;
     put(text, cap, len, "since_checkpoint_records", records);
-    put(text, cap, len, "since_checkpoint_bytes", p->stored_bytes - p->kept_bytes);
-    put(text, cap, len, "since_checkpoint_s", (uint64_t)((now.ns - p->kept_at.ns) / 1000000000));
-    put(text, cap, len, "snapshot_last_ms", ms_up(p->budget.last_ns));
-    put(text, cap, len, "snapshot_worst_ms", ms_up(p->budget.worst_ns));
-    put(text, cap, len, "snapshot_all_ms", ms_up(p->budget.all_ns));
+    put(text, cap, len, "since_checkpoint_bytes", p->checkpoint.stored_bytes - p->checkpoint.bytes);
+    put(text, cap, len, "since_checkpoint_s",
+        (uint64_t)((now.ns - p->checkpoint.at.ns) / 1000000000));
+    put(text, cap, len, "snapshot_last_ms", ms_up(p->snapshot.budget.last_ns));
+    put(text, cap, len, "snapshot_worst_ms", ms_up(p->snapshot.budget.worst_ns));
+    put(text, cap, len, "snapshot_all_ms", ms_up(p->snapshot.budget.all_ns));
 }
 
 void tmb_plugin_tell_stats(tmb_plugin *p)

@@ -92,9 +92,9 @@ tmb_err tmb_plugin_store_begin(tmb_plugin *p, unsigned stream)
 void tmb_plugin_count_stored(tmb_plugin *p, const tmb_record *record)
 {
     uint64_t bytes = record->topic.len + record->payload.len;
-    p->records_since++;
-    p->bytes_since += bytes;
-    p->stored_bytes += bytes;
+    p->snapshot.records_since++;
+    p->snapshot.bytes_since += bytes;
+    p->checkpoint.stored_bytes += bytes;
 }
 
 tmb_err tmb_plugin_store_append(tmb_plugin *p, unsigned stream, const tmb_record *record)
@@ -127,7 +127,7 @@ tmb_err tmb_plugin_store_end(tmb_plugin *p, unsigned stream, tmb_durability dura
 {
     tmb_plugin_stream *s = &p->streams[stream];
     tmb_err err = TMB_OK;
-    if (durability == TMB_DURABILITY_GROUP && (p->is_group_broken || s->is_group_strict))
+    if (durability == TMB_DURABILITY_GROUP && (p->group.is_broken || s->is_group_strict))
         durability = TMB_DURABILITY_STRICT;
     if (durability == TMB_DURABILITY_STRICT)
         return tmb_plugin_store_sync(p, stream);

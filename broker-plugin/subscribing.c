@@ -26,7 +26,7 @@ static void note_early(tmb_plugin *p, unsigned count, const char *why)
 
 static tmb_hold_answer hold(tmb_plugin *p, const struct mosquitto *client)
 {
-    if (!p->hold || p->is_group_broken || mosquitto_client_protocol(client) == mp_websockets)
+    if (!p->hold || p->group.is_broken || mosquitto_client_protocol(client) == mp_websockets)
         return TMB_HOLD_UNFIT;
     const char *address = mosquitto_client_address(client);
     tmb_hold_answer answer = tmb_hold_take(p->hold, client, address, TMB_HOLD_MARK_SUBSCRIBE);
@@ -46,18 +46,19 @@ void tmb_plugin_on_subscribe(tmb_plugin *p, const struct mosquitto *client)
     }
     if (!is_held)
         p->counts.subscribes_held++;
-    if (p->subscribed_at.ns == tmb_mono_never().ns)
-        p->subscribed_at = tmb_plugin_now();
+    if (p->snapshot.subscribed_at.ns == tmb_mono_never().ns)
+        p->snapshot.subscribed_at = tmb_plugin_now();
 }
 
 void tmb_plugin_release_subscribers(tmb_plugin *p, tmb_mono now, bool has_snapshot)
 {
     if (!p->hold || tmb_hold_count(p->hold) == 0)
         return;
-    bool is_refused = has_snapshot
-                          ? p->is_snapshot_failing || p->is_checkpoint_failing
-                          : p->asked_at.ns > p->snapshot_at.ns && p->asked_at.ns <= p->tick_at.ns;
-    bool is_over = tmb_mono_is_due(tmb_mono_after(p->subscribed_at, tmb_dur_ms(WAIT_MS_MAX)), now);
+    bool is_refused = has_snapshot ? p->snapshot.is_failing || p->checkpoint.is_failing
+                                   : p->snapshot.asked_at.ns > p->snapshot.seen_at.ns &&
+                                         p->snapshot.asked_at.ns <= p->tick_at.ns;
+    bool is_over =
+        tmb_mono_is_due(tmb_mono_after(p->snapshot.subscribed_at, tmb_dur_ms(WAIT_MS_MAX)), now);
     if (has_snapshot && !is_refused)
         tmb_hold_release(p->hold, TMB_HOLD_MARK_SUBSCRIBE);
     else if (is_refused || is_over)
@@ -68,5 +69,5 @@ void tmb_plugin_release_subscribers(tmb_plugin *p, tmb_mono now, bool has_snapsh
         note_early(p, tmb_hold_release_readable(p->hold, TMB_HOLD_MARK_SUBSCRIBE),
                    "its client did not wait for the answer");
     if (tmb_hold_count(p->hold) == 0)
-        p->subscribed_at = tmb_mono_never();
+        p->snapshot.subscribed_at = tmb_mono_never();
 }

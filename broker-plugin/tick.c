@@ -28,18 +28,19 @@
 static bool is_file_another(const tmb_plugin *p)
 {
     struct stat now;
-    return p->db_fd < 0 || fstat(p->db_fd, &now) < 0 || now.st_nlink != p->db_names;
+    return p->snapshot.fd < 0 || fstat(p->snapshot.fd, &now) < 0 ||
+           now.st_nlink != p->snapshot.names;
 }
 
 /* To be told when the file is replaced; after it got its second name. */
 static void watch_file(tmb_plugin *p)
 {
     struct stat now;
-    if (p->db_fd >= 0)
-        close(p->db_fd);
-    p->db_fd = open(p->broker.db_file, O_RDONLY | O_CLOEXEC);
-    if (p->db_fd >= 0 && fstat(p->db_fd, &now) == 0)
-        p->db_names = now.st_nlink;
+    if (p->snapshot.fd >= 0)
+        close(p->snapshot.fd);
+    p->snapshot.fd = open(p->broker.db_file, O_RDONLY | O_CLOEXEC);
+    if (p->snapshot.fd >= 0 && fstat(p->snapshot.fd, &now) == 0)
+        p->snapshot.names = now.st_nlink;
 }
 
 /* has_file_changed also says how old the file is, by the wall clock. */
@@ -48,11 +49,11 @@ static bool has_file_changed(tmb_plugin *p, int64_t *ret_age_ns)
     struct stat now;
     if (stat(p->broker.db_file, &now) < 0)
         return false;
-    const struct stat *was = &p->db_stat;
+    const struct stat *was = &p->snapshot.file;
     bool is_same = now.st_ino == was->st_ino && now.st_size == was->st_size &&
                    now.st_mtim.tv_sec == was->st_mtim.tv_sec &&
                    now.st_mtim.tv_nsec == was->st_mtim.tv_nsec;
-    p->db_stat = now;
+    p->snapshot.file = now;
     if (!is_same)
         *ret_age_ns = tmb_snapshot_age_ns(p->broker.db_file);
     return !is_same;
@@ -64,7 +65,7 @@ static bool is_snapshot_whole(tmb_plugin *p)
     int64_t age_ns;
     tmb_err err = tmb_snapshot_check(p->broker.db_file);
     if (err == TMB_OK) {
-        p->is_snapshot_failing = false;
+        p->snapshot.is_failing = false;
         if (tmb_snapshot_keep(p->broker.db_file) != TMB_OK)
             p->counts
                 .checkpoint_failures++; /* no second name: a full disk could cost the sessions */
@@ -73,13 +74,13 @@ static bool is_snapshot_whole(tmb_plugin *p)
     tmb_err undone = tmb_snapshot_put_back(p->broker.db_file);
     (void)has_file_changed(p, &age_ns);
     p->counts.snapshots_broken++;
-    if (!p->is_snapshot_failing)
+    if (!p->snapshot.is_failing)
         mosquitto_log_printf(MOSQ_LOG_ERR,
                              "tombolo: the broker's snapshot %s is cut off; %s; free space there",
                              p->broker.db_file,
                              undone == TMB_OK ? "the one before it is put back, nothing is lost"
                                               : "there is none before it to put back");
-    p->is_snapshot_failing = true;
+    p->snapshot.is_failing = true;
     return false;
 }
 
@@ -101,7 +102,7 @@ static tmb_err save(tmb_plugin *p, const tmb_checkpoint *checkpoint)
     if (err == TMB_OK)
         err = tmb_checkpoint_encode(checkpoint, p->children, p->publishers, &bytes, &len);
     if (err == TMB_OK)
-        err = tmb_file_replace(p->checkpoint_file, tmb_bytes_of(bytes, len));
+        err = tmb_file_replace(p->checkpoint.file, tmb_bytes_of(bytes, len));
     free(bytes);
     return err;
 }
@@ -130,18 +131,18 @@ static void write_checkpoint(tmb_plugin *p, bool is_last)
             p->streams[i].older_seq = p->streams[i].kept_seq;
             p->streams[i].kept_seq = checkpoint.streams[i].seq;
         }
-        p->kept_bytes = p->tick_bytes;
-        p->kept_at = now;
+        p->checkpoint.bytes = p->checkpoint.tick_bytes;
+        p->checkpoint.at = now;
         p->counts.checkpoints++;
     } else {
         p->counts.checkpoint_failures++;
     }
-    if (err != TMB_OK && !p->is_checkpoint_failing)
+    if (err != TMB_OK && !p->checkpoint.is_failing)
         mosquitto_log_printf(MOSQ_LOG_ERR,
                              "tombolo: cannot write %s: %s; nothing is lost, but a restart will "
                              "repeat more; free space there, or mend it",
-                             p->checkpoint_file, tmb_err_str(err));
-    p->is_checkpoint_failing = err != TMB_OK;
+                             p->checkpoint.file, tmb_err_str(err));
+    p->checkpoint.is_failing = err != TMB_OK;
 }
 
 void tmb_plugin_load_checkpoint(tmb_plugin *p, tmb_checkpoint *ret_checkpoint)
@@ -149,7 +150,7 @@ void tmb_plugin_load_checkpoint(tmb_plugin *p, tmb_checkpoint *ret_checkpoint)
     static const char *const endings[] = {"", ".old"};
     for (size_t i = 0; i < 2; i++) {
         char path[PATH_MAX + 8];
-        snprintf(path, sizeof path, "%s%s", p->checkpoint_file, endings[i]);
+        snprintf(path, sizeof path, "%s%s", p->checkpoint.file, endings[i]);
         uint8_t *bytes = NULL;
         size_t len = 0;
         tmb_err err = tmb_file_load(path, &bytes, &len);
@@ -195,7 +196,7 @@ static void retain(tmb_plugin *p, tmb_mono now)
 /* While a snapshot is to come, or somebody waits for his answer, nothing waits. */
 static bool is_work_due(const tmb_plugin *p, tmb_mono now)
 {
-    return p->is_snapshot_wanted || p->asked_at.ns > p->snapshot_at.ns ||
+    return p->snapshot.is_wanted || p->snapshot.asked_at.ns > p->snapshot.seen_at.ns ||
            (p->hold && tmb_hold_count(p->hold) > 0) ||
            tmb_mono_is_due(tmb_mono_after(p->worked_at, tmb_dur_ms(WORK_EVERY_MS)), now);
 }
@@ -225,7 +226,7 @@ void tmb_plugin_on_tick(tmb_plugin *p)
         }
         tmb_plugin_note_cost(p, now, age_ns);
     }
-    if (is_another && p->db_stat.st_ino != 0) /* else there never was one */
+    if (is_another && p->snapshot.file.st_ino != 0) /* else there never was one */
         watch_file(p);
     if (is_due || has_snapshot)
         tmb_plugin_release_subscribers(p, now, has_snapshot);
@@ -236,7 +237,7 @@ void tmb_plugin_on_tick(tmb_plugin *p)
         s->tick_seq = s->good_seq;
         s->hold_seq = tmb_inflight_hold(&s->inflight, s->good_seq, now);
     }
-    p->tick_bytes = p->stored_bytes;
+    p->checkpoint.tick_bytes = p->checkpoint.stored_bytes;
     p->has_published_before = p->has_published;
     p->has_published = false;
     if (!is_due)
