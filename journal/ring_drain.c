@@ -34,12 +34,12 @@
 __attribute__((format(printf, 3, 4))) static void say(char *text, size_t cap, const char *format,
                                                       ...)
 {
-    va_list args;
-    if (!text || cap == 0)
-        return;
-    va_start(args, format);
-    vsnprintf(text, cap, format, args);
-    va_end(args);
+    if (text && cap > 0) {
+        va_list args;
+        va_start(args, format);
+        vsnprintf(text, cap, format, args);
+        va_end(args);
+    }
 }
 
 /* ---- which folder ------------------------------------------------------------------------------------- */
