@@ -17,7 +17,7 @@ static tmb_bytes part(tmb_bytes *text)
 
 static bool name(tmb_bytes text, char *ret_name, size_t max)
 {
-    if (!tmb_name_is_valid(text, max))
+    if (!text.ptr || !tmb_name_is_valid(text, max))
         return false;
     memcpy(ret_name, text.ptr, text.len);
     return true;
