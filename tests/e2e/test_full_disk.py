@@ -8,10 +8,11 @@ import time
 import unittest
 from pathlib import Path
 
-from full_disk import SmallDisk, entries, lost
+from full_disk import entries, lost
 from plugin_lab import CONFIG, PluginTest
 from tombolo_lab.asker import Asker
 from tombolo_lab.net import wait_until
+from tombolo_lab.small_disk import small_disk
 
 KIB = 1024
 DISK_KIB = 16 * KIB
@@ -25,8 +26,7 @@ class FullDiskTest(PluginTest):
 
     def setUp(self):
         super().setUp()
-        self.disk = SmallDisk(self.data, DISK_KIB)
-        self.addCleanup(self.disk.unmount)
+        self.disk = small_disk(self, self.data, size=DISK_KIB * KIB)
         self.broker.start()
         self.pid = self.broker.daemon.pid
         self.ear = self.client("ear", 5)
@@ -48,7 +48,7 @@ class FullDiskTest(PluginTest):
         return found
 
     def become_full(self) -> None:
-        self.disk.fill(leave_bytes=64 * KIB)
+        self.disk.fill(leave=64 * KIB)
         self.wait_state("journal_full", 1)
 
     def become_well(self) -> None:
@@ -88,7 +88,7 @@ class RejectTest(FullDiskTest):
         self.assertEqual(reserve.stat().st_size, 1024 * KIB)
         self.become_full()
         self.assertEqual(reserve.stat().st_size, 0, "the reserve was not given back")
-        self.assertGreater(self.disk.free_bytes(), 512 * KIB)
+        self.assertGreater(self.disk.free(), 512 * KIB)
         for qos in (1, 2):
             self.assertEqual(v5.publish("t/a", b"lost", qos), 0x87)
         with self.assertRaises((ConnectionError, OSError)):
@@ -120,7 +120,7 @@ class RejectTest(FullDiskTest):
         self.assertEqual(refused, 1, "the disk did not get full")
         self.assertGreater(len(acked) * 4000, DISK_KIB * KIB * 3 // 4)
         self.wait_state("journal_full", 1)
-        self.disk.grow(4 * DISK_KIB)
+        self.disk.grow(4 * DISK_KIB * KIB)
         self.wait_state("journal_full", 0)
         acked += self.publish(v5, 100, 4000, start=50_000)
         self.assertEqual([record["payload"] for record in self.journal(len(acked), check=False)], acked)

@@ -2,18 +2,18 @@
 """Full disks on the road: what a site sheds is what its ledger says at the hub, to the message; a full hub in the
 middle neither loses nor doubles anything, and its daemon stays up."""
 
-import json
 import os
 import random
 import time
 import unittest
 
-from full_disk import SmallDisk, entries, lost
+from full_disk import entries, lost
 from tombolo_lab import Lab, Message
 from tombolo_lab.net import wait_until
 from tombolo_lab.node import Settings
+from tombolo_lab.small_disk import small_disk
 
-KIB = 1024
+KIB, MIB = 1 << 10, 1 << 20
 SEED = int(os.environ.get("TMB_SEED", "5"))
 
 
@@ -31,11 +31,6 @@ class FullDiskRoadTest(unittest.TestCase):
     def setUp(self):
         self.lab = Lab()
         self.addCleanup(self.lab.close)
-
-    def small_disk(self, node, size_kib: int = 16 * KIB) -> SmallDisk:
-        disk = SmallDisk(node.data, size_kib)
-        self.addCleanup(disk.unmount)
-        return disk
 
     def wait_full(self, node, is_full: bool) -> None:
         reserve = node.data / "reserve"
@@ -61,7 +56,7 @@ class FullDiskRoadTest(unittest.TestCase):
     def start_pair(self, policy: str, **more):
         hub = self.lab.node("hub", has_children=True)
         site = self.lab.node("s1", parent=hub, settings=settings(policy, **more))
-        disk = self.small_disk(site)
+        disk = small_disk(self, site.data, size=16 * MIB)
         self.lab.start()
         self.lab.subscribe(hub, topic="s1/t/#")
         return hub, site, disk
@@ -82,7 +77,7 @@ class FullDiskRoadTest(unittest.TestCase):
         self.lab.wait_drained()
         site.link.cut()
         self.say("cut off", site, 200)
-        disk.fill(leave_bytes=64 * KIB)
+        disk.fill(leave=64 * KIB)
         self.wait_full(site, True)
         shed = self.say("shed", site, 300)
         disk.clear()
@@ -158,7 +153,7 @@ class FullDiskRoadTest(unittest.TestCase):
         region = self.lab.node("region", has_children=True)
         hub = self.lab.node("hub", parent=region, has_children=True, settings=settings("reject"))
         site = self.lab.node("s1", parent=hub)
-        disk = self.small_disk(hub, 96 * KIB)
+        disk = small_disk(self, hub.data, size=96 * MIB)
         self.lab.start()
         self.lab.subscribe(region)
         pids = hub.broker.daemon.pid, hub.syncd.pid
@@ -166,7 +161,7 @@ class FullDiskRoadTest(unittest.TestCase):
                       self.lab.publish(site, "p2", source(10_000_000, {"x": "x" * 5000}, 0.01), is_numbered=True)]
         for round_ in range(6):
             time.sleep(draw.uniform(0.2, 0.6))
-            disk.fill(leave_bytes=draw.choice((0, 0, 20 * KIB, 150 * KIB)))
+            disk.fill(leave=draw.choice((0, 0, 20 * KIB, 150 * KIB)))
             self.wait_full(hub, True)
             time.sleep(draw.uniform(0.3, 0.8))
             disk.clear()

@@ -15,27 +15,17 @@ from tombolo_lab import Lab, journal
 from tombolo_lab.asker import Asker
 from tombolo_lab.net import wait_until
 from tombolo_lab.node import Settings
-from tombolo_lab.talker import Talker
+from tombolo_lab.talker import plugin_stats
 
 RECEIPTS_MAX = 4096  # TMB_RECEIPTS_MAX
 STREAMS = (("safe", '["safe/#"]', "strict"), ("many", '["many/#"]', "group"), ("fast", '["fast/#"]', "process"),
            ("loose", '["loose/#"]', "none"))
 WAITS = ("strict", "group")
-STATS = "$tombolo/v1/stats/plugin"
 
 
-def stats_of(broker) -> dict:
-    with Talker(broker.port, "stats-reader") as reader:
-        reader.subscribe(STATS)
-        wait_until(lambda: bool(reader.heard), 10, "statistics")
-        return json.loads(reader.heard[-1].payload)
-
-
-def wait_stat(test, broker, name: str, at_least: int) -> None:
-    end = time.monotonic() + 10
-    while stats_of(broker)[name] < at_least:
-        test.assertLess(time.monotonic(), end, f"{name} of {at_least}: {stats_of(broker)}")
-        time.sleep(0.2)
+def wait_stat(broker, name: str, at_least: int) -> None:
+    wait_until(lambda: plugin_stats(broker.port)[name] >= at_least, 10,
+               lambda: f"{name} of {at_least}: {plugin_stats(broker.port)}", 0.2)
 
 
 class RoadTest(unittest.TestCase):
@@ -86,8 +76,8 @@ class RoadTest(unittest.TestCase):
                     for level in ("synced", "committed", "engine"):
                         self.check(asker.wait_level(payload, level), stream, payload)
                     self.assertEqual(len(asker.receipts(payload)), 3)
-        wait_stat(self, self.s1.broker, "receipts_sent", 24)
-        found = stats_of(self.s1.broker)
+        wait_stat(self.s1.broker, "receipts_sent", 24)
+        found = plugin_stats(self.s1.broker.port)
         self.assertEqual((found["receipts_asked"], found["receipts_refused"], found["receipts_pending"]), (24, 0, 0))
         self.assertEqual(self.at_hub("safe", 1)[0]["origin"]["seq"], 1)
 
@@ -204,8 +194,8 @@ class RoadTest(unittest.TestCase):
             self.assertEqual(asker.ask("safe/t", "z", "synced", "e\"vil"), 0)
             self.assertEqual(sorted((r["receipt"], r.get("asked")) for r in asker.wait("z", 2)),
                              [("refused", "?"), ("synced", None)])
-        wait_stat(self, self.s1.broker, "receipts_refused", 7)
-        self.assertEqual(stats_of(self.s1.broker)["receipts_asked"], 8)
+        wait_stat(self.s1.broker, "receipts_refused", 7)
+        self.assertEqual(plugin_stats(self.s1.broker.port)["receipts_asked"], 8)
 
     def test_more_than_fit_are_refused(self):
         self.s1.link.cut("reset")

@@ -20,9 +20,6 @@ import threading
 import time
 from collections import deque
 
-from tombolo_lab import Talker
-from tombolo_lab.net import wait_until
-
 CONNACK, PUBLISH, PUBACK, PUBREC, PUBREL, PUBCOMP, SUBACK, PINGRESP, DISCONNECT = 2, 3, 4, 5, 6, 7, 9, 13, 14
 DAY_S = 86400
 RETRY_S = 0.01
@@ -367,14 +364,6 @@ class Crowd(threading.Thread):
             client.is_up = False
             self.hang_ups = self.hang_ups[-20:] + [f"{client.name}: {error}"]
             client.on_down()
-
-
-def plugin_stats(port: int) -> dict:
-    """The plugin's counters since the broker's start, at most about a second old."""
-    with Talker(port, "stats-reader") as reader:
-        reader.subscribe("$tombolo/v1/stats/plugin", 0)
-        wait_until(lambda: reader.heard, 10, "the plugin's statistics")
-        return json.loads(reader.heard[-1].payload)
 
 
 def judge_hub(test, ledger, told: str) -> None:

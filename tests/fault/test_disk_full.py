@@ -15,23 +15,14 @@ import unittest
 from pathlib import Path
 
 from one_node import OneNode
-from small_disk import SmallDisk
 from tombolo_lab import Lab, Message, journal
 from tombolo_lab.net import wait_until
 from tombolo_lab.node import Settings
+from tombolo_lab.small_disk import small_disk
 
 SEED = int(os.environ.get("TMB_SEED") or random.SystemRandom().randrange(1 << 32))
 PAD = b"." * 2000
 MIB = 1 << 20
-
-
-def small_disk(test: unittest.TestCase, *args, **options) -> SmallDisk:
-    try:
-        disk = SmallDisk(*args, **options)
-    except OSError as error:
-        raise unittest.SkipTest(f"no disk can be mounted here: {error}") from error
-    test.addCleanup(disk.close)
-    return disk
 
 
 class DiskTest(unittest.TestCase):
@@ -94,14 +85,14 @@ class FullTest(DiskTest):
                 for _ in range(5):
                     for _ in range(self.draw.randrange(1, 60)):
                         self.assertTrue(node.publish(self.payload()), node.daemon.tail())
-                    stranger = self.disk.fill()
+                    self.disk.fill()
                     # The node may have given its reserve back already.
                     self.assertLess(self.disk.free(), 65536 + 4096, "the disk is not full")
                     self.publish_until_refused(node)
                     self.check_local(node)
                     node.snapshot()  # the broker cuts its database off, and the plugin puts it back
                     self.assertFalse(node.publish(self.payload()), "stored on a full disk")
-                    stranger.unlink()
+                    self.disk.clear()
                     wait_until(lambda: node.publish(self.payload()), 15, "a message to be stored again", 0.05)
                 self.assertIn("has space again", node.daemon.log())
                 self.check_well(node)
@@ -213,13 +204,13 @@ class FullRoadTest(unittest.TestCase):
         publisher = self.publish()
         ledger = self.lab.ledger
         wait_until(lambda: ledger.counts()[2] > 100, 30, "messages at the hub")
-        stranger = self.disk.fill()
+        self.disk.fill()
         before = ledger.counts()[1]
         wait_until(lambda: ledger.counts()[1] > before + 300, 30,
                    lambda: f"the site to go on\n{self.lab.logs()}")
         wait_until(lambda: ledger.waiting()[0] > 200, 30, "messages to wait: the hub's disk was to be full")
         self.assertLess(self.disk.free(), 2 * 65536)  # the node's own reserve, given back
-        stranger.unlink()
+        self.disk.clear()
         self.check(publisher)
 
     def test_the_sites_disk_is_full_for_a_while(self):
@@ -227,10 +218,10 @@ class FullRoadTest(unittest.TestCase):
         publisher = self.publish()
         ledger, account = self.lab.ledger, publisher.account
         wait_until(lambda: ledger.counts()[2] > 100, 30, "messages at the hub")
-        stranger = self.disk.fill()
+        self.disk.fill()
         wait_until(lambda: len(account.refused) > 100, 30, lambda: f"messages to be refused\n{self.lab.logs()}")
         self.lab.wait_drained()  # what was acked goes up though the site's disk is full
-        stranger.unlink()
+        self.disk.clear()
         acked = ledger.counts()[1]
         wait_until(lambda: ledger.counts()[1] > acked + 200, 30, lambda: f"acks again\n{self.lab.logs()}")
         print(f"{len(account.refused)} messages were refused", flush=True)

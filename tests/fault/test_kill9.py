@@ -15,10 +15,11 @@ import statistics
 import time
 import unittest
 
-from crowd import Crowd, Hearer, Teller, judge_hub, judge_site, plugin_stats
+from crowd import Crowd, Hearer, Teller, judge_hub, judge_site
 from tombolo_lab import Lab, Ledger, journal
 from tombolo_lab.net import wait_until
 from tombolo_lab.node import Settings
+from tombolo_lab.talker import plugin_stats
 
 SEED = int(os.environ.get("TMB_SEED") or random.SystemRandom().randrange(1 << 32))
 KILLS = int(os.environ.get("TMB_KILLS") or ("1000" if os.environ.get("TMB_LONG") else "200"))

@@ -25,11 +25,12 @@ import time
 import unittest
 from pathlib import Path
 
-from crowd import Crowd, Hearer, Teller, judge_hub, judge_site, plugin_stats
+from crowd import Crowd, Hearer, Teller, judge_hub, judge_site
 from cut_disk import Control, CutDisk, stop
 from tombolo_lab import Lab, Ledger, journal
 from tombolo_lab.net import wait_until
 from tombolo_lab.node import Settings
+from tombolo_lab.talker import plugin_stats
 
 SEED = int(os.environ.get("TMB_SEED") or random.SystemRandom().randrange(1 << 32))
 CUTS = int(os.environ.get("TMB_CUTS") or ("200" if os.environ.get("TMB_LONG") else "50"))

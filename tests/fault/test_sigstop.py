@@ -84,8 +84,8 @@ class SigstopTest(unittest.TestCase):
         print(f"{what} stopped for {STOP_S:g} s: acks/s {len(before) / 2:.0f} before, {len(during) / (STOP_S - 1):.0f} while; "
               f"p50 {percentile_ms(before, .5):.2f} and {percentile_ms(during, .5):.2f} ms, p99 {percentile_ms(before, .99):.2f} "
               f"and {percentile_ms(during, .99):.2f} ms; backlog {backlog}", flush=True)
-        # Half of what it was: a machine may do other things; what the stop costs is not measured here.
-        self.assertGreater(len(during) / (STOP_S - 1), len(before) / 2 / 2, "publishers were held up")
+        # A tenth of what it was: a machine may do other things; what the stop costs is not measured here.
+        self.assertGreater(len(during) / (STOP_S - 1), len(before) / 2 / 10, "publishers were held up")
         self.assertGreater(at_site, len(during) / 2, "the site's subscriber was held up")
         self.assertEqual(self.crowd.hang_ups, [], "a client was hung up")
         self.assertGreater(backlog, 0)

@@ -2,6 +2,7 @@
 """Two plain clients for tests: a Talker that says a few words and hears the broker's answers, and an Ear that
 keeps what it hears, message by message."""
 
+import json
 import socket
 import struct
 import threading
@@ -119,3 +120,11 @@ class Ear(Subscriber):
                    lambda: f"{count} of {topic} (there are {len(self.of(topic))}; heard: "
                            f"{sorted({m.topic for m in self.messages})[:20]})")
         return self.of(topic)
+
+
+def plugin_stats(port: int) -> dict:
+    """The plugin's counters since the broker's start, at most about a second old."""
+    with Talker(port, "stats-reader") as reader:
+        reader.subscribe("$tombolo/v1/stats/plugin", 0)
+        wait_until(lambda: bool(reader.heard), 10, "the plugin's statistics")
+        return json.loads(reader.heard[-1].payload)

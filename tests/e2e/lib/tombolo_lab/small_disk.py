@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Disks that are small: one in memory that can grow while it is used (tmpfs), one of ext4 that breaks down.
 
-OSError when this machine does not let us mount: the tests are skipped then, and say so.
+OSError when this machine does not let us mount: small_disk() skips the test then, and says so.
 """
 
 import os
 import subprocess
 import time
+import unittest
 from pathlib import Path
 
 
@@ -60,17 +61,22 @@ class SmallDisk:
         told = os.statvfs(self.at)
         return told.f_bavail * told.f_frsize
 
-    def fill(self) -> Path:
-        """A stranger's file that takes the last byte; gives it."""
-        file = self.at / "stranger"
-        with open(file, "wb", buffering=0) as out:
-            for size in (1 << 16, 4096, 512, 1):
+    @property
+    def stranger(self) -> Path:
+        return self.at / "stranger"
+
+    def fill(self, leave: int = 0) -> None:
+        """A stranger's file takes the last byte, or all but a few pages more than leave bytes."""
+        with open(self.stranger, "ab", buffering=0) as out:
+            for size in (1 << 16, 4096) if leave else (1 << 16, 4096, 512, 1):
                 try:
-                    while True:
+                    while not leave or self.free() >= leave + size:
                         out.write(bytes(size))
                 except OSError:
                     continue
-        return file
+
+    def clear(self) -> None:
+        self.stranger.unlink()
 
     def unmount(self) -> None:
         end = time.monotonic() + 10
@@ -84,5 +90,16 @@ class SmallDisk:
                 time.sleep(0.02)
 
     def close(self) -> None:
+        """Also while somebody has files open on it: it goes with the last of them."""
         if os.path.ismount(self.at):
-            self.unmount()
+            run("umount", "-l", self.at)
+
+
+def small_disk(test: unittest.TestCase, *args, **options) -> SmallDisk:
+    """Unmounted when the test has ended."""
+    try:
+        disk = SmallDisk(*args, **options)
+    except OSError as error:
+        raise unittest.SkipTest(f"no disk can be mounted here: {error}") from error
+    test.addCleanup(disk.close)
+    return disk
