@@ -98,7 +98,9 @@ static tmb_err commit(tmb_plugin *p, tmb_bytes payload)
     unsigned stream = (unsigned)found;
     tmb_seen_key key = tmb_seen_key_child(&first);
     uint64_t max = 0, count = 0;
-    if (tmb_plugin_way(p, stream, raw.len) != TMB_WAY_OPEN)
+    bool is_ledger =
+        p->streams[stream].policy->is_ledger; /* of the child: the reserve is for ours */
+    if (tmb_plugin_way(p, stream, raw.len) != TMB_WAY_OPEN || (is_ledger && p->full.is_now))
         return TMB_ENOSPC; /* drop-newest too: the child keeps what it cannot hand over */
     err = tmb_plugin_store_begin(p, stream);
     if (err == TMB_OK)

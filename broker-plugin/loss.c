@@ -148,8 +148,9 @@ static void load(tmb_plugin *p)
 static void shed_again(tmb_plugin *p)
 {
     for (unsigned i = 0; i < p->streams_count; i++) {
-        const tmb_plugin_stream *s = &p->streams[i];
+        tmb_plugin_stream *s = &p->streams[i];
         uint64_t seq = tmb_ledger_shed_seq(&p->loss.ledger, s->policy->name);
+        s->has_shed_before = seq > 0;
         if (seq <= tmb_journal_last_seq(s->log))
             continue;
         tmb_journal_shed(s->log, seq);

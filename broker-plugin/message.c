@@ -5,7 +5,8 @@
  * decides the ack:
  *
  *   SUCCESS      the broker goes on and acks
- *   ACL_DENIED   MQTT 5: PUBACK or PUBREC with 0x87. MQTT 3.1.1 would get a plain ack: never used there
+ *   ACL_DENIED   MQTT 5: PUBACK or PUBREC with 0x87. MQTT 3.1.1 gets a plain ack: used there only for what
+ *                nobody may write, as the broker itself does
  *   UNKNOWN      the connection is closed, nothing is acked
  *
  * A numbered message that cannot be stored closes the connection on MQTT 5 too: its publisher goes on with
@@ -14,6 +15,10 @@
 #include "broker-plugin/plugin.h"
 #include "proto/props.h"
 #include "proto/topics.h"
+
+#define WHY_UNSTORED                                                                               \
+    "what it repeats may not have been stored, because the disk of this node was full; publish "   \
+    "it under a new number"
 
 static int refusal(const struct mosquitto_evt_message *event, bool is_numbered)
 {
@@ -108,8 +113,8 @@ int tmb_plugin_on_message(tmb_plugin *p, struct mosquitto_evt_message *event)
     p->props_len = 0;
     bool is_own = strncmp(event->topic, TMB_TOPIC_ROOT, strlen(TMB_TOPIC_ROOT)) == 0;
     if (!is_checked && (is_own || tmb_policy_is_ledger_topic(event->topic))) {
-        p->counts.denied++; /* a bridge: the broker asks no rules for it */
-        return event->qos == 0 ? MOSQ_ERR_ACL_DENIED : refusal(event, false);
+        p->counts.denied++;         /* a bridge: the broker asks no rules for it */
+        return MOSQ_ERR_ACL_DENIED; /* acked: else it would come back with it for ever */
     }
     if (is_own)
         return strcmp(event->topic, TMB_TOPIC_COMMIT) == 0 ? tmb_plugin_on_commit(p, event)
@@ -132,7 +137,10 @@ int tmb_plugin_on_message(tmb_plugin *p, struct mosquitto_evt_message *event)
     if (is_repeat && record.qos > 0) /* what it repeats may not be on the disk yet */
         err = tmb_group_take(p, (unsigned)stream, event->client);
     if (is_repeat && err == TMB_OK) {
-        tmb_plugin_take_receipts(p, event, record.props, (unsigned)stream, true);
+        if (tmb_plugin_may_be_unstored(p, (unsigned)stream, &record))
+            tmb_plugin_refuse_receipts(p, event, record.props, WHY_UNSTORED);
+        else
+            tmb_plugin_take_receipts(p, event, record.props, (unsigned)stream, true);
         return tmb_plugin_repeat(p, (unsigned)stream, &record, event);
     }
     if (err == TMB_OK)
@@ -141,6 +149,7 @@ int tmb_plugin_on_message(tmb_plugin *p, struct mosquitto_evt_message *event)
         return refuse(p, event, record.is_numbered);
     p->counts.messages++;
     if (p->was_shed) { /* delivered only: it has no place in the log that would mark it or be waited for */
+        tmb_plugin_note_unstored(p, (unsigned)stream, &record);
         tmb_plugin_refuse_receipts(p, event, record.props,
                                    "not stored: the disk of this node is full");
         return MOSQ_ERR_SUCCESS;

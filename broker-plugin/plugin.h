@@ -103,6 +103,7 @@ typedef struct tmb_plugin_stream {
         is_group_open; /* has records appended for a group, not synced yet; good_seq is past them */
     bool is_group_strict; /* until a strict write has succeeded */
     bool has_old;         /* drop-oldest on a full disk: a checkpoint still needs what would go */
+    bool has_shed_before; /* messages of a life before were taken and not stored */
 } tmb_plugin_stream;
 
 /* The last write that the rules let pass. Not followed by its own MESSAGE event, it was a will. */
@@ -294,6 +295,8 @@ TMB_MUST_USE tmb_err tmb_plugin_publish(tmb_plugin *p, unsigned stream, const tm
 
 /* repeat.c: what becomes of a numbered message that is here already; the answer to the broker. And what
  * tells a numbered message from others for as long as it is in flight; 0: it has no number. */
+void tmb_plugin_note_unstored(tmb_plugin *p, unsigned stream, const tmb_record *record);
+bool tmb_plugin_may_be_unstored(const tmb_plugin *p, unsigned stream, const tmb_record *record);
 int tmb_plugin_repeat(tmb_plugin *p, unsigned stream, const tmb_record *record,
                       struct mosquitto_evt_message *event);
 uint64_t tmb_plugin_tag(const tmb_plugin *p, unsigned stream, const tmb_record *record);

@@ -122,6 +122,10 @@ static bool has_topic(tmb_plugin *p, const struct mosquitto_evt_message *event, 
     const char *id = mosquitto_client_id(event->client);
     if (topic.len == 0 || topic.ptr[0] == '$' || !tmb_topic_is_valid(topic))
         return false;
+    memcpy(p->topic, topic.ptr, topic.len);
+    p->topic[topic.len] = '\0';
+    if (tmb_policy_is_ledger_topic(p->topic))
+        return false;
     return tmb_plugin_is_alone(p) || (id && tmb_receipt_topic_is_own(topic, id));
 }
 

@@ -28,6 +28,23 @@ static uint64_t mix(uint64_t hash, const uint8_t *bytes, size_t len)
     return hash;
 }
 
+void tmb_plugin_note_unstored(tmb_plugin *p, unsigned stream, const tmb_record *record)
+{
+    tmb_seen_key key = key_of(p, stream, record);
+    if (record->is_numbered)
+        tmb_seen_note_unstored(p->publishers, tmb_bytes_of(key.bytes, key.len), record->number);
+}
+
+/* Which of the numbers of a life before were not stored nobody knows any more. */
+bool tmb_plugin_may_be_unstored(const tmb_plugin *p, unsigned stream, const tmb_record *record)
+{
+    tmb_seen_key key = key_of(p, stream, record);
+    tmb_bytes name = tmb_bytes_of(key.bytes, key.len);
+    return record->number <= tmb_seen_unstored(p->publishers, name) ||
+           (p->streams[stream].has_shed_before &&
+            record->number <= tmb_seen_base(p->publishers, name));
+}
+
 uint64_t tmb_plugin_tag(const tmb_plugin *p, unsigned stream, const tmb_record *record)
 {
     if (!record->is_numbered)

@@ -21,7 +21,7 @@ typedef struct entry {
     struct entry *prev, *next;         /* of all */
     struct entry *own_prev, *own_next; /* of one owner */
     struct owner *owner;
-    uint64_t number, base;
+    uint64_t number, base, unstored;
     uint16_t len;
     uint8_t key[];
 } entry;
@@ -273,6 +273,21 @@ uint64_t tmb_seen_base(const tmb_seen *seen, tmb_bytes key)
     entry *e;
     HASH_FIND(hh, seen->table, key.ptr, key.len, e);
     return e ? e->base : 0;
+}
+
+void tmb_seen_note_unstored(tmb_seen *seen, tmb_bytes key, uint64_t number)
+{
+    entry *e;
+    HASH_FIND(hh, seen->table, key.ptr, key.len, e);
+    if (e && e->unstored < number)
+        e->unstored = number;
+}
+
+uint64_t tmb_seen_unstored(const tmb_seen *seen, tmb_bytes key)
+{
+    entry *e;
+    HASH_FIND(hh, seen->table, key.ptr, key.len, e);
+    return e ? e->unstored : 0;
 }
 
 void tmb_seen_each(const tmb_seen *seen, void (*visit)(void *arg, tmb_bytes key, uint64_t number),

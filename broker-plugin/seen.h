@@ -57,6 +57,11 @@ uint64_t tmb_seen_forgotten(const tmb_seen *seen);
 void tmb_seen_settle(tmb_seen *seen);
 uint64_t tmb_seen_base(const tmb_seen *seen, tmb_bytes key);
 
+/* tmb_seen_note_unstored: number was seen, and is in no log. tmb_seen_unstored gives the highest of those of
+ * key since the start, 0 when there is none. */
+void tmb_seen_note_unstored(tmb_seen *seen, tmb_bytes key, uint64_t number);
+uint64_t tmb_seen_unstored(const tmb_seen *seen, tmb_bytes key);
+
 /* tmb_seen_each visits all entries, the one not heard of for longest first. */
 void tmb_seen_each(const tmb_seen *seen, void (*visit)(void *arg, tmb_bytes key, uint64_t number),
                    void *arg);

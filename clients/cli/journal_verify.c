@@ -147,6 +147,47 @@ static int verify_stream(const cli_root *root, const cli_node *node, size_t i, j
     return err ? cli_fail(stream, err) : CLI_OK;
 }
 
+/* A stream of which nothing is left: no file there says that anything is missing. */
+static void verify_gone(const cli_node *node, const char *stream, json_t *all, bool *ret_damaged)
+{
+    finder f = {stream, node, all ? json_array() : NULL, false, true};
+    tmb_verify_report report = {.segments = 0};
+    uint64_t end = cli_node_end(node, stream);
+    tmb_tail_gap gap = {1, end, TMB_GAP_MISSING, "", 0, 0};
+    if (tmb_ledger_shed_seq(&node->pending, stream) < end) {
+        found(&f, &gap);
+        if (all)
+            json_array_append_new(all, report_json(stream, &report, f.findings));
+        else
+            print_report(stream, &report, true);
+        *ret_damaged = true;
+    }
+    json_decref(f.findings);
+}
+
+static bool has_stream(const cli_root *root, const char *stream)
+{
+    for (size_t i = 0; i < root->count; i++)
+        if (strcmp(root->streams[i], stream) == 0)
+            return true;
+    return false;
+}
+
+/* The checkpoint knows which streams there are; only without one the parent is asked, who also remembers
+ * those that were given up. */
+static void verify_all_gone(const cli_root *root, const cli_node *node, json_t *all,
+                            bool *ret_damaged)
+{
+    unsigned count =
+        node->has_checkpoint ? node->checkpoint.streams_count : node->marks.streams_count;
+    for (unsigned i = 0; i < count && (node->has_checkpoint || node->has_marks); i++) {
+        const char *stream =
+            node->has_checkpoint ? node->checkpoint.streams[i].name : node->marks.streams[i].stream;
+        if (!has_stream(root, stream))
+            verify_gone(node, stream, all, ret_damaged);
+    }
+}
+
 static void print_all(const cli_node *node, const char *identity, bool is_damaged, json_t *streams)
 {
     json_t *parent = node->has_marks ? json_pack("{s:s, s:b}", "node", node->marks.parent, "top",
@@ -172,6 +213,8 @@ int cli_verify(const cli_options *options)
     json_t *streams = options->is_json ? json_array() : NULL;
     for (size_t i = 0; i < root.count; i++)
         is_unreadable |= verify_stream(&root, &node, i, streams, &is_damaged) != CLI_OK;
+    if (!options->stream && root.unreadable == 0)
+        verify_all_gone(&root, &node, streams, &is_damaged);
     is_damaged |= node.is_damaged;
     is_unreadable |= node.is_unreadable || root.unreadable > 0;
     if (streams)

@@ -145,6 +145,23 @@ class BridgeTest(SessionTest):
         self.restart()
         self.assertEqual(sorted(set(self.numbers("sub"))), list(range(1, 601)))
 
+    def test_what_nobody_may_write_does_not_stop_a_bridge(self):
+        far = self.far_broker()
+        self.broker.conf_file.write_text(self.broker.conf_file.read_text(encoding="utf-8") + "\n".join((
+            "connection in", f"address 127.0.0.1:{far.port}", "topic # in 2", "cleansession false",
+            "restart_timeout 1", "try_private false", "notifications false", "")), encoding="utf-8")
+        far.start()
+        self.broker.start()
+        publisher = Raw(far.port, "pub")
+        self.addCleanup(publisher.sock.close)
+        wait_until(lambda: publisher.publish("up", b"?") == 0 and self.journal(), 20, "the bridge", 0.2)
+        for qos in (1, 2):
+            publisher.publish("s9/tombolo/loss", b"forged", qos)
+        publisher.publish("t/a", b"behind it")
+        wait_until(lambda: self.journal()[-1]["payload"] == b"behind it", 20, "what came behind", 0.2)
+        self.assertEqual({record["topic"] for record in self.journal()}, {"up", "t/a"})
+        self.assertEqual(self.wait_stat("denied", 2)["denied"], 2, "sent once, and acked")
+
     def test_bridged_out_the_far_broker_gets_what_was_acked_here(self):
         far = self.far_broker()
         self.broker.conf_file.write_text(self.broker.conf_file.read_text(encoding="utf-8") + "\n".join((

@@ -197,11 +197,26 @@ class DropNewestTest(FullDiskTest):
             for receipt in asker.wait("shed", 2):
                 self.assertEqual(receipt["receipt"], "refused")
                 self.assertIn("the disk of this node is full", receipt["why"])
+            self.assertEqual(asker.ask("t/a", "numbered", number="run:1"), 0)
+            self.asked_again(asker, 1, "refused")
         self.snapshot()
         self.broker.stop()
         tool = Path(os.environ["TMB_BUILD"]) / "clients/cli/tombolo-journal"
         done = subprocess.run([tool, "verify", self.data], capture_output=True, text=True, timeout=60)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.disk.clear()
+        self.broker.start()
+        with Asker(self.broker.port) as asker:
+            self.asked_again(asker, 1, "refused")
+            self.assertEqual(asker.ask("t/a", "numbered", number="run:2"), 0)
+            self.asked_again(asker, 2, "synced", "committed")
+
+    def asked_again(self, asker, number: int, *wanted: str):
+        """A repeat of what was not stored gets no receipt, now or after the next start; of what was, it does."""
+        key = f"again-{self.broker.daemon.pid}-{number}"
+        self.assertEqual(asker.ask("t/a", "numbered", "synced", "committed", number=f"run:{number}", key=key), 0)
+        found = {receipt["receipt"] for receipt in asker.wait(key, 2)}
+        self.assertEqual(found, set(wanted), asker.receipts(key))
 
     def test_a_kill_while_it_sheds(self):
         v5 = self.client("v5", 5)

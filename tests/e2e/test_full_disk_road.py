@@ -12,6 +12,7 @@ from tombolo_lab import Lab, Message
 from tombolo_lab.net import wait_until
 from tombolo_lab.node import Settings
 from tombolo_lab.small_disk import small_disk
+from tombolo_lab.talker import plugin_stats
 
 KIB, MIB = 1 << 10, 1 << 20
 SEED = int(os.environ.get("TMB_SEED", "5"))
@@ -146,6 +147,25 @@ class FullDiskRoadTest(unittest.TestCase):
         found = self.wait_ledgers(site, hub)
         self.assertEqual(found[0]["first"], 51, "what the hub has is not told as lost")
         self.assertEqual({entry["reason"] for entry in found}, {"retention"})
+
+    def test_a_childs_ledger_waits_for_the_parents_disk(self):
+        """The parent's reserve is for what the parent must write itself."""
+        hub = self.lab.node("hub", has_children=True, settings=settings("reject"))
+        site = self.lab.node("s1", parent=hub, settings=settings("drop-newest"))
+        hub_disk, disk = (small_disk(self, node.data, size=16 * MIB) for node in (hub, site))
+        self.lab.start()
+        self.lab.subscribe(hub, topic="s1/t/#")
+        self.say("before", site, 50)
+        self.lab.wait_drained()
+        for node, full in ((hub, hub_disk), (site, disk)):
+            full.fill(leave=64 * KIB)
+            self.wait_full(node, True)
+        self.say("shed", site, 50)
+        wait_until(lambda: lost(entries(site.journal_root)) == 50, 10, "the site's ledger to have it")
+        wait_until(lambda: plugin_stats(hub.broker.port)["commits_refused"] >= 1, 20, lambda: f"the batch to be refused\n{self.lab.logs()}", 0.2)
+        self.assertEqual(entries(hub.journal_root, "s1"), [])
+        hub_disk.clear()
+        self.assertEqual(lost(self.wait_ledgers(site, hub)), 50)
 
     def test_a_full_hub_in_the_middle(self):
         print(f"seed {SEED}")

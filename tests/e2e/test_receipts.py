@@ -191,11 +191,14 @@ class RoadTest(unittest.TestCase):
             # With nowhere to tell it, it is counted; and what is asked beside it is answered.
             self.assertEqual(asker.publish("safe/t", b"x", UserProperty=[("tombolo-receipt", "synced")]), 0)
             self.assertEqual(asker.ask("safe/t", "y", "synced", to="$SYS/broker/uptime"), 0)
+            asker.subscribe("+/tombolo/loss", 1)
+            self.assertEqual(asker.ask("safe/t", "y", "synced", to="s9/tombolo/loss"), 0)
             self.assertEqual(asker.ask("safe/t", "z", "synced", "e\"vil"), 0)
             self.assertEqual(sorted((r["receipt"], r.get("asked")) for r in asker.wait("z", 2)),
                              [("refused", "?"), ("synced", None)])
-        wait_stat(self.s1.broker, "receipts_refused", 7)
-        self.assertEqual(plugin_stats(self.s1.broker.port)["receipts_asked"], 8)
+            self.assertEqual([m for m in asker.heard if m.topic != asker.topic], [], "a forged entry of the ledger")
+        wait_stat(self.s1.broker, "receipts_refused", 8)
+        self.assertEqual(plugin_stats(self.s1.broker.port)["receipts_asked"], 9)
 
     def test_more_than_fit_are_refused(self):
         self.s1.link.cut("reset")

@@ -122,6 +122,18 @@ class VerifyTest(unittest.TestCase):
         found = json.loads(self.verify("big", "-o", "json").stdout)["streams"][0]["findings"]
         self.assertEqual([(f["reason"], f["last_seq"], f["at_end"]) for f in found], [("missing", OLD + NEW, True)])
 
+    def test_all_files_of_a_stream_are_gone(self):
+        for harm in (lambda folder: shutil.rmtree(folder), lambda folder: folder.mkdir()):
+            harm(self.data / "journal/big")
+            self.check(1, f"big: records 1 to {OLD + NEW} missing at the end", f"at hub already, {NEW} not: lost",
+                       "big: DAMAGED: 0 records", "small: good")
+            found = {s["stream"]: s for s in json.loads(self.verify("-o", "json").stdout)["streams"]}
+            self.assertEqual([(f["reason"], f["last_seq"]) for f in found["big"]["findings"]],
+                             [("missing", OLD + NEW)])
+        for name in ("checkpoint", "checkpoint.old"):
+            (self.data / name).unlink(missing_ok=True)
+        self.check(1, f"big: records 1 to {OLD} missing at the end")  # the parent knows of it
+
     def test_the_broker_says_it_at_its_start(self):
         self.spoil("small", b"small-3")
         self.spoil("small", f"small-{OLD}".encode())

@@ -277,6 +277,24 @@ static void a_raise_can_be_taken_back(void **state)
     tmb_seen_free(seen);
 }
 
+static void what_was_seen_and_not_stored_is_remembered(void **state)
+{
+    (void)state;
+    tmb_seen *seen = NULL;
+    assert_int_equal(tmb_seen_new(4, 4, &seen), TMB_OK);
+    tmb_bytes key = tmb_bytes_str("\1a");
+    tmb_seen_note_unstored(seen, key, 5); /* of nobody */
+    assert_int_equal(tmb_seen_count(seen), 0);
+    assert_int_equal(tmb_seen_unstored(seen, key), 0);
+    assert_int_equal(tmb_seen_raise(seen, key, 7), TMB_OK);
+    tmb_seen_note_unstored(seen, key, 7);
+    tmb_seen_note_unstored(seen, key, 5); /* never downwards */
+    assert_int_equal(tmb_seen_unstored(seen, key), 7);
+    assert_int_equal(tmb_seen_raise(seen, key, 9), TMB_OK);
+    assert_int_equal(tmb_seen_unstored(seen, key), 7);
+    tmb_seen_free(seen);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -290,6 +308,7 @@ int main(void)
         cmocka_unit_test(keys_of_different_sources_differ),
         cmocka_unit_test(long_parts_are_cut),
         cmocka_unit_test(a_raise_can_be_taken_back),
+        cmocka_unit_test(what_was_seen_and_not_stored_is_remembered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
