@@ -76,8 +76,8 @@ static void become_well(tmb_plugin *p, tmb_mono now)
         !is_past(p->full.since, p->full.wait_ms, now))
         return;
     for (unsigned i = 0; i < p->streams_count; i++)
-        if (p->streams[i]
-                .is_group_open || /* a probe would claim what its sync may have to take back */
+        /* A probe would claim what the sync of an open group may have to take back. */
+        if (p->streams[i].is_group_open ||
             tmb_journal_probe(p->streams[i].log, tmb_plugin_wall()) != TMB_OK)
             return;
     if (tmb_disk_hold(&p->full.disk) != TMB_OK)

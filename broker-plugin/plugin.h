@@ -99,11 +99,10 @@ typedef struct tmb_plugin_stream {
     uint64_t buffered;     /* records with no promise since the last flush */
     bool is_failing;       /* the last write was refused, and that is in the log */
     bool is_doubtful;      /* after good_seq the log may hold what was refused */
-    bool
-        is_group_open; /* has records appended for a group, not synced yet; good_seq is past them */
-    bool is_group_strict; /* until a strict write has succeeded */
-    bool has_old;         /* drop-oldest on a full disk: a checkpoint still needs what would go */
-    bool has_shed_before; /* messages of a life before were taken and not stored */
+    bool is_group_open;    /* records of a group are not synced yet; good_seq is past them */
+    bool is_group_strict;  /* until a strict write has succeeded */
+    bool has_old;          /* drop-oldest on a full disk: a checkpoint still needs what would go */
+    bool has_shed_before;  /* messages of a life before were taken and not stored */
 } tmb_plugin_stream;
 
 /* The last write that the rules let pass. Not followed by its own MESSAGE event, it was a will. */
@@ -137,8 +136,8 @@ typedef struct tmb_plugin_group {
     tmb_mono since;
     unsigned numbers_count;
     unsigned rounds; /* that the sync has waited for, since then */
-    bool
-        is_broken; /* an ack went past the hold, or nobody can be held: each message is synced alone */
+    /* An ack went past the hold, or nobody can be held: each message is synced alone. */
+    bool is_broken;
 } tmb_plugin_group;
 
 /* tick.c, asking.c, subscribing.c: the broker's snapshot. */

@@ -67,8 +67,7 @@ static bool is_snapshot_whole(tmb_plugin *p)
     if (err == TMB_OK) {
         p->snapshot.is_failing = false;
         if (tmb_snapshot_keep(p->broker.db_file) != TMB_OK)
-            p->counts
-                .checkpoint_failures++; /* no second name: a full disk could cost the sessions */
+            p->counts.checkpoint_failures++; /* no second name: a full disk could cost sessions */
         return true;
     }
     tmb_err undone = tmb_snapshot_put_back(p->broker.db_file);
@@ -204,8 +203,8 @@ static bool is_work_due(const tmb_plugin *p, tmb_mono now)
 void tmb_plugin_on_tick(tmb_plugin *p)
 {
     tmb_mono now = tmb_plugin_now();
-    tmb_group_on_tick(
-        p, now); /* first: a flush would keep records that its sync may have to take back */
+    /* First: a flush would keep records that its sync may have to take back. */
+    tmb_group_on_tick(p, now);
     bool is_due = is_work_due(p, now);
     if (is_due) {
         p->worked_at = now;

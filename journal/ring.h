@@ -60,8 +60,8 @@ typedef struct tmb_ring_state {
     char stream[TMB_STREAM_NAME_BYTES_MAX + 1];
     tmb_ring_place place;
     tmb_bytes committed; /* in the file's bytes */
-    bool
-        is_len_known; /* false: the committed length is damaged; committed is then the whole buffer */
+    /* false: the committed length is damaged; committed is then the whole buffer. */
+    bool is_len_known;
 } tmb_ring_state;
 
 /* tmb_ring_make makes the file of a stream in folder and maps it. Nothing committed. Errors: TMB_EBUSY (one

@@ -79,11 +79,11 @@ typedef struct tmb_client_message {
     size_t payload_len;
     unsigned qos;
     bool is_retained; /* the value kept for the topic, sent because of a new subscription */
-    bool
-        has_mark; /* false: the stream is not marked, or the topic is of none; never dropped as a repeat */
+    /* false: the stream is not marked, or the topic is of none; never dropped as a repeat */
+    bool has_mark;
     bool is_replay; /* comes from the journal, after a restart of the node's broker */
-    bool
-        is_doubtful; /* so far back (TMB_DEDUPE_WINDOW) that nobody can tell whether it came before */
+    /* So far back (1,048,576 numbers of its stream) that nobody can tell whether it came before. */
+    bool is_doubtful;
     tmb_client_mark mark;
     const char *content_type, *response_topic; /* NULL when there is none */
     const void *correlation;
@@ -122,8 +122,8 @@ typedef struct tmb_client_event {
     const char *text; /* never NULL, for people; borrowed for the call */
     uint64_t number, new_number;
     unsigned reason;
-    bool
-        is_session_new; /* TMB_CLIENT_UP: the broker knew nothing of us; what it had waiting is gone */
+    /* TMB_CLIENT_UP: the broker knew nothing of us; what it had waiting is gone. */
+    bool is_session_new;
 } tmb_client_event;
 
 typedef void tmb_client_on_event(void *arg, const tmb_client_event *event);
@@ -260,7 +260,7 @@ typedef struct tmb_client_stats {
     uint64_t doubtful;  /* given to it though it may have had them */
     uint64_t unmarked;  /* given to it, without a mark */
     uint64_t bad_marks; /* a tombolo-id that is none: taken as unmarked */
-    uint64_t forgotten; /* sources (TMB_DEDUPE_SOURCES_MAX) */
+    uint64_t forgotten; /* sources: of the 64 that are remembered, for another */
     uint64_t receipts, receipts_refused, receipts_timed_out, receipts_unknown;
     uint64_t waiting, waiting_bytes; /* now: not acknowledged, or waiting for a receipt */
     bool is_up;
