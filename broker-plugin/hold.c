@@ -322,12 +322,12 @@ static line *known(tmb_hold *hold, const void *client, const char *address)
 }
 
 /* is_clear says whether the broker has nothing left to write: room first, for what has room at this moment
- * and was refused before has an event by now. Acks alone fill no socket that has room at each message. */
+ * and was refused before has an event by now. Of publishers too: who does not read can fill its socket with
+ * answers to what no plugin is told of (PINGREQ, PUBREL), and make room in the middle of a round. */
 static bool is_clear(tmb_hold *hold, line *l)
 {
     l->room = tmb_socket_room(l->fd);
-    if (l->is_reader)
-        look(hold);
+    look(hold);
     if (l->room > TMB_HOLD_BYTES_MAX)
         l->room = TMB_HOLD_BYTES_MAX;
     return l->room >= 4 * PACKET_BYTES && l->clear_at <= hold->ticks;
@@ -394,6 +394,14 @@ tmb_hold_answer tmb_hold_take(tmb_hold *hold, const void *client, const char *ad
 unsigned tmb_hold_count(const tmb_hold *hold)
 {
     return hold->held_count;
+}
+
+bool tmb_hold_has(const tmb_hold *hold, uint64_t marks)
+{
+    for (unsigned i = 0; i < hold->held_count; i++)
+        if (hold->held[i]->marks & marks)
+            return true;
+    return false;
 }
 
 bool tmb_hold_is_held(const tmb_hold *hold, const void *client)
@@ -505,7 +513,7 @@ void tmb_hold_leave(tmb_hold *hold, const void *client, bool is_good)
     line *l = find(hold, client);
     if (!l)
         return;
-    if (l->marks && is_good)
+    if (l->marks && is_good && (l->marks & TMB_HOLD_MARK_SUBSCRIBE) == 0)
         let_go(hold, l, false);
     else if (l->marks)
         drop(hold, l, has_number(l));

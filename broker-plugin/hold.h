@@ -85,8 +85,9 @@ TMB_MUST_USE tmb_hold_answer tmb_hold_take(tmb_hold *hold, const void *client, c
  * done. */
 TMB_MUST_USE bool tmb_hold_linger(tmb_hold *hold);
 
-/* How many are held now. */
+/* How many are held now, and whether any of them has one of marks. */
 unsigned tmb_hold_count(const tmb_hold *hold);
+bool tmb_hold_has(const tmb_hold *hold, uint64_t marks);
 
 /* tmb_hold_note: the broker may be about to write bytes to client. false: it is held, and has no room for
  * that, or it lingers: release it first. */
@@ -110,8 +111,9 @@ unsigned tmb_hold_release_readable(tmb_hold *hold, uint64_t marks);
 /* tmb_hold_cut throws away what those with one of marks got, and shuts their connections down. */
 void tmb_hold_cut(tmb_hold *hold, uint64_t marks);
 
-/* tmb_hold_leave: the broker is about to close the connection. Releases it (is_good: what is held is sent)
- * and forgets the client. Must be called for each that ever was taken. */
+/* tmb_hold_leave: the broker is about to close the connection. Releases it (is_good: what is held is sent,
+ * but never to one held for a subscription: no snapshot has that yet) and forgets the client. Must be called
+ * for each that ever was taken. */
 bool tmb_hold_is_held(const tmb_hold *hold, const void *client);
 void tmb_hold_leave(tmb_hold *hold, const void *client, bool is_good);
 

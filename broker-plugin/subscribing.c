@@ -39,6 +39,7 @@ static tmb_hold_answer hold(tmb_plugin *p, const struct mosquitto *client)
 void tmb_plugin_on_subscribe(tmb_plugin *p, const struct mosquitto *client)
 {
     bool is_held = p->hold && tmb_hold_is_held(p->hold, client);
+    bool is_first = p->hold && !tmb_hold_has(p->hold, TMB_HOLD_MARK_SUBSCRIBE);
     tmb_plugin_want_snapshot(p);
     if (hold(p, client) != TMB_HOLD_TAKEN) {
         note_early(p, 1, "its connection cannot be held back");
@@ -46,7 +47,7 @@ void tmb_plugin_on_subscribe(tmb_plugin *p, const struct mosquitto *client)
     }
     if (!is_held)
         p->counts.subscribes_held++;
-    if (p->snapshot.subscribed_at.ns == tmb_mono_never().ns)
+    if (is_first)
         p->snapshot.subscribed_at = tmb_plugin_now();
 }
 
@@ -68,6 +69,4 @@ void tmb_plugin_release_subscribers(tmb_plugin *p, tmb_mono now, bool has_snapsh
     else
         note_early(p, tmb_hold_release_readable(p->hold, TMB_HOLD_MARK_SUBSCRIBE),
                    "its client did not wait for the answer");
-    if (tmb_hold_count(p->hold) == 0)
-        p->snapshot.subscribed_at = tmb_mono_never();
 }

@@ -3,6 +3,7 @@
 
 import os
 import random
+import select
 import struct
 import time
 import unittest
@@ -128,6 +129,26 @@ class SubscribingTest(PluginTest):
 
 
 class SlowSnapshotTest(PluginTest):
+    def test_who_is_taken_over_while_it_waits_gets_no_answer(self):
+        """The answer would be a lie; and whoever comes later waits as long as if nobody had waited before."""
+        slow_disk, slow = Path(os.environ["TMB_BUILD"]) / "tests/e2e/hold_sync.so", self.folder / "slow"
+        self.broker.daemon.env = {"LD_PRELOAD": str(slow_disk), "TMB_SLOW_SYNC": str(slow)}
+        self.broker.start()
+        client, publisher = self.client("cell", clean=False, timeout_s=20), self.client("pub")
+        slow.write_text("500")
+        for topic in ("a", "b"):
+            publisher.publish("t", b"something that the checkpoint has to sync")
+            self.assertEqual(client.subscribe(topic), 1)
+        client.sock.sendall(subscribe_packet("c", 9))
+        self.assertEqual(select.select([client.sock], [], [], 0.5)[0], [], "it should wait")
+        taker = self.client("cell", clean=False, timeout_s=20)
+        with self.assertRaises(ConnectionError):
+            client.expect(SUBACK)
+        time.sleep(5)
+        begin = time.monotonic()
+        self.assertEqual(taker.subscribe("d"), 1)
+        self.assertGreater(time.monotonic() - begin, 0.5)
+
     def test_nobody_waits_longer_than_five_seconds(self):
         """Each snapshot takes so long that the third has to wait for more than that."""
         slow_disk, slow = Path(os.environ["TMB_BUILD"]) / "tests/e2e/hold_sync.so", self.folder / "slow"

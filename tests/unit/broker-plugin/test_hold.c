@@ -304,6 +304,30 @@ static void a_socket_that_has_refused_something_is_not_held_for_a_while(void **s
     close_one(&c);
 }
 
+/* Nor one that was told nothing but answers, and reads them all just before its next message. */
+static void a_publisher_that_did_not_read_its_answers_is_not_held_either(void **state)
+{
+    (void)state;
+    static char bytes[1 << 16];
+    tmb_hold *hold = make(0);
+    client c = connect_one();
+    assert_int_equal(take(hold, &c), TMB_HOLD_TAKEN);
+    answer(&c, "x");
+    tmb_hold_release(hold, A_STREAM);
+    gets(&c, "x");
+    size_t sent = 0, got = 0;
+    ssize_t n;
+    while ((n = write(c.sock, bytes, sizeof bytes)) > 0)
+        sent += (size_t)n;
+    assert_int_equal(errno, EAGAIN);
+    while (got < sent && (n = recv(c.peer, bytes, sizeof bytes, 0)) > 0)
+        got += (size_t)n;
+    assert_int_equal(got, sent);
+    assert_int_equal(take(hold, &c), TMB_HOLD_UNFIT);
+    tmb_hold_free(hold);
+    close_one(&c);
+}
+
 static void a_number_that_is_another_file_by_now_is_not_touched(void **state)
 {
     (void)state;
@@ -349,6 +373,26 @@ static void who_leaves_gets_what_is_good_and_nothing_else(void **state)
     tmb_hold_free(hold);
     close(good.peer);
     close(bad.peer);
+}
+
+/* Its SUBACK would be a lie: whoever takes its session over may find the subscription forgotten. */
+static void who_leaves_while_held_for_a_subscription_gets_nothing(void **state)
+{
+    (void)state;
+    tmb_hold *hold = make(0);
+    client c = connect_one();
+    assert_false(tmb_hold_has(hold, SUBSCRIBE));
+    assert_int_equal(take(hold, &c), TMB_HOLD_TAKEN);
+    assert_false(tmb_hold_has(hold, SUBSCRIBE));
+    assert_int_equal(tmb_hold_take(hold, &c, HERE, SUBSCRIBE), TMB_HOLD_TAKEN);
+    assert_true(tmb_hold_has(hold, SUBSCRIBE));
+    answer(&c, "puback, suback");
+    tmb_hold_leave(hold, &c, true);
+    assert_int_equal(tmb_hold_count(hold), 0);
+    close(c.sock);
+    sees_the_end(&c);
+    tmb_hold_free(hold);
+    close(c.peer);
 }
 
 static void more_than_a_pair_holds_is_cut(void **state)
@@ -628,8 +672,10 @@ int main(void)
         cmocka_unit_test(says_when_there_is_no_room_for_more),
         cmocka_unit_test(holds_no_more_than_its_limit_and_then_whoever_comes),
         cmocka_unit_test(a_socket_that_has_refused_something_is_not_held_for_a_while),
+        cmocka_unit_test(a_publisher_that_did_not_read_its_answers_is_not_held_either),
         cmocka_unit_test(a_number_that_is_another_file_by_now_is_not_touched),
         cmocka_unit_test(who_leaves_gets_what_is_good_and_nothing_else),
+        cmocka_unit_test(who_leaves_while_held_for_a_subscription_gets_nothing),
         cmocka_unit_test(more_than_a_pair_holds_is_cut),
         cmocka_unit_test(what_the_socket_does_not_take_whole_is_cut),
         cmocka_unit_test(a_subscriber_that_sends_is_released),
