@@ -43,6 +43,6 @@ void tmb_plugin_mark(tmb_plugin *p, unsigned stream, uint64_t seq, bool is_repla
                         .stream = policy->name,
                         .seq = seq,
                         .incarnation = tmb_journal_incarnation(p->journal)};
-    if (tmb_mark_add(&mark, is_replay, list) != TMB_OK)
+    if (!tmb_plugin_may_mark(p) || tmb_mark_add(&mark, is_replay, list) != TMB_OK)
         p->counts.unmarked++;
 }

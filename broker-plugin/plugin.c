@@ -167,7 +167,7 @@ static void skip_lost_numbers(tmb_plugin *p, const tmb_checkpoint *from)
             continue;
         uint64_t next = known + p->config->journal_segment_bytes / TMB_RECORD_BYTES_MIN + 2;
         char parent[TMB_MARKS_SAY_BYTES];
-        tmb_err err = tmb_journal_skip(log, next - 1, tmb_plugin_wall());
+        tmb_err err = tmb_journal_skip(log, next - 1, TMB_GAP_MISSING, tmb_plugin_wall());
         tmb_plugin_say_parent(p, name, last + 1, known, parent);
         mosquitto_log_printf(
             MOSQ_LOG_ERR,
@@ -212,7 +212,9 @@ static tmb_err restore(tmb_plugin *p)
     tmb_plugin_loss_start(p);
     tmb_plugin_disk_start(p);
     skip_lost_numbers(p, &from);
-    tmb_err err = tmb_plugin_replay(p, &from);
+    tmb_err err = tmb_plugin_given_start(p);
+    if (err == TMB_OK)
+        err = tmb_plugin_replay(p, &from);
     if (err != TMB_OK) {
         mosquitto_log_printf(MOSQ_LOG_ERR,
                              "tombolo: the journal in %s cannot be replayed: %s; see what "
@@ -378,6 +380,7 @@ EXPORT int mosquitto_plugin_cleanup(void *userdata, struct mosquitto_opt *option
         (void)mosquitto_callback_unregister(p->id, kinds[i], on_event, NULL);
     tmb_plugin_pend_settle(p, NULL);
     tmb_plugin_leave(p);
+    tmb_plugin_given_end(p);
     free_plugin(p);
     return MOSQ_ERR_SUCCESS;
 }

@@ -39,7 +39,7 @@
     X(repeats)            /* of numbered messages, dropped */                                      \
     X(bad_numbers)        /* tombolo-seq that is no number: taken as not numbered */               \
     X(forged_marks)       /* tombolo-id and tombolo-replay taken off what clients sent */          \
-    X(unmarked)           /* delivered without their mark: the broker had no memory for it */      \
+    X(unmarked)           /* delivered without their mark: no memory, or marks.given not made */   \
     X(store_failures)     /* messages refused because they could not be stored */                  \
     X(unstored_qos0)      /* QoS 0 messages and wills passed on though they could not be stored */ \
     X(group_held)         /* acks of group streams kept back for the sync of their round */        \
@@ -147,7 +147,7 @@ typedef struct tmb_plugin_snapshot {
     tmb_budget budget;
     uint64_t records_since, bytes_since; /* stored since it */
     tmb_mono seen_at, asked_at;
-    tmb_mono subscribed_at; /* the first that waits for one; never: nobody */
+    tmb_mono subscribed_at; /* the first of those that wait for it now, or waited last */
     int fd;                 /* of the same file; -1: none */
     bool is_wanted, is_failing;
     bool has_delivered, is_one_more_due; /* to a lasting session, since it: asking.c */
@@ -183,6 +183,14 @@ typedef struct tmb_plugin_loss {
 } tmb_plugin_loss;
 
 /* One for the broker. Each part is named for the files that keep it; others look, or add to its sums. */
+/* Marks that somebody may have seen (given.c). */
+typedef struct tmb_plugin_given {
+    char file[PATH_MAX]; /* there while marks are given */
+    bool is_there;
+    bool is_owed;      /* numbers to be left out are not in a segment's header yet */
+    tmb_mono tried_at; /* to make the file */
+} tmb_plugin_given;
+
 #define TMB_PLUGIN_MAGIC 0x504c5547u
 typedef struct tmb_plugin {
     uint32_t magic;
@@ -203,6 +211,7 @@ typedef struct tmb_plugin {
     tmb_plugin_checkpoint checkpoint;
     tmb_plugin_full full;
     tmb_plugin_loss loss;
+    tmb_plugin_given given;
     struct tmb_plugin_gone *gone;
     tmb_hold *hold;   /* NULL: nobody can be held */
     size_t props_len; /* of the message that is being queued */
@@ -307,6 +316,13 @@ TMB_MUST_USE tmb_err tmb_plugin_take_props(tmb_plugin *p, struct mosquitto_evt_m
                                            tmb_bytes *ret_props);
 void tmb_plugin_mark(tmb_plugin *p, unsigned stream, uint64_t seq, bool is_replay,
                      mosquitto_property **list);
+
+/* given.c: at the start, before anything gets a mark: numbers that a life which did not end well may have
+ * given are left out (errors: TMB_ELIMIT, TMB_EIO: what there was cannot be known). Before each mark: false,
+ * none may be given now. At a good end. */
+TMB_MUST_USE tmb_err tmb_plugin_given_start(tmb_plugin *p);
+TMB_MUST_USE bool tmb_plugin_may_mark(tmb_plugin *p);
+void tmb_plugin_given_end(tmb_plugin *p);
 
 /* receipting.c: what the publisher of a message asks for by its properties is answered, waits, or is
  * refused. take is for one that is stored (or, a repeat, was), refuse for one that is let through without

@@ -139,11 +139,12 @@ const char *tmb_journal_ring_note(const tmb_journal *journal);
 TMB_MUST_USE tmb_err tmb_journal_settle(tmb_journal_stream *stream, tmb_wall now);
 
 /* tmb_journal_skip makes sure that no number up to seq is given: for a caller that knows that they were given
- * once, though the log does not have them (a segment file was removed). Begins a segment that says so (gap
- * reason missing). Nothing to do when the log is there already.
+ * once, though the log does not have them: a segment file was removed (reason missing), or nobody was told
+ * that they are stored (torn). Begins a segment that says so. Nothing to do when the log is there already.
  * Errors: TMB_EIO, TMB_ENOSPC, TMB_ENOMEM: the numbers are not given all the same, and the next append begins
  * the segment. */
-TMB_MUST_USE tmb_err tmb_journal_skip(tmb_journal_stream *stream, uint64_t seq, tmb_wall now);
+TMB_MUST_USE tmb_err tmb_journal_skip(tmb_journal_stream *stream, uint64_t seq,
+                                      tmb_gap_reason reason, tmb_wall now);
 
 /* tmb_journal_shed uses up the numbers up to seq for messages that are dropped on purpose and not stored, so
  * that everybody sees that they were there (gap reason retention: dropped on purpose). Writes what is

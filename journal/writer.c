@@ -423,12 +423,13 @@ void tmb_journal_shed(tmb_journal_stream *stream, uint64_t seq)
     (void)err; /* what was buffered had no promise; counted */
 }
 
-tmb_err tmb_journal_skip(tmb_journal_stream *stream, uint64_t seq, tmb_wall now)
+tmb_err tmb_journal_skip(tmb_journal_stream *stream, uint64_t seq, tmb_gap_reason reason,
+                         tmb_wall now)
 {
     tmb_journal *journal = stream->journal;
     if (seq < stream->next_seq)
         return TMB_OK;
-    tmb_err err = pass_over(stream, seq, TMB_GAP_MISSING);
+    tmb_err err = pass_over(stream, seq, reason);
     journal->stamp = tmb_hlc_next(journal->stamp, now);
     if (!err)
         err = tmb_writer_begin(stream, journal->stamp);

@@ -108,6 +108,35 @@ class MarksTest(PluginTest):
             self.broker.kill9()
             self.broker.start()
 
+    def test_what_a_kill_took_is_not_known_by_the_next(self):
+        """QoS 0 is delivered before it is in any file: its number must not come again. A good end leaves no hole."""
+        self.broker.start()
+        seen, given = {}, self.data / "marks.given"
+        for number in range(10):
+            reader, publisher = self.client("reader", 5), self.client("pub")
+            self.assertEqual(reader.subscribe("m/#"), 1)
+            for payload, qos in ((b"acked %d" % number, 1), (b"lost %d" % number, 0)):
+                publisher.publish("m/a", payload, qos)
+                message = reader.receive()
+                self.assertEqual(message[1], payload)
+                mark = mark_of(message)
+                self.assertNotIn(mark, seen, f"{payload} has the mark of {seen.get(mark)}")
+                seen[mark] = payload
+            self.assertTrue(given.exists())
+            self.broker.kill9()
+            self.broker.start()
+        self.assertLess(len(self.journal(10, stream="marked")), 20, "no kill lost anything: they prove nothing")
+        reader, marks = self.client("reader", 5), []
+        for _ in range(2):
+            reader = self.client("reader", 5)
+            self.assertEqual(reader.subscribe("m/#"), 1)
+            self.assertEqual(self.client("pub").publish("m/a", b"x"), 0)
+            marks.append(int(mark_of(reader.receive()).split("/")[2]))
+            self.broker.stop()
+            self.assertFalse(given.exists())
+            self.broker.start()
+        self.assertEqual(marks[1], marks[0] + 1)
+
     def test_a_snapshot_between_changes_no_mark(self):
         self.broker.start()
         self.session("sub", "m/#", version=5)

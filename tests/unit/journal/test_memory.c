@@ -134,7 +134,7 @@ static void work(oracle *o, tmb_journal *journal, tmb_journal_stream *stream)
             settle(o, is_good(o, tmb_journal_sync(stream)));
         if (i == 20)
             (void)is_good(o, tmb_journal_skip(stream, tmb_journal_last_seq(stream) + 7,
-                                              (tmb_wall){INT64_C(1700000000500)}));
+                                              TMB_GAP_MISSING, (tmb_wall){INT64_C(1700000000500)}));
     }
     settle(o, is_good(o, tmb_journal_settle(stream, (tmb_wall){INT64_C(1700000001000)})));
     settle(o, is_good(o, tmb_journal_sync(stream)));

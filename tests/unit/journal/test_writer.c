@@ -205,9 +205,9 @@ static void skips_numbers_that_must_not_be_given_again(void **state)
     tmb_journal *journal = fixture_open(root, NULL, 0);
     tmb_journal_stream *stream = fixture_stream(journal, "data");
     assert_int_equal(fixture_append(stream, 1, 3), 3);
-    assert_int_equal(tmb_journal_skip(stream, 3, now), TMB_OK); /* nothing to do */
+    assert_int_equal(tmb_journal_skip(stream, 3, TMB_GAP_MISSING, now), TMB_OK); /* nothing to do */
     assert_int_equal(fixture_append(stream, 4, 4), 4);
-    assert_int_equal(tmb_journal_skip(stream, 10, now), TMB_OK);
+    assert_int_equal(tmb_journal_skip(stream, 10, TMB_GAP_MISSING, now), TMB_OK);
     assert_int_equal(fixture_append(stream, 5, 5), 11);
     assert_int_equal(tmb_journal_sync(stream), TMB_OK);
     tmb_journal_close(journal);
@@ -220,8 +220,16 @@ static void skips_numbers_that_must_not_be_given_again(void **state)
     assert_int_equal(log.gaps[0].last_seq, 10);
     assert_int_equal(log.gaps[0].reason, TMB_GAP_MISSING);
     journal = fixture_open(root, NULL, 0);
-    assert_int_equal(fixture_append(fixture_stream(journal, "data"), 6, 6), 12);
+    stream = fixture_stream(journal, "data");
+    assert_int_equal(fixture_append(stream, 6, 6), 12);
+    assert_int_equal(tmb_journal_skip(stream, 20, TMB_GAP_TORN, now), TMB_OK);
+    assert_int_equal(fixture_append(stream, 7, 7), 21);
     tmb_journal_close(journal);
+    fixture_read_log(root, "data", &log);
+    assert_int_equal(log.gaps_count, 2);
+    assert_int_equal(log.gaps[1].first_seq, 13);
+    assert_int_equal(log.gaps[1].last_seq, 20);
+    assert_int_equal(log.gaps[1].reason, TMB_GAP_TORN);
 }
 
 /* A log that is written fast does not fill the machine's memory with what nobody reads any more. */
