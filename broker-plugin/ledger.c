@@ -59,6 +59,28 @@ unsigned tmb_ledger_add(tmb_ledger *ledger, const tmb_loss *loss)
     return may_open ? free_slot : same;
 }
 
+tmb_loss tmb_ledger_take_back(tmb_ledger *ledger, const char *stream, uint64_t from)
+{
+    tmb_loss back = {.reason = TMB_LOSS_NONE};
+    for (unsigned i = 0; i < TMB_LEDGER_SLOTS; i++) {
+        tmb_loss *slot = &ledger->slots[i];
+        if ((slot->reason != TMB_LOSS_RETENTION && slot->reason != TMB_LOSS_FULL_OLDEST) ||
+            slot->count == 0 || slot->last < from || strcmp(slot->stream, stream) != 0)
+            continue;
+        uint64_t numbers = slot->last - (from > slot->first ? from : slot->first) + 1;
+        uint64_t count = from <= slot->first || numbers > slot->count ? slot->count : numbers;
+        uint64_t bytes = (uint64_t)((double)slot->bytes * (double)count / (double)slot->count);
+        back.count += count;
+        back.bytes += bytes;
+        slot->count -= count;
+        slot->bytes -= bytes < slot->bytes ? bytes : slot->bytes;
+        slot->last = from - 1;
+        if (slot->count == 0)
+            *slot = (tmb_loss){0};
+    }
+    return back;
+}
+
 void tmb_ledger_told(tmb_ledger *ledger, unsigned slot)
 {
     tmb_loss *loss = &ledger->slots[slot];

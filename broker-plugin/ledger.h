@@ -54,6 +54,10 @@ typedef struct tmb_ledger {
  * only slots of streams that the configuration does not have any more can bring about. */
 unsigned tmb_ledger_add(tmb_ledger *ledger, const tmb_loss *loss);
 
+/* tmb_ledger_take_back: what was to be dropped of a stream from number from on is there all the same. Gives
+ * count and bytes of what was taken out. */
+tmb_loss tmb_ledger_take_back(tmb_ledger *ledger, const char *stream, uint64_t from);
+
 /* tmb_ledger_told marks a slot as written into the ledger's stream. */
 void tmb_ledger_told(tmb_ledger *ledger, unsigned slot);
 

@@ -104,7 +104,20 @@ void tmb_plugin_on_found(void *arg, const char *stream, const tmb_tail_gap *gap)
     tmb_plugin_lose(p, &loss);
 }
 
-void tmb_plugin_on_dropped(void *arg, const char *stream, const tmb_journal_drop *drop)
+/* What a drop was to take and is there all the same, from number from on: the file could not be removed, or a
+ * kill came first. */
+static void stays(tmb_plugin *p, const char *stream, uint64_t from)
+{
+    tmb_loss back = tmb_ledger_take_back(&p->loss.ledger, stream, from);
+    if (back.count == 0)
+        return;
+    p->counts.shed_records -=
+        back.count < p->counts.shed_records ? back.count : p->counts.shed_records;
+    p->counts.shed_bytes -= back.bytes < p->counts.shed_bytes ? back.bytes : p->counts.shed_bytes;
+    keep_slots(p, 0, TMB_LEDGER_SLOTS);
+}
+
+void tmb_plugin_on_drop(void *arg, const char *stream, const tmb_journal_drop *drop)
 {
     tmb_plugin *p = arg;
     tmb_loss loss = {.reason = drop->is_for_room ? TMB_LOSS_FULL_OLDEST : TMB_LOSS_RETENTION,
@@ -113,9 +126,17 @@ void tmb_plugin_on_dropped(void *arg, const char *stream, const tmb_journal_drop
                      .bytes = drop->bytes};
     loss.count = drop->last >= drop->first ? drop->last - drop->first + 1 : 0;
     (void)snprintf(loss.stream, sizeof loss.stream, "%s", stream);
+    if (drop->is_undone) {
+        p->full.dropped_bytes -= drop->is_for_room ? drop->bytes : 0;
+        stays(p, stream, drop->first);
+        return;
+    }
     if (drop->is_for_room)
         p->full.dropped_bytes += drop->bytes;
+    uint64_t before = p->counts.shed_records;
     tmb_plugin_lose(p, &loss);
+    if (p->counts.shed_records > before && p->loss.fd >= 0)
+        (void)!fdatasync(p->loss.fd); /* the file goes for good in a moment, a power cut or not */
 }
 
 static void load(tmb_plugin *p)
@@ -171,6 +192,8 @@ void tmb_plugin_loss_start(tmb_plugin *p)
             "tombolo: %s/loss.pending cannot be opened: entries of the loss ledger "
             "that wait would not survive a kill; give it to the broker's user",
             p->config->data_dir);
+    for (unsigned i = 0; i < p->streams_count; i++)
+        stays(p, p->streams[i].policy->name, tmb_journal_first_seq(p->streams[i].log));
     shed_again(p);
     keep_slots(p, 0, TMB_LEDGER_SLOTS); /* each at its place, the file as long as it will ever be */
 }

@@ -124,8 +124,8 @@ static tmb_err open_journal(tmb_plugin *p)
                                    .segment_bytes = p->config->journal_segment_bytes,
                                    .found = found_gap,
                                    .found_arg = p,
-                                   .dropped = tmb_plugin_on_dropped,
-                                   .dropped_arg = p};
+                                   .drops = tmb_plugin_on_drop,
+                                   .drops_arg = p};
     tmb_err err = RAND_bytes(options.fresh_incarnation.bytes, 16) == 1 ? TMB_OK : TMB_EIO;
     if (err == TMB_OK)
         err = tmb_journal_open(&options, &p->journal, text, sizeof text);
@@ -230,6 +230,7 @@ static tmb_err restore(tmb_plugin *p)
             s->synced_seq = s->good_seq; /* opening has synced what it found */
         s->tick_seq_before = s->hold_seq = s->good_seq;
     }
+    tmb_plugin_check_marks(p);
     tmb_seen_settle(p->publishers);
     p->has_published = p->has_published_before = false;
     tmb_plugin_look_at_snapshot(p);

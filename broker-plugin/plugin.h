@@ -288,7 +288,7 @@ void tmb_plugin_loss_forget(tmb_plugin *p, unsigned stream, const tmb_record *re
 void tmb_plugin_loss_tick(tmb_plugin *p, tmb_mono now);
 void tmb_plugin_loss_end(tmb_plugin *p);
 void tmb_plugin_on_found(void *arg, const char *stream, const tmb_tail_gap *gap);
-void tmb_plugin_on_dropped(void *arg, const char *stream, const tmb_journal_drop *drop);
+void tmb_plugin_on_drop(void *arg, const char *stream, const tmb_journal_drop *drop);
 
 /* subscribing.c: a lasting session subscribes or unsubscribes; a round has ended, with a new snapshot in it
  * or without. */
@@ -338,6 +338,8 @@ void tmb_plugin_note_unsynced(tmb_plugin *p, unsigned stream);
 bool tmb_plugin_has_receipts(const tmb_plugin *p, unsigned stream); /* that wait for a sync */
 void tmb_plugin_look_at_marks(tmb_plugin *p, tmb_mono now);
 TMB_MUST_USE tmb_err tmb_plugin_begin_receipts(tmb_plugin *p); /* once the streams are open */
+/* Once the log is what it is going to be: marks above its end would be believed when it has grown. */
+void tmb_plugin_check_marks(tmb_plugin *p);
 
 /* damage.c: a range that is not as it was written, in the broker's log; and whether the parent has the
  * numbers first to last, as a sentence, empty at a node without a parent. */

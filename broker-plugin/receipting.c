@@ -297,3 +297,25 @@ tmb_err tmb_plugin_begin_receipts(tmb_plugin *p)
         load(p); /* before the log grows: which of its marks are too high? */
     return err;
 }
+
+void tmb_plugin_check_marks(tmb_plugin *p)
+{
+    tmb_plugin_receipts *r = &p->receipts;
+    for (unsigned i = 0; i < p->streams_count && r->has_marks; i++) {
+        const tmb_plugin_stream *s = &p->streams[i];
+        const char *stream = s->policy->name;
+        uint64_t mark = tmb_marks_find(&r->marks, tmb_journal_incarnation(p->journal), stream);
+        if (mark <= tmb_journal_last_seq(s->log))
+            continue;
+        mosquitto_log_printf(
+            MOSQ_LOG_WARNING,
+            "tombolo: %s/" TMB_MARKS_FILE
+            " says that the parent has %llu records of stream %s, the "
+            "journal has %llu: it is of another past (was the journal restored from a backup?) and "
+            "is removed",
+            p->config->data_dir, (unsigned long long)mark, stream,
+            (unsigned long long)tmb_journal_last_seq(s->log));
+        (void)!tmb_marks_forget(NULL, p->config->data_dir);
+        r->has_marks = false;
+    }
+}

@@ -183,8 +183,8 @@ tmb_err tmb_journal_open(const tmb_journal_options *options, tmb_journal **ret_j
         options->segment_bytes ? options->segment_bytes : SEGMENT_BYTES_DEFAULT;
     journal->found = options->found;
     journal->found_arg = options->found_arg;
-    journal->dropped = options->dropped;
-    journal->dropped_arg = options->dropped_arg;
+    journal->drops = options->drops;
+    journal->drops_arg = options->drops_arg;
     journal->lock_fd = -1;
     memcpy(journal->root.text, options->root, root_len);
     journal->root.text[root_len] = '\0';

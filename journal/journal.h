@@ -31,10 +31,11 @@ extern "C" {
 typedef struct tmb_journal tmb_journal;
 typedef struct tmb_journal_stream tmb_journal_stream;
 
-/* A closed segment that went: it held the records first to last, none when first > last. */
+/* A closed segment that goes: it holds the records first to last, none when first > last. */
 typedef struct tmb_journal_drop {
     uint64_t first, last, bytes; /* bytes: of the file */
     bool is_for_room;            /* by drop_oldest */
+    bool is_undone;              /* the file could not be removed: it stays */
 } tmb_journal_drop;
 
 typedef struct tmb_journal_options {
@@ -50,9 +51,10 @@ typedef struct tmb_journal_options {
      * copied into quarantine). stream is NULL for the identity file. May be NULL. */
     void (*found)(void *arg, const char *stream, const tmb_tail_gap *gap);
     void *found_arg;
-    /* Called after a segment was dropped, by retain or drop_oldest. May be NULL. */
-    void (*dropped)(void *arg, const char *stream, const tmb_journal_drop *drop);
-    void *dropped_arg;
+    /* Called before a segment is dropped, by retain or drop_oldest, so that a kill leaves a loss that is
+     * noted and not one that nobody knows of; and once more with is_undone if the file stays. May be NULL. */
+    void (*drops)(void *arg, const char *stream, const tmb_journal_drop *drop);
+    void *drops_arg;
 } tmb_journal_options;
 
 typedef struct tmb_retention {
@@ -160,6 +162,8 @@ TMB_MUST_USE tmb_err tmb_journal_probe(tmb_journal_stream *stream, tmb_wall now)
 
 /* The newest number given, to a record or shed. */
 uint64_t tmb_journal_last_seq(const tmb_journal_stream *stream);
+/* The number at which the oldest file begins; without files, the next one. */
+uint64_t tmb_journal_first_seq(const tmb_journal_stream *stream);
 
 /* tmb_journal_retain drops whole closed segments that the rule allows, none of which holds a record at or
  * above keep_from. now: of a clock that never steps, from which the age of what this process has closed is

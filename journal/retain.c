@@ -77,17 +77,20 @@ static tmb_err drop(tmb_journal_stream *stream, const tmb_segment_info *info,
     char name[TMB_SEGMENT_NAME_BYTES];
     tmb_segment_name(info->base, name);
     tmb_path path = tmb_path_join(stream->folder.text, name);
+    uint64_t end = next->gap_first > 0 ? next->gap_first : next->base;
+    tmb_journal_drop what = {info->base, end - 1, info->bytes, is_for_room, false};
+    if (journal->drops)
+        journal->drops(journal->drops_arg, stream->name, &what);
     tmb_err err = tmb_files_err(files->unlink(files->context, path.text));
     if (err && err != TMB_ENOENT) {
         stream->journal->counts.failures++;
+        what.is_undone = true;
+        if (journal->drops)
+            journal->drops(journal->drops_arg, stream->name, &what);
         return TMB_EIO;
     }
-    uint64_t end = next->gap_first > 0 ? next->gap_first : next->base;
     journal->counts.dropped_segments++;
     journal->counts.dropped_records += end > info->base ? end - info->base : 0;
-    tmb_journal_drop what = {info->base, end - 1, info->bytes, is_for_room};
-    if (journal->dropped)
-        journal->dropped(journal->dropped_arg, stream->name, &what);
     return TMB_OK;
 }
 

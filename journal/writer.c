@@ -564,6 +564,11 @@ uint64_t tmb_journal_last_seq(const tmb_journal_stream *stream)
     return stream->next_seq - 1;
 }
 
+uint64_t tmb_journal_first_seq(const tmb_journal_stream *stream)
+{
+    return stream->segments_count > 0 ? stream->segments[0].base : stream->next_seq;
+}
+
 void tmb_writer_make_ring(tmb_journal_stream *stream)
 {
     tmb_journal *journal = stream->journal;

@@ -96,8 +96,8 @@ struct tmb_journal {
     uint64_t segment_bytes;
     void (*found)(void *arg, const char *stream, const tmb_tail_gap *gap);
     void *found_arg;
-    void (*dropped)(void *arg, const char *stream, const tmb_journal_drop *drop);
-    void *dropped_arg;
+    void (*drops)(void *arg, const char *stream, const tmb_journal_drop *drop);
+    void *drops_arg;
     int lock_fd;
     tmb_path ring_folder; /* empty: no rings */
     char ring_note[512];

@@ -15,7 +15,7 @@ from tombolo_lab import Lab, journal
 from tombolo_lab.asker import Asker
 from tombolo_lab.net import wait_until
 from tombolo_lab.node import Settings
-from tombolo_lab.talker import plugin_stats
+from tombolo_lab.talker import Talker, plugin_stats
 
 RECEIPTS_MAX = 4096  # TMB_RECEIPTS_MAX
 STREAMS = (("safe", '["safe/#"]', "strict"), ("many", '["many/#"]', "group"), ("fast", '["fast/#"]', "process"),
@@ -133,6 +133,37 @@ class RoadTest(unittest.TestCase):
             (record,) = self.at_site("fast", "once")
             self.assertGreaterEqual(receipt["seq"], record["seq"])
             self.assertEqual(len(self.at_hub("fast", record["seq"])), 1)
+
+    def test_marks_of_another_past(self):
+        """The journal is put back from a backup beside newer marks, and grows past them: nobody believes them."""
+        marks = self.s1.data / "uplink.marks"
+        with Talker(self.s1.broker.port, "pub") as pub:
+            for i in range(5):
+                self.assertEqual(pub.publish("safe/t", f"old-{i}"), 0)
+        backup = self.lab.folder / "backup"
+        shutil.copytree(self.s1.journal_root, backup)
+        with Talker(self.s1.broker.port, "pub") as pub:
+            for i in range(5):
+                self.assertEqual(pub.publish("safe/t", f"lost-{i}"), 0)
+        wait_until(lambda: marks.exists() and "stream safe 10\n" in marks.read_text(encoding="utf-8"), 20, "the marks")
+        self.s1.stop()
+        shutil.rmtree(self.s1.journal_root)
+        shutil.copytree(backup, self.s1.journal_root)
+        for name in ("checkpoint", "checkpoint.old"):
+            (self.s1.data / name).unlink(missing_ok=True)
+        for _ in range(2):
+            self.s1.broker.start()
+            with Talker(self.s1.broker.port, "pub") as pub:
+                for i in range(8):
+                    self.assertEqual(pub.publish("safe/t", f"new-{i}"), 0)
+            self.s1.broker.stop()
+        self.assertIn("is of another past", self.s1.broker.daemon.log())
+        for segment in (self.s1.journal_root / "safe").glob("*.seg"):
+            segment.write_bytes(segment.read_bytes().replace(b"new-2", b"neW-2"))
+        done = subprocess.run([self.lab.built.journal, "verify", str(self.s1.data)], capture_output=True, text=True,
+                              timeout=60)
+        self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+        self.assertNotIn("nothing lost", done.stdout)
 
     def test_lost_before_it_was_carried_up(self):
         """A bit turns in the site's log while the link is cut: the parent's mark passes it, and no receipt says

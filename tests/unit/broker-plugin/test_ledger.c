@@ -57,6 +57,29 @@ static void reasons_and_streams_are_kept_apart(void **state)
     assert_int_equal(tmb_ledger_waiting(&ledger), 3);
 }
 
+static void what_stays_is_taken_back(void **state)
+{
+    (void)state;
+    tmb_ledger ledger = {0};
+    unsigned slot = add(&ledger, "data", TMB_LOSS_RETENTION, 1, 20);
+    add(&ledger, "data", TMB_LOSS_RETENTION, 21, 30);
+    unsigned later = add(&ledger, "data", TMB_LOSS_FULL_OLDEST, 31, 40);
+    add(&ledger, "data", TMB_LOSS_DAMAGED, 25, 45);
+    add(&ledger, "other", TMB_LOSS_RETENTION, 1, 50);
+    assert_int_equal(tmb_ledger_take_back(&ledger, "data", 41).count, 0);
+    tmb_loss back = tmb_ledger_take_back(&ledger, "data", 21);
+    assert_int_equal(back.count, 20);
+    assert_int_equal(back.bytes, 200);
+    assert_int_equal(ledger.slots[slot].first, 1);
+    assert_int_equal(ledger.slots[slot].last, 20);
+    assert_int_equal(ledger.slots[slot].count, 20);
+    assert_int_equal(ledger.slots[slot].bytes, 200);
+    assert_int_equal(ledger.slots[later].reason, TMB_LOSS_NONE);
+    assert_int_equal(tmb_ledger_waiting(&ledger), 3);
+    assert_int_equal(tmb_ledger_take_back(&ledger, "data", 1).count, 20);
+    assert_int_equal(tmb_ledger_waiting(&ledger), 2);
+}
+
 static void ranges_apart_are_entries_of_their_own_up_to_the_limit(void **state)
 {
     (void)state;
@@ -222,6 +245,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_million_messages_are_one_range),
         cmocka_unit_test(reasons_and_streams_are_kept_apart),
+        cmocka_unit_test(what_stays_is_taken_back),
         cmocka_unit_test(ranges_apart_are_entries_of_their_own_up_to_the_limit),
         cmocka_unit_test(every_reason_of_every_stream_finds_a_slot),
         cmocka_unit_test(tells_when_no_slot_is_left),

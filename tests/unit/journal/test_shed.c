@@ -7,7 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include "journal/files.h"
+#include "journal/segment.h"
 #include "tests/unit/journal/fixture.h"
 
 #define SEGMENT_BYTES 800
@@ -166,17 +169,23 @@ static void keep_drop(void *arg, const char *stream, const tmb_journal_drop *dro
 {
     assert_ptr_equal(arg, drops);
     assert_string_equal(stream, "data");
+    tmb_path path = tmb_path_join(root, "data");
+    char name[TMB_SEGMENT_NAME_BYTES];
+    tmb_segment_name(drop->first, name);
+    path = tmb_path_join(path.text, name);
+    assert_int_equal(access(path.text, F_OK), 0); /* told before it is gone */
     drops[drops_count++] = *drop;
 }
 
-static tmb_journal *open_with_drops(void)
+static tmb_journal *open_with_drops(const tmb_file_port *port)
 {
     tmb_journal_options options = {.root = root,
                                    .node = "s1",
+                                   .files = port,
                                    .segment_bytes = SEGMENT_BYTES,
                                    .fresh_incarnation = {{7}},
-                                   .dropped = keep_drop,
-                                   .dropped_arg = drops};
+                                   .drops = keep_drop,
+                                   .drops_arg = drops};
     tmb_journal *journal = NULL;
     assert_int_equal(tmb_journal_open(&options, &journal, NULL, 0), TMB_OK);
     drops_count = 0;
@@ -188,7 +197,7 @@ static void drops_the_oldest_for_room_and_tells(void **state)
     (void)state;
     struct stat oldest;
     char path[TEST_PATH_BYTES];
-    tmb_journal *journal = open_with_drops();
+    tmb_journal *journal = open_with_drops(NULL);
     tmb_journal_stream *stream = fixture_stream(journal, "data");
     assert_int_equal(tmb_journal_drop_oldest(stream, UINT64_MAX), TMB_ENOENT);
     fixture_append(stream, 1, 30);
@@ -218,11 +227,37 @@ static void drops_the_oldest_for_room_and_tells(void **state)
     tmb_journal_close(journal);
 }
 
+static void a_file_that_cannot_go_stays_and_that_is_told(void **state)
+{
+    (void)state;
+    test_port port;
+    test_port_init(&port);
+    tmb_journal *journal = open_with_drops(&port.port);
+    tmb_journal_stream *stream = fixture_stream(journal, "data");
+    fixture_append(stream, 1, 30);
+    assert_int_equal(tmb_journal_sync(stream), TMB_OK);
+    port.fail_op = TEST_OP_UNLINK;
+    port.fail_at = port.calls[TEST_OP_UNLINK] + 1;
+    assert_int_equal(tmb_journal_drop_oldest(stream, UINT64_MAX), TMB_EIO);
+    assert_true(port.failed);
+    assert_int_equal(drops_count, 2);
+    assert_false(drops[0].is_undone);
+    assert_true(drops[1].is_undone);
+    assert_int_equal(drops[1].first, 1);
+    assert_int_equal(drops[1].last, drops[0].last);
+    assert_int_equal(tmb_journal_first_seq(stream), 1);
+    port.fail_op = -1;
+    assert_int_equal(tmb_journal_drop_oldest(stream, UINT64_MAX), TMB_OK);
+    assert_int_equal(drops_count, 3);
+    assert_int_equal(tmb_journal_first_seq(stream), drops[0].last + 1);
+    tmb_journal_close(journal);
+}
+
 static void what_retention_drops_has_only_its_records(void **state)
 {
     (void)state;
     tmb_retention rule = {.bytes_max = 1};
-    tmb_journal *journal = open_with_drops();
+    tmb_journal *journal = open_with_drops(NULL);
     tmb_journal_stream *stream = fixture_stream(journal, "data");
     fixture_append(stream, 1, 2);
     tmb_journal_shed(stream, 50); /* of these no record is dropped */
@@ -300,6 +335,7 @@ int main(void)
         CASE(a_probe_says_when_the_disk_is_well_again),
         CASE(a_careful_writer_shows_nothing_that_it_refuses),
         CASE(drops_the_oldest_for_room_and_tells),
+        CASE(a_file_that_cannot_go_stays_and_that_is_told),
         CASE(what_retention_drops_has_only_its_records),
         CASE(a_file_whose_sync_failed_is_never_trusted_again),
     };
