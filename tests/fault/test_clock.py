@@ -8,19 +8,15 @@ back, and retention by age has dropped nothing that is not a day old. The lab's 
 TMB_SEED.
 """
 
-import os
-import random
 import time
 import unittest
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
-from crowd import Crowd, Hearer, Teller
-from tombolo_lab import Lab, Ledger, journal
-from tombolo_lab.net import wait_until
+from crowd_case import CrowdTest
+from tombolo_lab import Lab, journal
 from tombolo_lab.node import Settings
 
-SEED = int(os.environ.get("TMB_SEED") or random.SystemRandom().randrange(1 << 32))
 YEAR_D = 365
 LEVELS = ("strict", "group", "process")
 STREAMS = tuple((level, f'["{level}/#"]', level) for level in LEVELS)
@@ -37,14 +33,14 @@ def faketime() -> str:
     return str(found[0])
 
 
-class ClockTest(unittest.TestCase):
+class ClockTest(CrowdTest):
+    def make_lab(self) -> Lab:
+        """Certificates made two years ago, for four."""
+        return Lab(certificates={"days": 4 * YEAR_D, "env": {"LD_PRELOAD": faketime(), "FAKETIME": f"-{2 * YEAR_D}d"}})
+
     def setUp(self):
-        print(f"seed {SEED}", flush=True)
-        self.draw = random.Random(SEED)
-        self.crowd, self.is_well, self.pids = Crowd(), False, set()
-        # Made two years ago, for four.
-        self.lab = Lab(certificates={"days": 4 * YEAR_D, "env": {"LD_PRELOAD": faketime(), "FAKETIME": f"-{2 * YEAR_D}d"}})
-        self.addCleanup(self.clean)
+        self.pids = set()
+        super().setUp()
         options = {"streams": STREAMS, "checkpoint_interval": "500ms", "ack_timeout": "2s", "backoff_base": "50ms",
                    "backoff_cap": "300ms", "keepalive": "5s", "stream_lines": RETENTION, "more": MORE}
         self.hub = self.lab.node("hub", has_children=True, settings=Settings(**options))
@@ -55,33 +51,18 @@ class ClockTest(unittest.TestCase):
             self.set_clock(node, 0)
             node.broker.daemon.env = node.syncd.env = env
         self.lab.start()
-        self.at_hub, self.at_site = Ledger(), Ledger()
-        self.ears = [Hearer("hub-ear", self.hub.broker.port, self.at_hub),
-                     Hearer("site-ear", self.site.broker.port, self.at_site)]
-        self.crowd.add(*self.ears)
-        self.crowd.start()
-        self.wait(lambda: all(ear.is_subscribed for ear in self.ears), 10, "the subscriptions")
-        port, ledgers = self.site.broker.port, [self.at_hub, self.at_site]
-        for level in LEVELS:
-            self.crowd.add(Teller(f"{level}-1", port, f"{level}/one", ledgers, pad=200),
-                           Teller(f"{level}-2", port, f"{level}/two", ledgers, qos=2, version=5),
-                           Teller(f"{level}-numbered", port, f"{level}/numbered", ledgers, version=5, is_numbered=True))
+        self.gather()
+        self.add_tellers(LEVELS, pad=200)
 
     def clean(self):
         self.note_pids()
-        self.crowd.halt()
-        self.lab.close(failed=not self.is_well)
+        super().clean()
         for pid in self.pids:  # what libfaketime leaves of a process that is killed
             for name in ("faketime_shm", "sem.faketime_sem"):
                 (Path("/dev/shm") / f"{name}_{pid}").unlink(missing_ok=True)
 
     def note_pids(self) -> None:
         self.pids |= {daemon.pid for node in self.lab.nodes.values() for daemon in (node.syncd, node.broker.daemon)}
-
-    def wait(self, condition, timeout_s: float, what: str) -> None:
-        wait_until(lambda: self.crowd.failure or condition(), timeout_s,
-                   lambda: f"{what} (seed {SEED})\n{self.crowd.hang_ups}\n{self.lab.logs()}", 0.005)
-        self.assertIsNone(self.crowd.failure)
 
     def clock_file(self, node) -> Path:
         return self.lab.folder / f"clock-{node.name}"

@@ -10,63 +10,39 @@ TMB_SEED, TMB_KILLS (200; 1000 with TMB_LONG).
 """
 
 import os
-import random
 import statistics
 import time
 import unittest
 
-from crowd import Crowd, Hearer, Teller, judge_hub, judge_site
-from tombolo_lab import Lab, Ledger, journal
+from crowd import judge_hub, judge_site
+from crowd_case import CrowdTest
+from tombolo_lab import journal
 from tombolo_lab.net import wait_until
 from tombolo_lab.node import Settings
 from tombolo_lab.talker import plugin_stats
 
-SEED = int(os.environ.get("TMB_SEED") or random.SystemRandom().randrange(1 << 32))
 KILLS = int(os.environ.get("TMB_KILLS") or ("1000" if os.environ.get("TMB_LONG") else "200"))
 JUDGED_EVERY = 50
 LEVELS = ("strict", "group", "process")
 STREAMS = tuple((level, f'["{level}/#"]', level) for level in LEVELS)
 
 
-class Kill9Test(unittest.TestCase):
+class Kill9Test(CrowdTest):
     kills = KILLS
     more = ""  # YAML of the site
 
     def setUp(self):
-        print(f"seed {SEED}, {self.kills} kills", flush=True)
-        self.draw = random.Random(SEED)
+        super().setUp()
+        print(f"{self.kills} kills", flush=True)
         settings = Settings(streams=STREAMS, checkpoint_interval="200ms", ack_timeout="2s", backoff_base="50ms",
                             backoff_cap="300ms", more=self.more)
-        self.lab, self.crowd, self.is_well = Lab(), Crowd(), False
-        self.addCleanup(self.clean)
         self.hub = self.lab.node("hub", has_children=True, settings=Settings(streams=STREAMS))
         self.site = self.lab.node("s1", parent=self.hub, settings=settings)
         self.lab.start()
-        self.at_hub, self.at_site = Ledger(), Ledger()
-        self.ears = [Hearer("hub-ear", self.hub.broker.port, self.at_hub),
-                     Hearer("site-ear", self.site.broker.port, self.at_site)]
-        self.crowd.add(*self.ears)
-        self.crowd.start()
-        wait_until(lambda: all(ear.is_subscribed for ear in self.ears), 10, "the subscriptions")
+        self.gather()
         wait_until(lambda: all(file.exists() for file in self.site.checkpoint_files), 10,
                    "the snapshot with the subscription, and its checkpoint")
-        self.crowd.add(*self.tellers())
-
-    def tellers(self) -> list:
-        port, ledgers = self.site.broker.port, [self.at_hub, self.at_site]
-        for level in LEVELS:
-            yield Teller(f"{level}-1", port, f"{level}/one", ledgers)
-            yield Teller(f"{level}-2", port, f"{level}/two", ledgers, qos=2, version=5)
-            yield Teller(f"{level}-numbered", port, f"{level}/numbered", ledgers, version=5, is_numbered=True)
-
-    def clean(self):
-        self.crowd.halt()
-        self.lab.close(failed=not self.is_well)
-
-    def wait(self, condition, timeout_s: float, what: str) -> None:
-        wait_until(lambda: self.crowd.failure or condition(), timeout_s,
-                   lambda: f"{what} (seed {SEED})\n{self.crowd.hang_ups}\n{self.lab.logs()}", 0.002)
-        self.assertIsNone(self.crowd.failure)
+        self.add_tellers(LEVELS)
 
     def one_kill(self) -> float:
         """Kills in the midst of the load; gives how long nobody was served."""

@@ -16,7 +16,6 @@ TMB_SEED, TMB_CUTS (50; 200 with TMB_LONG).
 
 import functools
 import os
-import random
 import shutil
 import subprocess
 import sys
@@ -25,14 +24,14 @@ import time
 import unittest
 from pathlib import Path
 
-from crowd import Crowd, Hearer, Teller, judge_hub, judge_site
+from crowd import judge_hub, judge_site
+from crowd_case import CrowdTest
 from cut_disk import Control, CutDisk, stop
-from tombolo_lab import Lab, Ledger, journal
+from tombolo_lab import journal
 from tombolo_lab.net import wait_until
 from tombolo_lab.node import Settings
 from tombolo_lab.talker import plugin_stats
 
-SEED = int(os.environ.get("TMB_SEED") or random.SystemRandom().randrange(1 << 32))
 CUTS = int(os.environ.get("TMB_CUTS") or ("200" if os.environ.get("TMB_LONG") else "50"))
 LOSSY_CUTS = max(4, CUTS // 5)
 CONTROLS = max(10, CUTS // 2)
@@ -56,16 +55,14 @@ def simulated_cuts(why: str) -> None:
         subprocess.run(found, check=True, timeout=300)
 
 
-class PowerCutTest(unittest.TestCase):
+class PowerCutTest(CrowdTest):
     def setUp(self):
-        print(f"seed {SEED}, {CUTS} cuts", flush=True)
-        self.draw = random.Random(SEED)
-        self.lab, self.crowd, self.is_well = Lab(), Crowd(), False
-        self.disk = self.hub = None
+        self.disk = self.memory = None
+        super().setUp()
+        print(f"{CUTS} cuts", flush=True)
         self.cut_times = []
         # The write buffers of `process` lie in memory that outlives the broker, and not the power.
         self.memory = Path(tempfile.mkdtemp(prefix="tombolo-cut-", dir=MEMORY)) if os.access(MEMORY, os.W_OK) else None
-        self.addCleanup(self.clean)
         try:
             self.disk = CutDisk(self.lab.folder / "disk.img", self.lab.folder / "s1")
         except OSError as error:
@@ -83,11 +80,6 @@ class PowerCutTest(unittest.TestCase):
         if self.memory:
             shutil.rmtree(self.memory)
         self.lab.close(failed=not self.is_well)
-
-    def wait(self, condition, timeout_s: float, what) -> None:
-        wait_until(lambda: self.crowd.failure or condition(), timeout_s,
-                   lambda: f"{what() if callable(what) else what} (seed {SEED})\n{self.crowd.hang_ups}\n{self.lab.logs()}", 0.002)
-        self.assertIsNone(self.crowd.failure)
 
     # The method itself.
 
@@ -137,20 +129,11 @@ class PowerCutTest(unittest.TestCase):
         for daemon in (self.site.broker.daemon, self.site.syncd):
             daemon.log_file = self.lab.folder / daemon.log_file.name  # not on the disk that goes
         self.lab.start()
-        self.at_hub, self.at_site = Ledger(), Ledger()
-        self.ears = [Hearer("hub-ear", self.hub.broker.port, self.at_hub),
-                     Hearer("site-ear", self.site.broker.port, self.at_site)]
-        self.crowd.add(*self.ears)
-        self.crowd.start()
-        self.wait(lambda: all(ear.is_subscribed for ear in self.ears), 10, "the subscriptions")
+        self.gather()
         self.wait(lambda: all(file.exists() for file in self.site.checkpoint_files), 10,
                   "the snapshot with the subscription, and its checkpoint")
         os.sync()  # configuration and certificates are not what is tested
-        port, ledgers = self.site.broker.port, [self.at_hub, self.at_site]
-        for level in levels:
-            self.crowd.add(Teller(f"{level}-1", port, f"{level}/one", ledgers),
-                           Teller(f"{level}-2", port, f"{level}/two", ledgers, qos=2, version=5),
-                           Teller(f"{level}-numbered", port, f"{level}/numbered", ledgers, version=5, is_numbered=True))
+        self.add_tellers(levels)
 
     def one_cut(self, is_stopped: bool, messages: int) -> float:
         """Cuts in the midst of the load; gives when: acks read by then count."""

@@ -14,9 +14,7 @@ import time
 import unittest
 from pathlib import Path
 
-from crowd import Crowd, Hearer, Teller
-from tombolo_lab import Lab, Ledger
-from tombolo_lab.net import wait_until
+from crowd_case import CrowdTest
 from tombolo_lab.node import Settings
 
 STOP_S = float(os.environ.get("TMB_STOP_S") or ("60" if os.environ.get("TMB_LONG") else "10"))
@@ -32,37 +30,22 @@ def percentile_ms(values: list, share: float) -> float:
     return sorted(values)[min(len(values) - 1, int(len(values) * share))] * 1e3
 
 
-class SigstopTest(unittest.TestCase):
+class SigstopTest(CrowdTest):
     def setUp(self):
-        self.lab, self.crowd, self.is_well = Lab(), Crowd(), False
-        self.addCleanup(self.clean)
+        super().setUp()
         options = {"streams": STREAMS, "ack_timeout": "2s", "backoff_base": "50ms", "backoff_cap": "300ms",
                    "keepalive": "5s"}
         self.hub = self.lab.node("hub", has_children=True, settings=Settings(**options))
         self.site = self.lab.node("s1", parent=self.hub, settings=Settings(**options))
         self.lab.start()
-        self.at_hub, self.at_site = Ledger(), Ledger()
-        self.ears = [Hearer("hub-ear", self.hub.broker.port, self.at_hub),
-                     Hearer("site-ear", self.site.broker.port, self.at_site)]
-        self.crowd.add(*self.ears)
-        self.crowd.start()
-        self.wait(lambda: all(ear.is_subscribed for ear in self.ears), 10, "the subscriptions")
-        port, ledgers = self.site.broker.port, [self.at_hub, self.at_site]
-        for level in LEVELS:
-            self.crowd.add(*(Teller(f"{level}-{number}", port, f"{level}/{number}", ledgers, qos=1 + number % 2, window=4,
-                                    burst=2) for number in range(3)))
+        self.gather()
+        self.add_slow_tellers(LEVELS, 3)
 
     def clean(self):
         for node in self.lab.nodes.values():
             if node.syncd.is_alive():
                 os.kill(node.syncd.pid, signal.SIGCONT)
-        self.crowd.halt()
-        self.lab.close(failed=not self.is_well)
-
-    def wait(self, condition, timeout_s: float, what: str) -> None:
-        wait_until(lambda: self.crowd.failure or condition(), timeout_s,
-                   lambda: f"{what}\n{self.crowd.hang_ups}\n{self.lab.logs()}", 0.005)
-        self.assertIsNone(self.crowd.failure)
+        super().clean()
 
     def listen(self, seconds: float) -> tuple:
         """(acks in this time, and how long each took; messages heard at the site; at the hub)"""

@@ -6,17 +6,13 @@ one, and nothing acked is lost; its memory does not grow; and when the disk is w
 """
 
 import os
-import random
 import time
 import unittest
 from pathlib import Path
 
-from crowd import Crowd, Hearer, Teller
-from tombolo_lab import Lab, Ledger
-from tombolo_lab.net import wait_until
+from crowd_case import CrowdTest
 from tombolo_lab.node import Settings
 
-SEED = int(os.environ.get("TMB_SEED") or random.SystemRandom().randrange(1 << 32))
 SAFE = ("strict", "group")
 LEVELS = SAFE + ("process",)
 STREAMS = tuple((level, f'["{level}/#"]', level) for level in LEVELS)
@@ -29,41 +25,24 @@ def rss_kib(pid: int) -> int:
     return next(int(row.split()[1]) for row in rows if row.startswith("VmRSS"))
 
 
-class SlowDiskTest(unittest.TestCase):
+class SlowDiskTest(CrowdTest):
     def setUp(self):
-        print(f"seed {SEED}", flush=True)
-        self.draw = random.Random(SEED)
-        self.lab, self.crowd, self.is_well = Lab(), Crowd(), False
-        self.addCleanup(self.clean)
+        super().setUp()
+        self.slow = self.lab.folder / "slow"
         options = {"streams": STREAMS, "checkpoint_interval": "1s", "ack_timeout": "2s", "backoff_base": "50ms",
                    "backoff_cap": "300ms"}
         self.hub = self.lab.node("hub", has_children=True, settings=Settings(**options))
         self.site = self.lab.node("s1", parent=self.hub, settings=Settings(**options))
         shim = Path(os.environ["TMB_BUILD"]) / "tests/e2e/hold_sync.so"
         self.assertTrue(shim.exists(), f"{shim} is not there: build first")
-        self.slow = self.lab.folder / "slow"
         self.site.broker.daemon.env = {"LD_PRELOAD": str(shim), "TMB_SLOW_SYNC": str(self.slow)}
         self.lab.start()
-        self.at_hub, self.at_site = Ledger(), Ledger()
-        self.ears = [Hearer("hub-ear", self.hub.broker.port, self.at_hub),
-                     Hearer("site-ear", self.site.broker.port, self.at_site)]
-        self.crowd.add(*self.ears)
-        self.crowd.start()
-        self.wait(lambda: all(ear.is_subscribed for ear in self.ears), 10, "the subscriptions")
-        port, ledgers = self.site.broker.port, [self.at_hub, self.at_site]
-        for level in LEVELS:
-            self.crowd.add(*(Teller(f"{level}-{number}", port, f"{level}/{number}", ledgers, qos=1 + number % 2, window=4,
-                                    burst=2) for number in range(4)))
+        self.gather()
+        self.add_slow_tellers(LEVELS, 4)
 
     def clean(self):
         self.slow.unlink(missing_ok=True)
-        self.crowd.halt()
-        self.lab.close(failed=not self.is_well)
-
-    def wait(self, condition, timeout_s: float, what: str) -> None:
-        wait_until(lambda: self.crowd.failure or condition(), timeout_s,
-                   lambda: f"{what} (seed {SEED})\n{self.crowd.hang_ups}\n{self.lab.logs()}", 0.005)
-        self.assertIsNone(self.crowd.failure)
+        super().clean()
 
     def test_no_ack_is_early_and_nothing_is_lost(self):
         for delay_s, acks in ((0.2, 30), (2.0, 6)):
