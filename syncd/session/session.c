@@ -272,7 +272,8 @@ static void on_welcome(tmb_session *s, const tmb_frame_welcome *welcome,
         if (s->lanes[i].is_greeted)
             tmb_session_lane_resume(&s->lanes[i], marks[i]->seq);
     }
-    memcpy(s->parent, welcome->node.ptr, welcome->node.len); /* a valid name: not too long */
+    if (welcome->node.len > 0) /* a valid name: not too long */
+        memcpy(s->parent, welcome->node.ptr, welcome->node.len);
     s->parent[welcome->node.len] = '\0';
     s->is_parent_top = welcome->is_top;
     s->attempt = 0;
