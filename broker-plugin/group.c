@@ -24,6 +24,8 @@
 
 /* Numbered messages between two syncs. One more: a sync comes first. */
 #define NUMBERS_MAX 512
+/* Of SUBACK and UNSUBACK, for a topic: one, and a part of what the kernel needs for the packet. */
+#define SUBACK_BYTES 4
 /* A sync may wait for so many more rounds of the broker's loop, and so long, while so many publish. */
 #define ROUNDS_MAX  8
 #define WAIT_MS_MAX 5
@@ -164,8 +166,13 @@ void tmb_group_make_room(tmb_plugin *p)
 
 void tmb_group_on_read(tmb_plugin *p, const struct mosquitto_evt_acl_check *event)
 {
-    if (!p->hold || tmb_hold_note(p->hold, event->client,
-                                  strlen(event->topic) + event->payloadlen + p->props_len))
+    if (!p->hold)
+        return;
+    bool has_room = event->access == MOSQ_ACL_READ
+                        ? tmb_hold_note(p->hold, event->client,
+                                        strlen(event->topic) + event->payloadlen + p->props_len)
+                        : tmb_hold_note_more(p->hold, event->client, SUBACK_BYTES);
+    if (has_room)
         return;
     (void)sync_open(p, 0);
     p->counts.subscribes_early +=

@@ -60,6 +60,7 @@ typedef struct line {
     unsigned answers;  /* that the broker must have written */
     uint64_t used_at;  /* in takes */
     uint64_t clear_at; /* in ticks: not to be held before, something was refused */
+    uint64_t early_at; /* in ticks, from 1: released before its time */
     bool is_new;
     bool has_lingered; /* since it was taken */
     bool is_plain;     /* its last answers were plain MQTT: their order with others is free */
@@ -375,6 +376,9 @@ tmb_hold_answer tmb_hold_take(tmb_hold *hold, const void *client, const char *ad
     bool is_on = hold->pairs_max > 0 && ((marks & TMB_HOLD_MARK_SUBSCRIBE) == 0 ||
                                          tmb_mono_is_due(hold->pause_until, hold->now));
     l = is_on ? known(hold, client, address) : NULL;
+    /* What had no room before in this round has none for an answer to all of it. */
+    if (l && (marks & TMB_HOLD_MARK_SUBSCRIBE) && l->early_at == hold->ticks + 1)
+        l = NULL;
     if (l && l->outer < 0 && hold->pairs_count >= hold->pairs_max)
         take_oldest_pair(hold);
     if (l) {
@@ -451,6 +455,16 @@ bool tmb_hold_note(tmb_hold *hold, const void *client, size_t bytes)
     return l->noted <= l->room;
 }
 
+bool tmb_hold_note_more(tmb_hold *hold, const void *client, size_t bytes)
+{
+    line *l = find(hold, client);
+    if (!l || l->real < 0)
+        return tmb_hold_note(hold, client, bytes);
+    l->is_reader = true;
+    l->noted += bytes;
+    return l->noted <= l->room;
+}
+
 static unsigned release(tmb_hold *hold, uint64_t marks, bool is_answered)
 {
     unsigned before = hold->held_count;
@@ -482,6 +496,7 @@ unsigned tmb_hold_release_early(tmb_hold *hold, const void *client, uint64_t mar
         if (l->client != client && l->noted < l->room / 2)
             continue;
         count += (l->marks & marks) != 0;
+        l->early_at = hold->ticks + 1;
         let_go(hold, l, false);
     }
     return count;

@@ -93,12 +93,16 @@ bool tmb_hold_has(const tmb_hold *hold, uint64_t marks);
  * that, or it lingers: release it first. */
 TMB_MUST_USE bool tmb_hold_note(tmb_hold *hold, const void *client, size_t bytes);
 
+/* tmb_hold_note_more: the same, of bytes that go into the packet with others: a SUBACK's codes. */
+TMB_MUST_USE bool tmb_hold_note_more(tmb_hold *hold, const void *client, size_t bytes);
+
 /* tmb_hold_release takes marks off all that are held, and releases those that have none left. The broker must
  * have answered each by now: an empty pair is a breach. */
 void tmb_hold_release(tmb_hold *hold, uint64_t marks);
 
 /* tmb_hold_release_early releases client and all that have half their room filled, whatever their marks and
- * whether answered or not. Gives how many of them had one of marks. */
+ * whether answered or not. Gives how many of them had one of marks. They are not taken for a subscription
+ * again in this round. */
 unsigned tmb_hold_release_early(tmb_hold *hold, const void *client, uint64_t marks);
 /* tmb_hold_release_early_all takes marks off all, as tmb_hold_release does, answered or not. Gives how many
  * are released. */

@@ -128,6 +128,27 @@ class SubscribingTest(PluginTest):
         self.assertEqual(self.wait_stat("subscribes_early", 1)["group_cut"], 0)
 
 
+    def test_a_packet_of_very_many_topics_spoils_it_for_nobody_else(self):
+        """1,000 topics wait for their snapshot; the answers to 600,000 do not fit where they would."""
+        def packet(count):
+            body = struct.pack(">H", 9) + b"".join(b"\0\3%03x\1" % (n % 1000) for n in range(count))
+            size, out = len(body), b""
+            while size:
+                out, size = out + bytes([size & 127 | (128 if size > 127 else 0)]), size >> 7
+            return b"\x82" + out + body
+        some = self.client("some", clean=False)
+        some.sock.sendall(packet(1000))
+        self.assertEqual(len(some.expect(SUBACK)[1]), 1002)
+        self.assertEqual(self.wait_stat("subscribes_held", 1)["subscribes_early"], 0)
+        greedy = self.client("greedy", clean=False, timeout_s=30)
+        greedy.sock.sendall(packet(600000))
+        self.assertEqual(len(greedy.expect(SUBACK)[1]), 600002)
+        early = self.wait_stat("subscribes_early", 1)["subscribes_early"]
+        self.assertEqual(self.client("other", clean=False).subscribe("t"), 1)
+        after = self.wait_stat("subscribes_held", 3)
+        self.assertEqual((after["subscribes_early"], after["group_cut"]), (early, 0))
+
+
 class SlowSnapshotTest(PluginTest):
     def test_who_is_taken_over_while_it_waits_gets_no_answer(self):
         """The answer would be a lie; and whoever comes later waits as long as if nobody had waited before."""

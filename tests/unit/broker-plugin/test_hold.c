@@ -421,6 +421,29 @@ static void more_than_a_pair_holds_is_cut(void **state)
     close_one(&again);
 }
 
+/* A packet with very many topics: their answers do not fit, and it is not held for the last of them again. */
+static void more_topics_than_fit_are_answered_at_once_and_nobody_is_cut(void **state)
+{
+    (void)state;
+    tmb_hold *hold = make(0);
+    client c = connect_one();
+    unsigned topics = 1, taken = 1;
+    assert_int_equal(tmb_hold_take(hold, &c, HERE, SUBSCRIBE), TMB_HOLD_TAKEN);
+    for (; tmb_hold_note_more(hold, &c, 4); topics++)
+        taken += tmb_hold_take(hold, &c, HERE, SUBSCRIBE) == TMB_HOLD_TAKEN;
+    assert_in_range(topics, 1000, TMB_HOLD_BYTES_MAX);
+    assert_in_range(taken, 1000, topics);
+    assert_int_equal(tmb_hold_release_early(hold, &c, SUBSCRIBE), 1);
+    assert_int_equal(tmb_hold_take(hold, &c, HERE, SUBSCRIBE), TMB_HOLD_UNFIT);
+    answer(&c, "suback");
+    gets(&c, "suback");
+    tmb_hold_tick(hold, (tmb_mono){1});
+    assert_int_equal(tmb_hold_take(hold, &c, HERE, SUBSCRIBE), TMB_HOLD_TAKEN);
+    assert_int_equal(tmb_hold_counts_get(hold)->cut, 0);
+    tmb_hold_free(hold);
+    close_one(&c);
+}
+
 static void what_the_socket_does_not_take_whole_is_cut(void **state)
 {
     (void)state;
@@ -677,6 +700,7 @@ int main(void)
         cmocka_unit_test(who_leaves_gets_what_is_good_and_nothing_else),
         cmocka_unit_test(who_leaves_while_held_for_a_subscription_gets_nothing),
         cmocka_unit_test(more_than_a_pair_holds_is_cut),
+        cmocka_unit_test(more_topics_than_fit_are_answered_at_once_and_nobody_is_cut),
         cmocka_unit_test(what_the_socket_does_not_take_whole_is_cut),
         cmocka_unit_test(a_subscriber_that_sends_is_released),
         cmocka_unit_test(without_descriptors_nobody_is_held),
