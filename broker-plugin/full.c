@@ -19,7 +19,7 @@
 /* How long the disk counts as full at least; doubled, up to the other, when it did not last though there
  * seemed to be space: a quota. */
 #define WAIT_MS     1000
-#define WAIT_MS_MAX 60000
+#define WAIT_MS_MAX 10000
 /* A stream that drops its oldest may pass here often. */
 #define LOG_EVERY_MS 60000
 

@@ -58,7 +58,7 @@ static void take_copy(void)
 
 static bool find_ring(const char *folder, char path[TEST_PATH_BYTES])
 {
-    snprintf(path, TEST_PATH_BYTES, "%s/tombolo-s1-07070707000000000000000000000000-data.ring",
+    snprintf(path, TEST_PATH_BYTES, "%.190s/tombolo-s1-07070707000000000000000000000000-data.ring",
              folder);
     return access(path, F_OK) == 0;
 }
