@@ -15,10 +15,12 @@
 #define _GNU_SOURCE       /* dup3 */
 #include "broker-plugin/hold.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sockios.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -50,7 +52,8 @@ typedef struct client_head {
 typedef struct line {
     UT_hash_handle hh;
     const void *client;
-    int fd; /* the broker's number for the socket */
+    int fd;                         /* the broker's number for the socket */
+    char address[INET6_ADDRSTRLEN]; /* of the peer */
     tmb_file_id real_id, pair_id;
     int outer, inner; /* -1: it has no pair */
     int pair_bytes;
@@ -77,6 +80,7 @@ struct tmb_hold {
     bool has_ident;
     uint64_t ticks, settle_ticks;
     tmb_mono now, pause_until;
+    char pause_address[INET6_ADDRSTRLEN];
     tmb_hold_counts counts;
     uint8_t scratch[SCRATCH_BYTES];
 };
@@ -176,8 +180,10 @@ static bool forward(tmb_hold *hold, line *l, size_t *ret_bytes)
         return pass(l, hold->scratch, n);
     if (ioctl(l->outer, SIOCOUTQ, &waiting) < 0 ||
         waiting + LITTLE_BYTES / 2 * PACKET_BYTES >= l->pair_bytes) {
-        if (l->marks & TMB_HOLD_MARK_SUBSCRIBE)
+        if (l->marks & TMB_HOLD_MARK_SUBSCRIBE) {
             hold->pause_until = tmb_mono_after(hold->now, tmb_dur_ms(TMB_HOLD_PAUSE_MS));
+            memcpy(hold->pause_address, l->address, sizeof l->address);
+        }
         return false;
     }
     while (pass(l, hold->scratch, n)) {
@@ -319,7 +325,10 @@ static line *known(tmb_hold *hold, const void *client, const char *address)
         return NULL;
     hold->ident = head.ident;
     hold->has_ident = true;
-    return make_line(hold, client, head.sock);
+    l = make_line(hold, client, head.sock);
+    if (l)
+        snprintf(l->address, sizeof l->address, "%s", address);
+    return l;
 }
 
 /* is_clear says whether the broker has nothing left to write: room first, for what has room at this moment
@@ -373,7 +382,8 @@ tmb_hold_answer tmb_hold_take(tmb_hold *hold, const void *client, const char *ad
         return take_again(hold, l, marks);
     if (hold->held_count >= hold->pairs_max && hold->pairs_max > 0)
         return TMB_HOLD_FULL;
-    bool is_on = hold->pairs_max > 0 && ((marks & TMB_HOLD_MARK_SUBSCRIBE) == 0 ||
+    bool is_on = hold->pairs_max > 0 && ((marks & TMB_HOLD_MARK_SUBSCRIBE) == 0 || !address ||
+                                         strcmp(hold->pause_address, address) != 0 ||
                                          tmb_mono_is_due(hold->pause_until, hold->now));
     l = is_on ? known(hold, client, address) : NULL;
     /* What had no room before in this round has none for an answer to all of it. */

@@ -43,7 +43,8 @@ extern "C" {
  * tmb_hold_note says so, before it is written. */
 #define TMB_HOLD_BYTES_MAX (64u * 1024u)
 /* More in a pair than it can hold, all the same (it cannot be seen coming): the connection is cut. Of a
- * subscriber: nobody is taken for a subscription for this long, so that its client gets through. */
+ * subscriber: nobody from its address, the last such, is taken for a subscription for this long, so that its
+ * client gets through. */
 #define TMB_HOLD_PAUSE_MS 10000
 
 /* The mark of those held for a subscription; the others are those of the streams, by their index. */

@@ -33,8 +33,9 @@ typedef struct client {
 
 static int listener = -1;
 
-static client connect_one(void)
+static client connect_from(in_addr_t from)
 {
+    struct sockaddr_in self = {.sin_family = AF_INET, .sin_addr = {htonl(from)}};
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
     socklen_t len = sizeof at;
     client c = {.ident = 1, .peer = socket(AF_INET, SOCK_STREAM, 0)};
@@ -44,6 +45,7 @@ static client connect_one(void)
         assert_int_equal(listen(listener, 64), 0);
     }
     assert_int_equal(getsockname(listener, (struct sockaddr *)&at, &len), 0);
+    assert_int_equal(bind(c.peer, (struct sockaddr *)&self, sizeof self), 0);
     assert_int_equal(connect(c.peer, (struct sockaddr *)&at, len), 0);
     c.sock = accept(listener, NULL, NULL);
     assert_true(c.sock >= 0);
@@ -51,6 +53,11 @@ static client connect_one(void)
     struct timeval limit = {.tv_sec = WAIT_MS / 1000};
     assert_int_equal(setsockopt(c.peer, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit), 0);
     return c;
+}
+
+static client connect_one(void)
+{
+    return connect_from(INADDR_LOOPBACK);
 }
 
 static void close_one(const client *c)
@@ -411,6 +418,8 @@ static void more_than_a_pair_holds_is_cut(void **state)
     tmb_hold_leave(hold, &c, true);
     client again = connect_one();
     assert_int_equal(tmb_hold_take(hold, &again, HERE, SUBSCRIBE), TMB_HOLD_UNFIT);
+    client other = connect_from(INADDR_LOOPBACK + 1); /* nor is anybody elsewhere */
+    assert_int_equal(tmb_hold_take(hold, &other, "127.0.0.2", SUBSCRIBE), TMB_HOLD_TAKEN);
     assert_int_equal(take(hold, &again), TMB_HOLD_TAKEN); /* publishers are not concerned */
     answer(&again, "puback");
     tmb_hold_release(hold, A_STREAM);
@@ -419,6 +428,7 @@ static void more_than_a_pair_holds_is_cut(void **state)
     tmb_hold_free(hold);
     close_one(&c);
     close_one(&again);
+    close_one(&other);
 }
 
 /* A packet with very many topics: their answers do not fit, and it is not held for the last of them again. */
