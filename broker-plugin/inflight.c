@@ -90,6 +90,18 @@ bool tmb_inflight_again(tmb_inflight *inflight, uint64_t tag, const void *topic,
     return false;
 }
 
+bool tmb_inflight_take(tmb_inflight *inflight, uint64_t tag, uint64_t *ret_seq)
+{
+    for (unsigned i = 0; tag > 0 && i < inflight->count; i++) {
+        if (inflight->entries[i].tag != tag)
+            continue;
+        *ret_seq = inflight->entries[i].seq;
+        drop(inflight, i);
+        return true;
+    }
+    return false;
+}
+
 static void let_go(tmb_inflight *inflight, tmb_mono now)
 {
     while (inflight->count > 0 && tmb_mono_is_due(inflight->entries[0].until, now))

@@ -51,6 +51,10 @@ void tmb_inflight_add(tmb_inflight *inflight, uint64_t seq, const void *topic, u
 bool tmb_inflight_again(tmb_inflight *inflight, uint64_t tag, const void *topic, tmb_mono now,
                         uint64_t *ret_seq);
 
+/* tmb_inflight_take: what has tag (not 0) is delivered in another way, and in flight no longer. Says whether
+ * it was, and gives its record. */
+bool tmb_inflight_take(tmb_inflight *inflight, uint64_t tag, uint64_t *ret_seq);
+
 /* tmb_inflight_done: the message with that topic is being queued for a subscriber. */
 void tmb_inflight_done(tmb_inflight *inflight, const void *topic);
 

@@ -5,6 +5,7 @@
  * that nobody has got it once: its first sending waits in the broker for a PUBREL, or was dropped with its
  * session.
  *
+ *   with QoS 1, of a clean session           goes through if its first sending was dropped, else to the void
  *   in flight here, not seen queued yet      goes through: the broker still has its first sending and
  *                                            recognises it, or has dropped that and delivers this one
  *   known since before this start            was replayed, or is in the snapshot's sessions: to the void
@@ -68,17 +69,31 @@ static int to_the_void(struct mosquitto_evt_message *event)
     return MOSQ_ERR_SUCCESS;
 }
 
+/* Sent with QoS 2 before, in a session that has ended with its connection: nobody got it. Once: it is
+ * delivered now. */
+static bool is_dropped_first(tmb_plugin *p, unsigned stream, const tmb_record *record,
+                             const struct mosquitto_evt_message *event, uint64_t *ret_seq)
+{
+    return event->qos == 1 && mosquitto_client_clean_session(event->client) &&
+           tmb_inflight_take(&p->streams[stream].inflight, tmb_plugin_tag(p, stream, record),
+                             ret_seq);
+}
+
 int tmb_plugin_repeat(tmb_plugin *p, unsigned stream, const tmb_record *record,
                       struct mosquitto_evt_message *event)
 {
     p->counts.repeats++;
-    if (event->qos < 2)
-        return to_the_void(event);
     uint64_t seq = 0, max = 0;
+    if (event->qos < 2 && !is_dropped_first(p, stream, record, event, &seq))
+        return to_the_void(event);
     tmb_seen_key key = key_of(p, stream, record);
     tmb_bytes name = tmb_bytes_of(key.bytes, key.len);
     if (tmb_seen_max(p->publishers, name, &max) == TMB_OK && record->number < max)
         event->retain = false; /* there is a newer one, which must stay */
+    if (event->qos < 2) {
+        tmb_plugin_mark(p, stream, seq, false, &event->properties);
+        return MOSQ_ERR_SUCCESS;
+    }
     if (tmb_inflight_again(&p->streams[stream].inflight, tmb_plugin_tag(p, stream, record),
                            event->topic, tmb_plugin_now(), &seq)) {
         tmb_plugin_mark(p, stream, seq, false, &event->properties);

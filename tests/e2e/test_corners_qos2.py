@@ -189,6 +189,21 @@ class NumberedTest(CornerTest):
                 self.run_with(qos, random.Random(SEED + qos))
                 self.broker.stop()
 
+    def test_begun_with_qos_2_and_sent_again_with_qos_1(self):
+        """Its connection, and with it the session, ended before PUBREL: it is stored, and nobody has got it."""
+        self.broker.start()
+        ear = self.client("ear", 5)
+        ear.subscribe("t/#", 2)
+        first = self.client("pub", 5)
+        first.send("t/a", b"once", 2, props=number_property(1))
+        self.assertLess(first.ack(PUBREC), 0x80)
+        first.drop()
+        self.wait_stat("messages", 1)
+        for _ in range(3):
+            self.assertLess(self.client("pub", 5).publish("t/a", b"once", 1, props=number_property(1)), 0x80)
+        self.assertEqual([message[1] for message in ear.receive_all(1)], [b"once"])
+        self.assertEqual([record["payload"] for record in self.journal()], [b"once"])
+
     def run_with(self, qos: int, dice: random.Random):
         acked, last, faults = 0, 600, {"reset": 0, "stop": 0, "kill": 0}
         while acked < last:

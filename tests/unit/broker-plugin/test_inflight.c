@@ -143,6 +143,23 @@ static void a_full_list_forgets_first_what_may_be_over(void **state)
     assert_int_equal(list.beyond_seq, 1001);
 }
 
+static void what_is_delivered_in_another_way_is_taken_once(void **state)
+{
+    (void)state;
+    tmb_inflight inflight = {0};
+    uint64_t seq = 0;
+    tmb_mono now = {0};
+    tmb_inflight_add(&inflight, 5, &inflight, 77, false, now);
+    tmb_inflight_add(&inflight, 6, &seq, 0, false, now);
+    assert_false(tmb_inflight_take(&inflight, 0, &seq)); /* no tag is nobody's */
+    assert_false(tmb_inflight_take(&inflight, 78, &seq));
+    assert_int_equal(seq, 0);
+    assert_true(tmb_inflight_take(&inflight, 77, &seq));
+    assert_int_equal(seq, 5);
+    assert_false(tmb_inflight_take(&inflight, 77, &seq));
+    assert_int_equal(tmb_inflight_hold(&inflight, 9, now), 5);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -152,6 +169,7 @@ int main(void)
         cmocka_unit_test(at_the_end_lasting_publishers_hold_nothing),
         cmocka_unit_test(what_is_sent_again_is_known_by_its_tag),
         cmocka_unit_test(what_has_a_number_is_known_though_its_memory_is_used_again),
+        cmocka_unit_test(what_is_delivered_in_another_way_is_taken_once),
         cmocka_unit_test(a_full_list_forgets_first_what_may_be_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
