@@ -13,7 +13,8 @@ static void put(char *text, size_t cap, size_t *len, const char *name, uint64_t 
 {
     int n = snprintf(text + *len, cap - *len, "%s\"%s\":%llu", *len > 1 ? "," : "", name,
                      (unsigned long long)value);
-    *len += n > 0 && (size_t)n < cap - *len ? (size_t)n : 0;
+    TMB_ASSERT(n > 0 && (size_t)n < cap - *len); /* else the text below is too short for all */
+    *len += (size_t)n;
 }
 
 static uint64_t ms_up(int64_t ns)
@@ -46,7 +47,7 @@ void tmb_plugin_tell_stats(tmb_plugin *p)
         return;
     p->stats_at = now;
     p->counts_told = p->counts;
-    char text[4096] = "{";
+    char text[8192] = "{"; /* some 100 counters of 25 letters and 20 digits */
     size_t len = 1;
 #define PUT(name) put(text, sizeof text - 1, &len, #name, p->counts.name);
     TMB_PLUGIN_COUNTS(PUT)
