@@ -6,7 +6,7 @@
  * a power cut (process). What is lost then leaves no trace in the log, and its number would be given again: a
  * subscriber that knows the mark would drop the new message, which was acked. So while marks are given there
  * is a file; where it is found at a start, every marked stream leaves out as many numbers as can have been
- * lost, which is a segment's worth, for what was in another segment has been synced.
+ * lost.
  *
  *   start --file made, synced--> marks are given --all synced, file removed--> good end
  *   start, file there: kill or power cut --numbers left out (torn: nobody was promised them)--> as above
@@ -19,10 +19,11 @@
 #include "broker-plugin/checkpoint.h"
 #include "broker-plugin/plugin.h"
 
-/* The largest that can be set (config/schema.c); it may have been another in the life before. */
-#define SEGMENT_BYTES_MAX (UINT64_C(1) << 30)
-#define NUMBERS_MAX       (SEGMENT_BYTES_MAX / TMB_RECORD_BYTES_MIN + 2)
-#define TRY_EVERY_MS      1000
+/* A kill takes what is in the buffer: 7,000 records at most. A power cut takes what came since the last sync,
+ * a second's. Not more than is needed: a subscriber tells old from new in a window of 2^20 numbers
+ * (clients/c/dedupe.h), and several kills in a row must fit in it. */
+#define NUMBERS_MAX  UINT64_C(65536)
+#define TRY_EVERY_MS 1000
 
 static tmb_err make_file(tmb_plugin *p)
 {
