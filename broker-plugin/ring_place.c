@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Users that systemd makes for one start of a service (DynamicUser): it removes their files from /dev/shm. */
@@ -17,6 +18,16 @@ static bool is_there(const char *root, const char *file)
     char path[PATH_MAX];
     return snprintf(path, sizeof path, "%s%s", root, file) < (int)sizeof path &&
            access(path, F_OK) == 0;
+}
+
+/* A folder that nobody else may put anything into. */
+static bool is_own_folder(const char *root, const char *folder, uid_t user)
+{
+    char path[PATH_MAX];
+    struct stat st;
+    return snprintf(path, sizeof path, "%s%s", root, folder) < (int)sizeof path &&
+           lstat(path, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == user &&
+           (st.st_mode & (S_IWGRP | S_IWOTH)) == 0;
 }
 
 static void read_text(const char *root, const char *file, char *text, size_t cap)
@@ -40,6 +51,7 @@ void tmb_ring_signs_read(const char *root, tmb_ring_signs *ret_signs)
     tmb_ring_signs signs = {.is_first_process = getpid() == 1, .user = geteuid()};
     for (size_t i = 0; i < 2; i++)
         signs.has_mark |= getenv(variables[i]) != NULL || is_there(root, marks[i]);
+    signs.has_own_folder = is_own_folder(root, TMB_RING_FOLDER_OWN, signs.user);
     read_text(root, "/proc/1/comm", signs.first_name, sizeof signs.first_name);
     signs.first_name[strcspn(signs.first_name, "\n")] = '\0';
     read_text(root, "/proc/1/cgroup", signs.cgroup, sizeof signs.cgroup);
@@ -82,6 +94,10 @@ const char *tmb_ring_place(const char *setting, const tmb_ring_signs *signs, con
         *ret_why = "this looks like a container, whose memory ends with it; set journal.ring to a "
                    "tmpfs of the host to have one";
         return NULL;
+    }
+    if (signs->has_own_folder) {
+        *ret_why = "it outlives the broker, and is this user's alone";
+        return TMB_RING_FOLDER_OWN;
     }
     if (signs->user >= DYNAMIC_USER_MIN && signs->user <= DYNAMIC_USER_MAX) {
         *ret_why = "the service manager removes this user's files from " TMB_RING_FOLDER

@@ -8,9 +8,11 @@ machine that is busy for a while is busy for all of them; ratios are taken withi
 import json
 import os
 import random
+import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -20,10 +22,13 @@ from tombolo_lab.net import wait_until
 import line
 
 VARIANTS = ("none", "process", "group", "strict")
+MEMORY = "/dev/shm"
 CONFIG = """\
 node: bench
 domain: bench.example
 data_dir: {data}
+journal:
+  ring: {ring}
 streams:
   - name: default
     topics: ["#"]
@@ -79,15 +84,20 @@ def sync_us(folder: Path, times: int = 200) -> dict:
 
 
 class Brokers:
-    """One broker a variant, with the same settings but for the plugin; all up at once if is_up."""
+    """One broker a variant, with the same settings but for the plugin; all up at once if is_up.
+
+    What outlives a broker lies where it does on a box of its own, also when this is a container, in which the plugin
+    by itself would not trust it."""
 
     def __init__(self, folder: Path, plugin: Path, is_up: bool = True):
         self.by_variant, self._is_up = {}, is_up
+        self._ring = tempfile.mkdtemp(prefix="tombolo-bench-", dir=MEMORY) if os.path.isdir(MEMORY) else ""
         for variant in VARIANTS:
             home = folder / variant
             home.mkdir(parents=True)
             config = home / "node.yaml"
-            config.write_text(CONFIG.format(data=home / "data", durability=variant), encoding="utf-8")
+            config.write_text(CONFIG.format(data=home / "data", ring=self._ring or "auto",
+                                            durability=variant), encoding="utf-8")
             self.by_variant[variant] = Broker(variant, home, plugin=None if variant == "none" else plugin,
                                               plugin_config=config)
 
@@ -99,6 +109,8 @@ class Brokers:
     def __exit__(self, *_):
         for broker in self.by_variant.values():
             broker.stop()
+        if self._ring:
+            shutil.rmtree(self._ring, ignore_errors=True)
 
 
 def load(program: Path, port: int, publishers: int, size: int, seconds: int, rate: int = 0) -> dict:

@@ -24,6 +24,13 @@ static void a_machine_has_rings(void **state)
     const char *why = NULL;
     assert_string_equal(tmb_ring_place("auto", &machine, &why), "/dev/shm");
     assert_non_null(why);
+    tmb_ring_signs own = machine;
+    own.has_own_folder = true;
+    assert_string_equal(tmb_ring_place("auto", &own, &why), "/run/tombolo");
+    own.user = 61184; /* a user of one start, but nobody cleans up in there */
+    assert_string_equal(tmb_ring_place("auto", &own, &why), "/run/tombolo");
+    own.has_mark = true;
+    assert_null(tmb_ring_place("auto", &own, &why));
     assert_null(tmb_ring_place("off", &machine, &why));
     assert_string_equal(tmb_ring_place("/run/rings", &machine, &why), "/run/rings");
 }
@@ -78,6 +85,15 @@ static void the_signs_are_read(void **state)
     assert_false(signs.has_mark);
     assert_false(signs.is_first_process);
     assert_int_equal(signs.user, geteuid());
+    assert_false(signs.has_own_folder);
+    snprintf(path, sizeof path, "%s/run/tombolo", root);
+    assert_int_equal(mkdir(path, 0700), 0);
+    tmb_ring_signs_read(root, &signs);
+    assert_true(signs.has_own_folder);
+    assert_int_equal(chmod(path, 0770), 0);
+    tmb_ring_signs_read(root, &signs);
+    assert_false(signs.has_own_folder);
+    rmdir(path);
     setenv("container", "podman", 1);
     tmb_ring_signs_read(root, &signs);
     assert_true(signs.has_mark);
