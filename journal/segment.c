@@ -2,6 +2,7 @@
 /* journal/segment.c - see journal/segment.h for the layout. */
 #include "journal/segment.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 
 #include "base/crc32c.h"
@@ -215,6 +216,28 @@ tmb_err tmb_segment_list_load(tmb_segment_list *list, const tmb_file_port *files
     if (list->count > 1)
         qsort(list->bases, list->count, sizeof *list->bases, compare_bases);
     return TMB_OK;
+}
+
+static bool has_base(const tmb_segment_list *list, uint64_t base)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (list->bases[i] == base)
+            return true;
+    return false;
+}
+
+tmb_err tmb_segment_open_listed(const tmb_file_port *files, const char *folder, uint64_t base,
+                                int *ret_fd)
+{
+    tmb_segment_list list = {NULL, 0, 0};
+    tmb_err err = tmb_segment_open(files, folder, base, O_RDONLY, ret_fd);
+    if (err != TMB_ENOENT)
+        return err;
+    err = tmb_segment_list_load(&list, files, folder);
+    if (!err)
+        err = has_base(&list, base) ? TMB_EIO : TMB_ENOENT;
+    tmb_segment_list_fini(&list);
+    return err;
 }
 
 void tmb_segment_list_fini(tmb_segment_list *list)

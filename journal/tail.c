@@ -168,6 +168,17 @@ static void begin_reading(tmb_tail *tail, int fd, uint64_t base, const tmb_segme
     tmb_scan_start(&tail->scan, tail->files, fd, TMB_SEGMENT_HEADER_BYTES, tail->expect);
 }
 
+/* A name without a file is no successor: the segment before it may be the one that is written. */
+static void step_back(tmb_tail *tail)
+{
+    int64_t floor_ms = tail->floor_ms;
+    if (tail->before.base == 0)
+        return;
+    tmb_err err = tmb_tail_seek(tail, tail->expect);
+    TMB_ASSERT(!err);
+    tail->floor_ms = floor_ms;
+}
+
 static tmb_err enter(tmb_tail *tail, tmb_tail_gap *ret_gap)
 {
     const tmb_file_port *files = tail->files;
@@ -180,11 +191,15 @@ static tmb_err enter(tmb_tail *tail, tmb_tail_gap *ret_gap)
         uint64_t base = choose(tail);
         if (base == 0)
             return TMB_EAGAIN;
-        err = tmb_segment_open(files, tail->folder.text, base, O_RDONLY, &fd);
+        err = tmb_segment_open_listed(files, tail->folder.text, base, &fd);
         if (err == TMB_ENOENT)
             continue; /* retention was faster: what is there now? */
-        if (err)
+        if (err) {
+            *ret_gap = (tmb_tail_gap){tail->expect, 0, TMB_GAP_NONE, "", 0, 0};
+            tmb_segment_name(base, ret_gap->file);
+            step_back(tail);
             return err;
+        }
         err = tmb_segment_header_read(files, fd, base, tail->stream, &header);
         if (err && err != TMB_ECORRUPT) {
             files->close(files->context, fd);

@@ -40,7 +40,9 @@ void tmb_tail_close(tmb_tail *tail);
 
 /* tmb_tail_next gives the next record; its slices live until the next call.
  * Errors: TMB_EAGAIN (the end, for now), TMB_EGAP (ret_gap says what is missing; call again to go on
- * behind it), TMB_EIO, TMB_ENOMEM, TMB_EVERSION (a segment of a newer format: ret_gap->file names it). */
+ * behind it), TMB_EIO, TMB_EDENIED (a segment that cannot be opened, also a name without a file:
+ * ret_gap->file names it; of other causes ret_gap is left alone; wait before calling again), TMB_ENOMEM,
+ * TMB_EVERSION (a segment of a newer format: ret_gap->file names it). */
 TMB_MUST_USE tmb_err tmb_tail_next(tmb_tail *tail, tmb_record *ret_record, tmb_tail_gap *ret_gap);
 
 /* tmb_tail_seek makes the next record the first with a sequence >= seq; numbers from seq on that are missing

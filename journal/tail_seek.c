@@ -17,7 +17,7 @@ tmb_err tmb_tail_seek(tmb_tail *tail, uint64_t seq)
 static tmb_err read_header(tmb_tail *tail, uint64_t base, tmb_segment_header *ret_header)
 {
     int fd = -1;
-    tmb_err err = tmb_segment_open(tail->files, tail->folder.text, base, O_RDONLY, &fd);
+    tmb_err err = tmb_segment_open_listed(tail->files, tail->folder.text, base, &fd);
     if (err)
         return err;
     err = tmb_segment_header_read(tail->files, fd, base, tail->stream, ret_header);
@@ -69,7 +69,7 @@ static tmb_err scan_to_end(tmb_tail *tail, uint64_t base, const tmb_segment_head
             tmb_scan_start(scan, tail->files, scan->fd, TMB_SEGMENT_HEADER_BYTES, base);
     } else {
         int fd = -1;
-        tmb_err err = tmb_segment_open(tail->files, tail->folder.text, base, O_RDONLY, &fd);
+        tmb_err err = tmb_segment_open_listed(tail->files, tail->folder.text, base, &fd);
         if (err)
             return err;
         tmb_scan_stop(scan);

@@ -54,13 +54,19 @@ static bool put_gap(const dump *d, const char *stream, const tmb_tail_gap *gap)
     return !ferror(stdout);
 }
 
+static int fail(const char *stream, const tmb_tail_gap *gap, tmb_err err)
+{
+    tmb_path path = tmb_path_join(stream, gap->file);
+    return cli_fail(gap->file[0] ? path.text : stream, err);
+}
+
 /* Prints all that stream i has now. CLI_OK, or why not to go on. */
 static int drain(dump *d, size_t i, bool *ret_done)
 {
     const char *stream = d->root->streams[i];
     for (;;) {
         tmb_record record;
-        tmb_tail_gap gap;
+        tmb_tail_gap gap = {.file = ""};
         if (d->count >= d->options->count_max) {
             *ret_done = true;
             return CLI_OK;
@@ -73,7 +79,7 @@ static int drain(dump *d, size_t i, bool *ret_done)
             d->is_damaged = d->is_damaged || cli_gap_is_damage(&gap);
             written = put_gap(d, stream, &gap);
         } else if (err) {
-            return cli_fail(err == TMB_EVERSION ? gap.file : stream, err);
+            return fail(stream, &gap, err);
         } else {
             d->count++;
             written = put_record(d, stream, &record);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 /* clients/cli/journal_list.c - tombolo-journal list: the streams, and what is in each. */
-#include <fcntl.h>
 #include <inttypes.h>
 
 #include "clients/cli/journal_cli.h"
@@ -12,6 +11,7 @@ typedef struct stream_row {
     tmb_wall newest;
 } stream_row;
 
+/* A file that cannot be opened is named: what it holds would be missing from all that is told. */
 static tmb_err measure(const cli_root *root, const char *stream, stream_row *row)
 {
     const tmb_file_port *files = tmb_file_port_posix();
@@ -20,11 +20,18 @@ static tmb_err measure(const cli_root *root, const char *stream, stream_row *row
     tmb_err err = tmb_segment_list_load(&list, files, folder.text);
     for (size_t i = 0; !err && i < list.count; i++) {
         int fd = -1;
-        err = tmb_segment_open(files, folder.text, list.bases[i], O_RDONLY, &fd);
-        if (err == TMB_ENOENT)
-            err = TMB_OK; /* dropped meanwhile */
-        if (err || fd < 0)
+        err = tmb_segment_open_listed(files, folder.text, list.bases[i], &fd);
+        if (err == TMB_ENOENT) { /* dropped meanwhile */
+            err = TMB_OK;
             continue;
+        }
+        if (err) {
+            char name[TMB_SEGMENT_NAME_BYTES];
+            tmb_segment_name(list.bases[i], name);
+            tmb_path path = tmb_path_join(folder.text, name);
+            fprintf(stderr, "tombolo-journal: %s: cannot be opened\n", path.text);
+            continue;
+        }
         int64_t size = files->size(files->context, fd);
         files->close(files->context, fd);
         row->bytes += size > 0 ? (uint64_t)size : 0;
@@ -87,17 +94,22 @@ int cli_list(const cli_options *options)
     if (!options->is_json)
         printf("%-31s %12s %12s %8s %14s  %s\n", "STREAM", "FIRST", "LAST", "SEGMENTS", "BYTES",
                "NEWEST");
-    for (size_t i = 0; i < root.count && code == CLI_OK; i++) {
+    for (size_t i = 0; i < root.count; i++) {
         stream_row row = {.first = 0};
         tmb_err err = look(&root, root.streams[i], &row);
         if (err)
-            code = cli_fail(root.streams[i], err);
+            code = cli_fail(root.streams[i], err); /* the others are told all the same */
+        if (err && options->is_json)
+            json_array_append_new(streams, json_pack("{s:s, s:s}", "stream", root.streams[i],
+                                                     "error", tmb_err_str(err)));
+        else if (err)
+            continue;
         else if (options->is_json)
             json_array_append_new(streams, row_json(root.streams[i], &row));
         else
             print_row(root.streams[i], &row);
     }
-    if (code == CLI_OK && options->is_json) {
+    if (options->is_json) {
         json_t *all = json_object();
         json_object_set_new(all, "node", is_known ? json_string(identity.node) : json_null());
         json_object_set_new(all, "incarnation",

@@ -14,7 +14,9 @@ int cli_fail(const char *what, tmb_err err)
         fprintf(stderr,
                 "  It was written by a newer Tombolo: use the tombolo-journal of that one.\n");
     if (err == TMB_EIO || err == TMB_EDENIED)
-        fprintf(stderr, "  May this user read it? Is the disk in order (dmesg)?\n");
+        fprintf(
+            stderr,
+            "  May this user read it? Is it a link to nothing? Is the disk in order (dmesg)?\n");
     return CLI_UNREADABLE;
 }
 

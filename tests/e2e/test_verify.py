@@ -192,6 +192,20 @@ class VerifyTest(unittest.TestCase):
             os.rename(self.lab.folder / "aside", file)
         self.check(0)
 
+    def test_a_name_without_a_file_is_an_error(self):
+        link = self.data / "journal/big/00000000000000088888.seg"
+        link.symlink_to("/nonexist")
+        self.check(3, f"{link.name}, from byte 0 on: cannot be read", "small: good")
+        for command in ("list", "dump"):
+            done = subprocess.run([self.lab.built.journal, command, str(self.data)], capture_output=True, text=True,
+                                  timeout=60)
+            self.assertEqual(done.returncode, 3, (command, done.stdout[-300:], done.stderr))
+            self.assertIn(link.name, done.stderr)
+            if command == "list":
+                self.assertRegex(done.stdout, "small +1 ")
+        link.unlink()
+        self.check(0)
+
     @unittest.skipIf(os.geteuid() != 0, "who is not root cannot be somebody else")
     def test_what_may_not_be_read_is_not_taken_for_empty(self):
         for path in (self.lab.folder, self.s1.folder, self.data, self.data / "journal"):

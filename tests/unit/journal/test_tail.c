@@ -379,6 +379,50 @@ static void follows_another_thread(void **state)
     tmb_journal_close(journal);
 }
 
+/* A name in the folder behind which there is nothing: an error that names it, again and again, and neither a
+ * loop nor an empty log. What is written meanwhile is read behind it all the same. */
+static void a_name_without_a_file_is_an_error(void **state)
+{
+    (void)state;
+    static const char name[] = "00000000000000088888.seg";
+    char path[TEST_PATH_BYTES + 64];
+    tmb_record record;
+    tmb_tail_gap gap = {.file = ""};
+    tmb_incarnation incarnation;
+    uint64_t first = 0, last = 0;
+    tmb_journal *journal = fixture_open(root, NULL, 0);
+    tmb_journal_stream *stream = fixture_stream(journal, "data");
+    fixture_append(stream, 1, 3);
+    assert_int_equal(tmb_journal_flush(stream), TMB_OK);
+    snprintf(path, sizeof path, "%s/data/%s", root, name);
+    assert_int_equal(symlink("/nonexist", path), 0);
+    tmb_tail *tail = open_tail();
+    for (uint64_t seq = 1; seq <= 3; seq++) {
+        assert_int_equal(tmb_tail_next(tail, &record, &gap), TMB_OK);
+        assert_int_equal(record.seq, seq);
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        gap.file[0] = '\0';
+        assert_int_equal(tmb_tail_next(tail, &record, &gap), TMB_EIO);
+        assert_string_equal(gap.file, name);
+    }
+    assert_int_equal(tmb_tail_range(tail, &first, &last, &incarnation), TMB_EIO);
+    fixture_append(stream, 4, 4);
+    assert_int_equal(tmb_journal_flush(stream), TMB_OK);
+    assert_int_equal(tmb_tail_next(tail, &record, &gap), TMB_OK);
+    assert_int_equal(record.seq, 4);
+    assert_int_equal(tmb_tail_next(tail, &record, &gap), TMB_EIO);
+    assert_int_equal(tmb_tail_seek(tail, 88889), TMB_OK);
+    assert_int_equal(tmb_tail_next(tail, &record, &gap), TMB_EIO);
+    assert_int_equal(tmb_tail_seek(tail, 5), TMB_OK);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(tmb_tail_next(tail, &record, &gap), TMB_EAGAIN);
+    assert_int_equal(tmb_tail_range(tail, &first, &last, &incarnation), TMB_OK);
+    assert_int_equal(last, 4);
+    tmb_tail_close(tail);
+    tmb_journal_close(journal);
+}
+
 int main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -389,6 +433,7 @@ int main(void)
         CASE(a_torn_tail_cut_under_the_reader),
         CASE(a_segment_that_is_gone_is_told),
         CASE(damage_at_the_very_end_is_told_once_and_again_with_numbers),
+        CASE(a_name_without_a_file_is_an_error),
         CASE(seeks_by_number),
         CASE(seeks_by_time),
         CASE(the_watch_wakes),

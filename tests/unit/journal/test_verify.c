@@ -262,6 +262,29 @@ static void a_segment_that_cannot_be_read_hides_nothing(void **state)
     assert_int_equal(rmdir(path), 0);
 }
 
+/* A name behind which there is nothing, in the middle and at the end: named, and all else is read. */
+static void a_name_without_a_file_is_named(void **state)
+{
+    (void)state;
+    char path[TEST_PATH_BYTES + 64];
+    tmb_verify_report report = {0};
+    for (unsigned at_end = 0; at_end < 2; at_end++) {
+        findings f = {0, 0, ""};
+        fixture_remove(root);
+        fixture_make(root);
+        fixture_fill(root, RECORDS, SEGMENT_BYTES);
+        if (at_end)
+            snprintf(path, sizeof path, "%s/data/00000000000000088888.seg", root);
+        else
+            assert_true(fixture_oldest(root, "data", path) && unlink(path) == 0);
+        assert_int_equal(symlink("/nonexist", path), 0);
+        assert_int_equal(tmb_verify_stream(root, "data", NULL, keep_finding, &f, &report), TMB_EIO);
+        assert_int_equal(f.unreadable, 1);
+        assert_non_null(strstr(path, f.file));
+        assert_int_equal(f.others, 0);
+    }
+}
+
 int main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -269,6 +292,7 @@ int main(void)
         CASE(a_good_journal_has_no_findings),     CASE(every_flip_in_an_old_segment),
         CASE(every_flip_in_the_newest_segment),   CASE(every_flip_in_the_identity),
         CASE(what_cannot_be_read_is_never_empty), CASE(a_segment_that_cannot_be_read_hides_nothing),
+        CASE(a_name_without_a_file_is_named),
     };
     return cmocka_run_group_tests_name("journal.verify", tests, NULL, NULL);
 }
