@@ -6,6 +6,7 @@
  */
 #include "journal/journal.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -43,23 +44,36 @@ void tmb_journal_found(tmb_journal *journal, const char *stream, const char *fol
         journal->found(journal->found_arg, stream, gap);
 }
 
-static tmb_err lock(tmb_journal *journal, char *text, size_t cap)
+static tmb_err lock_one(const tmb_journal *journal, const char *path, int flags, int *ret_fd,
+                        char *text, size_t cap)
 {
     const tmb_file_port *files = journal->files;
-    tmb_path path = tmb_path_join(journal->root.text, "lock");
-    int fd = files->open(files->context, path.text, O_RDWR | O_CREAT, 0640);
+    int fd = files->open(files->context, path, flags, 0640);
     if (fd < 0)
-        return fail(tmb_files_err(fd), text, cap, "%s: cannot be opened (%s)", path.text,
+        return fail(tmb_files_err(fd), text, cap, "%s: cannot be opened (%s)", path,
                     tmb_err_str(tmb_files_err(fd)));
-    tmb_err err = tmb_files_err(files->lock(files->context, fd));
+    int rc = files->lock(files->context, fd);
+    if ((flags & O_DIRECTORY) && (rc == -EBADF || rc == -EOPNOTSUPP))
+        rc = 0; /* a file system that locks no folders (NFS): the file has to do */
+    tmb_err err = tmb_files_err(rc);
     if (err) {
         files->close(files->context, fd);
-        return fail(err, text, cap, "%s: %s", path.text,
+        return fail(err, text, cap, "%s: %s", path,
                     err == TMB_EBUSY ? "another process is writing this journal; stop it first"
                                      : tmb_err_str(err));
     }
-    journal->lock_fd = fd;
+    *ret_fd = fd;
     return TMB_OK;
+}
+
+/* The folder, for the file looks stale and may be removed by somebody; and the file, for versions that know
+ * only that. */
+static tmb_err lock(tmb_journal *journal, char *text, size_t cap)
+{
+    tmb_path path = tmb_path_join(journal->root.text, "lock");
+    tmb_err err =
+        lock_one(journal, journal->root.text, O_RDONLY | O_DIRECTORY, &journal->root_fd, text, cap);
+    return err ? err : lock_one(journal, path.text, O_RDWR | O_CREAT, &journal->lock_fd, text, cap);
 }
 
 /* The file is kept for people under another name; what it should have said is in the segments. */
@@ -185,7 +199,7 @@ tmb_err tmb_journal_open(const tmb_journal_options *options, tmb_journal **ret_j
     journal->found_arg = options->found_arg;
     journal->drops = options->drops;
     journal->drops_arg = options->drops_arg;
-    journal->lock_fd = -1;
+    journal->root_fd = journal->lock_fd = -1;
     memcpy(journal->root.text, options->root, root_len);
     journal->root.text[root_len] = '\0';
     tmb_err err = start(journal, options, text, text_cap);
@@ -208,6 +222,8 @@ void tmb_journal_close(tmb_journal *journal)
     }
     if (journal->lock_fd >= 0)
         journal->files->close(journal->files->context, journal->lock_fd);
+    if (journal->root_fd >= 0)
+        journal->files->close(journal->files->context, journal->root_fd);
     free(journal);
 }
 

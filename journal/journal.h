@@ -2,7 +2,7 @@
 /* journal/journal.h - the log of a node: the folder, its identity, and one writer for all streams.
  *
  *   <root>/identity                       node name, incarnation, format version (text, checksummed)
- *   <root>/lock                           held by the one writer
+ *   <root>/lock                           held by the one writer, and <root> itself
  *   <root>/<stream>/<base seq, 20 digits>.seg
  *   <root>/<stream>/quarantine/           copies of damaged ranges, kept for people
  *

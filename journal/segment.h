@@ -60,9 +60,9 @@ void tmb_segment_name(uint64_t base, char out[TMB_SEGMENT_NAME_BYTES]);
 TMB_MUST_USE tmb_err tmb_segment_open(const tmb_file_port *files, const char *folder, uint64_t base,
                                       int flags, int *ret_fd);
 
-/* tmb_segment_open_listed opens a segment that was seen in folder for reading. Errors: TMB_ENOENT only when it
- * is in the folder no more; TMB_EIO also for a name behind which there is no file (a link to nowhere), which
- * looking again would find for ever. */
+/* tmb_segment_open_listed opens a segment that was seen in folder for reading. Errors: TMB_ENOENT only when
+ * it is in the folder no more; TMB_EIO also for a name behind which there is no file (a link to nowhere),
+ * which looking again would find for ever. */
 TMB_MUST_USE tmb_err tmb_segment_open_listed(const tmb_file_port *files, const char *folder,
                                              uint64_t base, int *ret_fd);
 

@@ -98,7 +98,7 @@ struct tmb_journal {
     void *found_arg;
     void (*drops)(void *arg, const char *stream, const tmb_journal_drop *drop);
     void *drops_arg;
-    int lock_fd;
+    int root_fd, lock_fd; /* of the root folder and of the file in it: both are locked */
     tmb_path ring_folder; /* empty: no rings */
     char ring_note[512];
     tmb_hlc stamp; /* the last given, of all streams: so their records can be merged by it */

@@ -2,8 +2,11 @@
 /* The writer: numbers, stamps, rotation, opening again, one writer only. */
 #include "tests/unit/journal/fixture.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -167,6 +170,58 @@ static void a_second_writer_is_refused(void **state)
     tmb_journal_close(other);
 }
 
+/* The lock file looks stale, and somebody removes it; or a version that knows no other lock holds it. */
+static void one_lock_is_enough_to_be_refused(void **state)
+{
+    (void)state;
+    char path[TEST_PATH_BYTES + 8], text[256] = "";
+    tmb_journal *journal = fixture_open(root, NULL, 0), *other = NULL;
+    tmb_journal_options options = {.root = root, .node = "s1"};
+    snprintf(path, sizeof path, "%s/lock", root);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(tmb_journal_open(&options, &other, text, sizeof text), TMB_EBUSY);
+    assert_non_null(strstr(text, "another process"));
+    tmb_journal_close(journal);
+    int fd = open(path, O_RDWR | O_CREAT, 0600);
+    assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), 0);
+    text[0] = '\0';
+    assert_int_equal(tmb_journal_open(&options, &other, text, sizeof text), TMB_EBUSY);
+    assert_non_null(strstr(text, "another process"));
+    assert_int_equal(close(fd), 0);
+    assert_int_equal(tmb_journal_open(&options, &other, text, sizeof text), TMB_OK);
+    tmb_journal_close(other);
+}
+
+static void each_lock_that_fails_is_an_error(void **state)
+{
+    (void)state;
+    static test_port port;
+    tmb_journal *journal = NULL;
+    for (unsigned at = 1; at <= 2; at++) {
+        char text[256] = "";
+        test_port_init(&port);
+        port.fail_op = TEST_OP_LOCK;
+        port.fail_at = at;
+        port.error = EWOULDBLOCK;
+        tmb_journal_options options = {.root = root, .node = "s1", .files = &port.port};
+        assert_int_equal(tmb_journal_open(&options, &journal, text, sizeof text), TMB_EBUSY);
+        assert_true(port.failed);
+        port.error = EIO;
+        port.calls[TEST_OP_LOCK] = 0;
+        assert_int_equal(tmb_journal_open(&options, &journal, text, sizeof text), TMB_EIO);
+        assert_non_null(strstr(text, root));
+        assert_int_equal(port.calls[TEST_OP_OPEN] - port.calls[TEST_OP_CLOSE], 0);
+    }
+    /* A file system that cannot lock a folder: the file alone has to do. */
+    test_port_init(&port);
+    port.fail_op = TEST_OP_LOCK;
+    port.fail_at = 1;
+    port.error = EBADF;
+    journal = fixture_open(root, &port.port, 0);
+    assert_true(port.failed);
+    tmb_journal_close(journal);
+}
+
 static void the_journal_of_another_node_is_refused(void **state)
 {
     (void)state;
@@ -270,6 +325,8 @@ int main(void)
         CASE(stamps_rise_when_the_clock_steps_back),
         CASE(large_records_up_to_the_limit),
         CASE(a_second_writer_is_refused),
+        CASE(one_lock_is_enough_to_be_refused),
+        CASE(each_lock_that_fails_is_an_error),
         CASE(the_journal_of_another_node_is_refused),
         CASE(makes_the_folders_above),
         CASE(skips_numbers_that_must_not_be_given_again),
