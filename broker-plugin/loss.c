@@ -81,6 +81,8 @@ void tmb_plugin_lose(tmb_plugin *p, const tmb_loss *loss)
         rest = without_parents(p, loss);
     if (rest.count == 0)
         return;
+    if (loss->reason != TMB_LOSS_FULL_NEWEST) /* of those, repeat.c knows the numbers */
+        tmb_plugin_note_lost(p, loss->stream);
     rest.at_ms = tmb_plugin_wall().ms;
     p->counts.shed_records += rest.count;
     p->counts.shed_bytes += rest.bytes;

@@ -20,6 +20,10 @@
     "what it repeats may not have been stored, because the disk of this node was full; publish "   \
     "it under a new number"
 
+#define WHY_LOST                                                                                   \
+    "some of this stream was dropped or lost here, and what it repeats may be among it; publish "  \
+    "it under a new number"
+
 static int refusal(const struct mosquitto_evt_message *event, bool is_numbered)
 {
     bool has_codes = mosquitto_client_protocol_version(event->client) == 5;
@@ -139,6 +143,8 @@ int tmb_plugin_on_message(tmb_plugin *p, struct mosquitto_evt_message *event)
     if (is_repeat && err == TMB_OK) {
         if (tmb_plugin_may_be_unstored(p, (unsigned)stream, &record))
             tmb_plugin_refuse_receipts(p, event, record.props, WHY_UNSTORED);
+        else if (tmb_plugin_may_be_lost(p, (unsigned)stream))
+            tmb_plugin_refuse_receipts(p, event, record.props, WHY_LOST);
         else
             tmb_plugin_take_receipts(p, event, record.props, (unsigned)stream, true);
         return tmb_plugin_repeat(p, (unsigned)stream, &record, event);

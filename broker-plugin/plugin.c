@@ -212,6 +212,7 @@ static tmb_err restore(tmb_plugin *p)
     tmb_plugin_loss_start(p);
     tmb_plugin_disk_start(p);
     skip_lost_numbers(p, &from);
+    tmb_plugin_lost_start(p);
     tmb_err err = tmb_plugin_given_start(p);
     if (err == TMB_OK)
         err = tmb_plugin_replay(p, &from);

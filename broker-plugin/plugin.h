@@ -103,6 +103,7 @@ typedef struct tmb_plugin_stream {
     bool is_group_strict;  /* until a strict write has succeeded */
     bool has_old;          /* drop-oldest on a full disk: a checkpoint still needs what would go */
     bool has_shed_before;  /* messages of a life before were taken and not stored */
+    bool has_lost;         /* records of it are gone, and the parent does not have them either */
 } tmb_plugin_stream;
 
 /* The last write that the rules let pass. Not followed by its own MESSAGE event, it was a will. */
@@ -340,6 +341,15 @@ void tmb_plugin_look_at_marks(tmb_plugin *p, tmb_mono now);
 TMB_MUST_USE tmb_err tmb_plugin_begin_receipts(tmb_plugin *p); /* once the streams are open */
 /* Once the log is what it is going to be: marks above its end would be believed when it has grown. */
 void tmb_plugin_check_marks(tmb_plugin *p);
+
+/* Reads uplink.marks when it has changed. */
+void tmb_plugin_load_marks(tmb_plugin *p);
+
+/* lost.c: may what a numbered message of this stream repeats be gone, here and on its way? start, once the
+ * streams are open, reads what the ledger knows of lives before; note_lost tells what this life meets. */
+void tmb_plugin_lost_start(tmb_plugin *p);
+void tmb_plugin_note_lost(tmb_plugin *p, const char *stream);
+bool tmb_plugin_may_be_lost(tmb_plugin *p, unsigned stream);
 
 /* damage.c: a range that is not as it was written, in the broker's log; and whether the parent has the
  * numbers first to last, as a sentence, empty at a node without a parent. */

@@ -208,9 +208,9 @@ bool tmb_plugin_has_receipts(const tmb_plugin *p, unsigned stream)
     return tmb_receipts_first(p->receipts.table, stream, TMB_RECEIPTS_SYNCED) != NULL;
 }
 
-/* load reads uplink.marks when it has changed. A mark above the end of the log is of another past than this
+/* A mark above the end of the log is of another past than this
  * log's (a restored backup): not believed, however far the log grows, until the file says something new. */
-static void load(tmb_plugin *p)
+void tmb_plugin_load_marks(tmb_plugin *p)
 {
     tmb_plugin_receipts *r = &p->receipts;
     char path[PATH_MAX];
@@ -249,7 +249,8 @@ static const char *why_not(const tmb_plugin *p, const tmb_receipt *receipt)
     tmb_marks_part part = tmb_marks_about(marks, tmb_journal_incarnation(p->journal), stream,
                                           receipt->seq, receipt->seq);
     if (part.not_there > 0)
-        return "it was lost at this node before it was carried up; publish it again";
+        return "it was lost at this node before it was carried up; publish it again, under a new "
+               "number if it has one";
     return part.unknown > 0 ? "it cannot be told whether it was carried up" : NULL;
 }
 
@@ -283,7 +284,7 @@ void tmb_plugin_look_at_marks(tmb_plugin *p, tmb_mono now)
         !tmb_mono_is_due(tmb_mono_after(r->looked_at, tmb_dur_ms(LOOK_EVERY_MS)), now))
         return;
     r->looked_at = now;
-    load(p);
+    tmb_plugin_load_marks(p);
     for (unsigned i = 0; i < p->streams_count && r->has_marks; i++) {
         answer_by_marks(p, i, TMB_RECEIPTS_COMMITTED);
         answer_by_marks(p, i, TMB_RECEIPTS_ENGINE);
@@ -294,7 +295,7 @@ tmb_err tmb_plugin_begin_receipts(tmb_plugin *p)
 {
     tmb_err err = tmb_receipts_new(TMB_RECEIPTS_MAX, TMB_RECEIPTS_BYTES_MAX, &p->receipts.table);
     if (err == TMB_OK && p->config->parent.host)
-        load(p); /* before the log grows: which of its marks are too high? */
+        tmb_plugin_load_marks(p); /* before the log grows: which of its marks are too high? */
     return err;
 }
 

@@ -39,8 +39,10 @@ static tmb_err advance(tmb_plugin *p, source *s)
     tmb_err err;
     while ((err = tmb_tail_next(s->tail, &s->record, &gap)) == TMB_EGAP) {
         p->counts.gaps++;
-        if (gap.reason == TMB_GAP_DAMAGED || gap.reason == TMB_GAP_MISSING)
-            tmb_plugin_log_gap(p, s->stream, &gap);
+        if (gap.reason != TMB_GAP_DAMAGED && gap.reason != TMB_GAP_MISSING)
+            continue;
+        tmb_plugin_log_gap(p, s->stream, &gap);
+        tmb_plugin_note_lost(p, s->stream);
     }
     s->has_record = err == TMB_OK;
     return err == TMB_EAGAIN ? TMB_OK : err;

@@ -249,6 +249,59 @@ class RoadTest(unittest.TestCase):
             self.check(asker.wait_level("again", "committed"), "loose", "again")
 
 
+class LostRepeatTest(unittest.TestCase):
+    """Retention drops what the hub never had; a repeat of it may be lost, and no receipt says it is there."""
+
+    def flood(self, asker) -> None:
+        for i in range(400):
+            self.assertEqual(asker.publish("t", f"{i}".ljust(200, ".")), 0)
+
+    def check_refused(self, asker, key: str) -> None:
+        self.assertEqual(asker.ask("t", "one", "synced", "committed", number="run:1", key=key), 0)
+        found = asker.wait(key, 2)
+        self.assertEqual([r["receipt"] for r in found], ["refused"] * 2, found)
+        for refused in found:
+            self.assertIn("under a new number", refused["why"])
+
+    def run_with(self, has_parent: bool) -> None:
+        lab = Lab()
+        self.addCleanup(lab.close)
+        hub = lab.node("hub", has_children=True) if has_parent else None
+        s1 = lab.node("s1", parent=hub, settings=Settings(
+            stream_lines="    retention: { bytes: 8KiB }\n", more="journal: { segment_bytes: 4KiB }\n",
+            checkpoint_interval="200ms"))
+        lab.start()
+        if has_parent:
+            s1.link.cut("reset")
+        with Asker(s1.broker.port) as asker:
+            self.assertEqual(asker.ask("t", "one", "synced", number="run:1"), 0)
+            self.assertNotIn("repeat", asker.wait_level("one", "synced"))
+            self.assertEqual(asker.ask("t", "one", "synced", number="run:1", key="early"), 0)
+            self.assertEqual(asker.wait_level("early", "synced")["repeat"], True)
+            self.flood(asker)
+
+            def has_dropped() -> bool:  # a message more, so that the counters are told again
+                self.assertEqual(asker.publish("t", "more"), 0)
+                return plugin_stats(s1.broker.port)["journal_dropped_records"] > 0
+            wait_until(has_dropped, 40, "retention to drop", 0.5)
+            self.check_refused(asker, "late")
+            s1.broker.kill9()
+        s1.broker.start()
+        with Asker(s1.broker.port) as asker:
+            self.check_refused(asker, "after a restart")
+            if has_parent:
+                s1.link.heal()
+                self.assertEqual(asker.ask("t", "new", "synced", "committed", number="run:2"), 0)
+                asker.wait_level("new", "committed")
+                self.check_refused(asker, "when the hub is back")
+
+    def test_with_a_parent_away(self):
+        self.run_with(True)
+
+    def test_at_a_top_node(self):
+        self.run_with(False)
+
+
 class ThreeTiersTest(unittest.TestCase):
     def test_who_hears_of_the_engine(self):
         lab = Lab()
