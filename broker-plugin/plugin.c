@@ -107,8 +107,15 @@ static void tell_rings(tmb_plugin *p, const char *folder, const char *why)
                              "tombolo: %llu bytes of acknowledged messages that a killed broker "
                              "had left in memory are in the journal now",
                              (unsigned long long)found);
-    mosquitto_log_printf(MOSQ_LOG_INFO, "tombolo: write buffers in %s: %s",
-                         folder ? folder : "the broker's own memory", why);
+    const char *note = tmb_journal_ring_note(p->journal);
+    if (folder && note[0] != '\0') /* its own line follows (store.c) */
+        mosquitto_log_printf(MOSQ_LOG_INFO,
+                             "tombolo: write buffers in the broker's own memory where %s (%s) "
+                             "cannot be used",
+                             folder, why);
+    else
+        mosquitto_log_printf(MOSQ_LOG_INFO, "tombolo: write buffers in %s: %s",
+                             folder ? folder : "the broker's own memory", why);
 }
 
 static tmb_err open_journal(tmb_plugin *p)
@@ -140,8 +147,8 @@ static tmb_err open_journal(tmb_plugin *p)
     }
     if (err == TMB_OK)
         tell_rings(p, options.ring_folder, why);
-    bool is_of_the_disk =
-        err != TMB_ECORRUPT && err != TMB_EVERSION; /* those say themselves what to do */
+    bool is_of_the_disk = err != TMB_ECORRUPT && err != TMB_EVERSION &&
+                          err != TMB_EBUSY; /* those say themselves what to do */
     if (err != TMB_OK)
         mosquitto_log_printf(MOSQ_LOG_ERR, "tombolo: the journal cannot be opened: %s%s%s",
                              text[0] ? text : tmb_err_str(err),
@@ -153,9 +160,37 @@ static tmb_err open_journal(tmb_plugin *p)
     return err;
 }
 
+static uint64_t max_of(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+static uint64_t mark_of(const tmb_plugin *p, const char *stream)
+{
+    const tmb_plugin_receipts *r = &p->receipts;
+    return r->has_marks ? tmb_marks_find(&r->marks, tmb_journal_incarnation(p->journal), stream)
+                        : 0;
+}
+
+static void log_lost_numbers(tmb_plugin *p, const char *stream, uint64_t first, uint64_t last,
+                             uint64_t next, tmb_err err)
+{
+    char parent[TMB_MARKS_SAY_BYTES];
+    tmb_plugin_say_parent(p, stream, first, last, parent);
+    mosquitto_log_printf(
+        MOSQ_LOG_ERR,
+        "tombolo: journal, stream %s: records %llu to %llu are gone; is a file of "
+        "%s/%s missing? %s%sNumbers %llu to %llu are passed over, since some may "
+        "have been given; going on at %llu%s%s",
+        stream, (unsigned long long)first, (unsigned long long)last, p->journal_root, stream,
+        parent, parent[0] ? ". " : "", (unsigned long long)last + 1, (unsigned long long)next - 1,
+        (unsigned long long)next, err != TMB_OK ? ", in a file that cannot be made yet: " : "",
+        err != TMB_OK ? tmb_err_str(err) : "");
+}
+
 /* The checkpoint knows numbers that the log does not: somebody has removed a segment file, or put an older
  * one back. The parent has seen them, and maybe some more that came after the checkpoint, so they are passed
- * over, with as many as a segment can hold. */
+ * over, with as many as a segment can hold. Lost are those of which it is known that they were given. */
 static void skip_lost_numbers(tmb_plugin *p, const tmb_checkpoint *from)
 {
     for (unsigned i = 0; i < p->streams_count; i++) {
@@ -165,16 +200,12 @@ static void skip_lost_numbers(tmb_plugin *p, const tmb_checkpoint *from)
         uint64_t known = tmb_checkpoint_find(from, name).own_seq;
         if (known <= last)
             continue;
+        known = max_of(known, mark_of(p, name));
         uint64_t next = known + p->config->journal_segment_bytes / TMB_RECORD_BYTES_MIN + 2;
-        char parent[TMB_MARKS_SAY_BYTES];
-        tmb_err err = tmb_journal_skip(log, next - 1, TMB_GAP_MISSING, tmb_plugin_wall());
-        tmb_plugin_say_parent(p, name, last + 1, known, parent);
-        mosquitto_log_printf(
-            MOSQ_LOG_ERR,
-            "tombolo: journal, stream %s: records %llu to %llu, or more, are gone; is a "
-            "file of %s/%s missing? %s%sGoing on at number %llu: %s",
-            name, (unsigned long long)last + 1, (unsigned long long)known, p->journal_root, name,
-            parent, parent[0] ? ". " : "", (unsigned long long)next, tmb_err_str(err));
+        tmb_err err = tmb_journal_skip(log, known, TMB_GAP_MISSING, tmb_plugin_wall());
+        tmb_err over_err = tmb_journal_skip(log, next - 1, TMB_GAP_TORN, tmb_plugin_wall());
+        log_lost_numbers(p, name, last + 1, known, next, err != TMB_OK ? err : over_err);
+        tmb_plugin_note_lost(p, name);
         p->counts.gaps++;
         tmb_loss loss = {.reason = TMB_LOSS_MISSING, .first = last + 1, .last = known};
         loss.count = known - last;
@@ -361,9 +392,11 @@ EXPORT int mosquitto_plugin_init(mosquitto_plugin_id_t *id, void **userdata,
     for (size_t i = 0; i < KINDS_COUNT && rc == MOSQ_ERR_SUCCESS; i++)
         rc = mosquitto_callback_register(id, kinds[i], on_event, NULL, p);
     if (rc != MOSQ_ERR_SUCCESS) {
-        mosquitto_log_printf(MOSQ_LOG_ERR,
-                             "tombolo: the plugin does not start (%s); see the lines above",
-                             tmb_err_str(err));
+        bool is_told = err != TMB_ENOMEM && err != TMB_ELIMIT && err != TMB_OK;
+        mosquitto_log_printf(MOSQ_LOG_ERR, "tombolo: the plugin does not start (%s)",
+                             is_told         ? "see the lines above"
+                             : err == TMB_OK ? "the broker takes no callback"
+                                             : tmb_err_str(err));
         free_plugin(p);
         return rc;
     }

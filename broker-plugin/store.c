@@ -209,8 +209,13 @@ static tmb_dur sync_after(const tmb_plugin *p, unsigned stream)
 static void log_ring_troubles(tmb_plugin *p)
 {
     uint64_t troubles = tmb_journal_counts_get(p->journal)->ring_troubles;
+    const char *note = tmb_journal_ring_note(p->journal);
     if (troubles > p->ring_troubles)
-        mosquitto_log_printf(MOSQ_LOG_WARNING, "tombolo: %s", tmb_journal_ring_note(p->journal));
+        mosquitto_log_printf(MOSQ_LOG_WARNING, "tombolo: %s%s", note,
+                             strstr(note, " has no ring: ")
+                                 ? "; set journal.ring to off, or to a folder in memory that the "
+                                   "broker's user may write, such as /dev/shm"
+                                 : "");
     p->ring_troubles = troubles;
 }
 

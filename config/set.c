@@ -11,6 +11,7 @@
 
 #include "config/suggest.h"
 #include "config/values.h"
+#include "policy/policy.h"
 
 #define HOST_BYTES_MAX 253
 #define PATH_BYTES_MAX 2048
@@ -75,7 +76,8 @@ static tmb_shown nearest_name(const char *text, size_t len)
     return near;
 }
 
-static bool name_is_right(const setting *s, size_t len_max)
+/* taken: a name that may not be proposed; NULL: none. */
+static bool name_is_right(const setting *s, size_t len_max, const char *taken)
 {
     const char *text = s->node->text;
     size_t len = s->node->text_len;
@@ -90,6 +92,8 @@ static bool name_is_right(const setting *s, size_t len_max)
     if (right)
         return true;
     tmb_shown near = nearest_name(text, len);
+    if (taken && strcmp(near.text, taken) == 0)
+        near.text[0] = '\0';
     tmb_report_add(
         s->report, s->node->place,
         "%s: \"%s\" is not a name; use a-z, 0-9, \".\", \"_\" and \"-\", and begin with a "
@@ -101,14 +105,14 @@ static bool name_is_right(const setting *s, size_t len_max)
 
 static tmb_err set_name(const setting *s)
 {
-    if (!name_is_right(s, TMB_NAME_BYTES_MAX))
+    if (!name_is_right(s, TMB_NAME_BYTES_MAX, NULL))
         return refuse(s);
     return keep_text(s, tmb_config_copy(s->node->text, s->node->text_len));
 }
 
 static tmb_err set_stream_name(const setting *s)
 {
-    if (!name_is_right(s, TMB_STREAM_NAME_BYTES_MAX))
+    if (!name_is_right(s, TMB_STREAM_NAME_BYTES_MAX, TMB_LEDGER_STREAM))
         return refuse(s);
     memcpy(s->field, s->node->text, s->node->text_len + 1);
     return TMB_OK;

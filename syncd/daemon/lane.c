@@ -79,7 +79,9 @@ static void do_look(uv_work_t *work)
         look->stamp = find_stamp(lane, look->stamp_seq);
     tmb_tail_watch_clear(lane->watch);
     look->err = tmb_tail_range(lane->watch, &look->first_seq, &look->last_seq, &look->incarnation);
-    if (look->err == TMB_OK && strcmp(tmb_tail_node(lane->watch), lane->daemon->config->node) != 0)
+    look->is_of_another =
+        look->err == TMB_OK && strcmp(tmb_tail_node(lane->watch), lane->daemon->config->node) != 0;
+    if (look->is_of_another)
         look->err = TMB_EDENIED;
     if (look->err != TMB_OK)
         return;
@@ -117,6 +119,11 @@ static void on_looked(uv_work_t *work, int status)
             lane->oldest_seq = look->stamp_seq;
             lane->oldest_stamp = look->stamp;
         }
+    } else if (look->err == TMB_EDENIED && look->err != lane->look_err && !look->is_of_another) {
+        LOG(TMB_LOG_ERROR, "journal.not_readable", tmb_str("stream", lane->stream),
+            tmb_str("folder", lane->daemon->journal_root), tmb_why(look->err),
+            tmb_str("then", "nothing of it is sent; run the daemon as the broker's user, whose "
+                            "the journal is"));
     } else if (look->err == TMB_EDENIED && look->err != lane->look_err) {
         LOG(TMB_LOG_ERROR, "journal.of_another_node", tmb_str("stream", lane->stream),
             tmb_str("node", lane->daemon->config->node),

@@ -25,6 +25,7 @@ typedef struct tmb_lane_recent {
 typedef struct tmb_look {
     uv_work_t work;
     tmb_err err;
+    bool is_of_another; /* node: err is TMB_EDENIED */
     uint64_t first_seq, last_seq, cursor;
     tmb_incarnation incarnation;
     uint64_t stamp_seq; /* in: the number whose stamp is wanted, 0: none */

@@ -12,9 +12,14 @@
 #include <openssl/x509v3.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 
+/* Of a file that cannot be read the system's own words; the newest error says "system lib" then. */
 static const char *last_reason(void)
 {
+    unsigned long first = ERR_peek_error();
+    if (ERR_SYSTEM_ERROR(first))
+        return strerror(ERR_GET_REASON(first));
     const char *reason = ERR_reason_error_string(ERR_peek_last_error());
     return reason ? reason : "unreadable";
 }
@@ -83,7 +88,8 @@ tmb_err tmb_tls_new(const char *ca_file, const char *cert_file, const char *key_
         what = "certificate";
         file = cert_file;
     } else if (SSL_CTX_use_PrivateKey_file(tls, key_file, SSL_FILETYPE_PEM) != 1) {
-        what = "key (or it does not fit the certificate)";
+        what =
+            ERR_SYSTEM_ERROR(ERR_peek_error()) ? "key" : "key (or it does not fit the certificate)";
         file = key_file;
     } else if (!expect_host(tls, peer->host)) {
         what = "host name to expect in the peer's certificate";
@@ -91,7 +97,8 @@ tmb_err tmb_tls_new(const char *ca_file, const char *cert_file, const char *key_
     }
     if (what) {
         if (text)
-            (void)snprintf(text, text_cap, "%s: cannot be used as %s: %s", file, what,
+            (void)snprintf(text, text_cap, "%s: cannot be %s%s: %s", file,
+                           ERR_SYSTEM_ERROR(ERR_peek_error()) ? "read as " : "used as ", what,
                            last_reason());
         SSL_CTX_free(tls);
         ERR_clear_error();

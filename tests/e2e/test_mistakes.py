@@ -3,6 +3,7 @@
 and neither may cost a message or bring one twice."""
 
 import itertools
+import os
 import shutil
 import subprocess
 import time
@@ -13,6 +14,7 @@ from tombolo_lab.net import wait_until
 from tombolo_lab.node import Settings
 
 HELLO, WELCOME, ACK = b"\x0a", b"\x12", b"\x22"  # a frame's first byte says which it is
+NOBODY = 65534
 QUIET_S = 2.5  # several of the child's tries
 SETTINGS = Settings(backoff_base="50ms", backoff_cap="300ms", ack_timeout="1s", keepalive="5s")
 
@@ -110,6 +112,30 @@ class MistakesTest(unittest.TestCase):
         self.s1.syncd.wait_for_log("journal.of_another_node", 10)
         time.sleep(QUIET_S)
         self.assertEqual(self.hub_log(), before)
+
+    @unittest.skipIf(os.geteuid() != 0, "who is not root cannot be somebody else")
+    def test_a_daemon_that_may_not_read_says_so(self):
+        """Neither its key nor its journal is bad: it is the wrong user, and nothing is to be moved away."""
+        self.say(1, 3)
+        self.wait_hub_log(3)
+        self.s1.syncd.stop()
+        for path in (self.lab.folder, *self.lab.folder.rglob("*")):
+            os.chown(path, NOBODY, NOBODY)
+        key = self.s1.certificate.key_file
+        for path in (key, self.s1.journal_root):
+            os.chown(path, 0, 0)
+            os.chmod(path, 0o700)
+        whole = list(self.s1.syncd.command)
+        somebody = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", *whole]
+        self.s1.syncd.command = somebody
+        self.s1.syncd.start()
+        self.s1.syncd.wait_for_log(f"{key}: cannot be read as key: Permission denied", 10)
+        self.s1.syncd.stop()
+        os.chown(key, NOBODY, NOBODY)
+        self.s1.syncd.start()
+        self.s1.syncd.wait_for_log("journal.not_readable", 10)
+        self.assertIn("permission denied", self.s1.syncd.log())
+        self.assertNotIn("journal.of_another_node", self.s1.syncd.log())
 
     def test_a_second_daemon_on_one_folder_does_not_start(self):
         self.s1.syncd.wait_for_log(" started ", 30)  # before that the folder is whoever's comes first

@@ -2,9 +2,11 @@
 """Commits: what a node's own syncd hands to the plugin is in the log once and published once, whatever is
 repeated, refused or killed in between."""
 
+import os
 import shutil
 import subprocess
 import unittest
+from pathlib import Path
 
 from plugin_lab import PluginTest
 from plugin_raw import encode_record, user_property
@@ -165,7 +167,14 @@ class CommitTest(PluginTest):
         self.broker.start()
         client = self.client("t", 5)
         client.publish("t/a", b"after")
-        self.assertIn("records 1 to 5, or more, are gone", self.broker.daemon.log())
+        log = self.broker.daemon.log()
+        self.assertIn("records 1 to 5 are gone", log)
+        self.assertRegex(log, r"Numbers 6 to \d+ are passed over, .* going on at \d+\n")
+        self.assertNotIn("success", log)
+        tool = Path(os.environ["TMB_BUILD"]) / "clients/cli/tombolo-journal"
+        said = subprocess.run([tool, "verify", self.data], capture_output=True, text=True, timeout=60).stdout
+        self.assertIn("default: records 1 to 5 lost", said)
+        self.assertRegex(said, r"default: records 6 to \d+ never acknowledged")
         records = self.journal(1, check=False)
         self.assertEqual([record["payload"] for record in records], [b"after"])
         self.assertGreater(records[0]["seq"], 5)

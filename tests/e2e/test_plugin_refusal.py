@@ -88,7 +88,20 @@ class StartTest(PluginTest):
         self.addCleanup(first.stop)
         (self.folder / "two").mkdir()
         self.broker = Broker("two", self.folder / "two", None, plugin_file(), self.config_file)
-        self.refuses_to_start("the journal cannot be opened", "used by one broker only")
+        self.refuses_to_start("the journal cannot be opened", "another process is writing this journal; stop it first",
+                              "the plugin does not start (see the lines above)")
+        self.assertNotIn("make it a folder", self.broker.daemon.log())
+
+    def test_a_folder_for_rings_that_is_not_there(self):
+        """It starts all the same, with no buffers where there is no folder, and says what to do."""
+        with self.config_file.open("a", encoding="utf-8") as file:
+            file.write("journal: { ring: /nonexist }\n")
+        self.broker.start()
+        wait_until(lambda: "has no ring: /nonexist: " in self.broker.daemon.log(), 10, "the warning", 0.1)
+        log = self.broker.daemon.log()
+        self.assertIn("write buffers in the broker's own memory where /nonexist (as configured) cannot be used", log)
+        self.assertIn("set journal.ring to off, or to a folder in memory", log)
+        self.assertNotIn("write buffers in /nonexist", log)
 
     def test_a_data_folder_that_cannot_be_made(self):
         (self.folder / "data").write_text("a file", encoding="utf-8")

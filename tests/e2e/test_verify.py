@@ -142,8 +142,8 @@ class VerifyTest(unittest.TestCase):
         self.s1.broker.start()
         try:
             log = self.s1.broker.daemon.log()
-            self.assertIn("numbers 4 to 4); at hub already, nothing lost", log)
-            self.assertIn(f"numbers {OLD + 1} to {OLD + 1}); not at hub: lost", log)
+            self.assertIn("number 4; at hub already, nothing lost", log)
+            self.assertIn(f"number {OLD + 1}; not at hub: lost", log)
         finally:
             self.s1.broker.stop()
 
