@@ -46,6 +46,8 @@ struct tmb_file_port {
     /* Takes the space for len bytes at offset, so that writing them does not meet a full disk, and leaves the
      * file's size. A file system that cannot do that: 0. */
     int (*allocate)(void *context, int fd, off_t offset, off_t len);
+    /* How many names the file has; 0: it was removed, and goes when it is closed. */
+    int (*names)(void *context, int fd);
 };
 
 const tmb_file_port *tmb_file_port_posix(void);

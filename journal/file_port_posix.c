@@ -9,6 +9,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <sys/file.h>
@@ -192,6 +193,15 @@ static int allocate_file(void *context, int fd, off_t offset, off_t len)
     return rc < 0 && errno != EOPNOTSUPP && errno != ENOSYS ? -errno : 0;
 }
 
+static int names_of(void *context, int fd)
+{
+    (void)context;
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    return st.st_nlink < INT_MAX ? (int)st.st_nlink : INT_MAX;
+}
+
 const tmb_file_port *tmb_file_port_posix(void)
 {
     static const tmb_file_port port = {
@@ -213,6 +223,7 @@ const tmb_file_port *tmb_file_port_posix(void)
         .forget = forget_bytes,
         .owned = is_owned,
         .allocate = allocate_file,
+        .names = names_of,
     };
     return &port;
 }

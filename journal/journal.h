@@ -48,7 +48,8 @@ typedef struct tmb_journal_options {
      * the files after tmb_journal_write. NULL: none, and a flush writes. Borrowed during open. */
     const char *ring_folder;
     /* Called during open and stream_open for all that is not as it was written: torn tail, damage (already
-     * copied into quarantine). stream is NULL for the identity file. May be NULL. */
+     * copied into quarantine); and later, by a sync, for a segment that was removed while it was written.
+     * stream is NULL for the identity file. May be NULL. */
     void (*found)(void *arg, const char *stream, const tmb_tail_gap *gap);
     void *found_arg;
     /* Called before a segment is dropped, by retain or drop_oldest, so that a kill leaves a loss that is
@@ -116,7 +117,9 @@ TMB_MUST_USE tmb_err tmb_journal_append(tmb_journal_stream *stream, const tmb_re
  * that the next opening writes to the file. tmb_journal_write brings it into the file in any case, where
  * readers see it. tmb_journal_sync also waits until it is on the disk (survives power loss). After an error
  * nothing since the last success is in the log; what succeeded before stays, in the ring if need be, and the
- * stream takes no record until it could be written. Errors: TMB_EIO, TMB_ENOSPC. */
+ * stream takes no record until it could be written. A sync also fails when somebody has removed the file that
+ * is written: what succeeded in it before is lost, found is told of it, and a new segment says so (missing).
+ * Errors: TMB_EIO, TMB_ENOSPC. */
 TMB_MUST_USE tmb_err tmb_journal_flush(tmb_journal_stream *stream);
 TMB_MUST_USE tmb_err tmb_journal_write(tmb_journal_stream *stream);
 TMB_MUST_USE tmb_err tmb_journal_sync(tmb_journal_stream *stream);

@@ -96,6 +96,27 @@ static void plan_undo(tmb_journal_stream *stream)
     stream->segments[stream->segments_count - 1].bytes = plan->bytes;
 }
 
+/* What the next segment says of the numbers that went with a failure. When the open file was removed under us
+ * that is all of it, and its owner is told what had been claimed. */
+static void plan_gap(tmb_journal_stream *stream)
+{
+    tmb_journal *journal = stream->journal;
+    uint64_t safe = stream->safe_seq;
+    const tmb_segment_info *open = &stream->segments[stream->segments_count - 1];
+    stream->gap_first = safe + 1;
+    stream->gap_reason = TMB_GAP_TORN;
+    stream->safe_seq = stream->next_seq - 1;
+    if (!stream->is_removed || open->base > safe)
+        return;
+    tmb_tail_gap gap = {open->base, safe, TMB_GAP_MISSING, "", 0, 0};
+    tmb_segment_name(open->base, gap.file);
+    stream->gap_first = open->base;
+    stream->gap_reason = TMB_GAP_MISSING;
+    journal->counts.damaged_ranges++;
+    if (journal->found)
+        journal->found(journal->found_arg, stream->name, &gap);
+}
+
 /* Leaves the open segment after a failed write or sync. Gives whether records went with it. */
 static bool leave(tmb_journal_stream *stream)
 {
@@ -103,11 +124,8 @@ static bool leave(tmb_journal_stream *stream)
     bool has_lost = stream->safe_seq + 1 < stream->next_seq;
     journal->counts.failures++;
     stream->has_lost = false;
-    if (has_lost) {
-        stream->gap_first = stream->safe_seq + 1;
-        stream->gap_reason = TMB_GAP_TORN;
-        stream->safe_seq = stream->next_seq - 1;
-    }
+    if (has_lost || stream->is_removed)
+        plan_gap(stream);
     if (stream->claimed_len >
         0) { /* nothing behind it has come to the file: it is only forgotten */
         stream->buffer_len = stream->claimed_len;
@@ -115,7 +133,10 @@ static bool leave(tmb_journal_stream *stream)
     }
     empty_buffer(stream);
     stream->is_dirty = false;
+    bool is_whole_file = stream->is_removed && stream->loose.fd < 0;
     plan_undo(stream);
+    stream->segments_count -= is_whole_file;
+    stream->is_removed = false;
     journal->stamp = tmb_hlc_next(journal->stamp, (tmb_wall){0});
     tmb_err err = tmb_writer_begin(stream, journal->stamp);
     (void)err; /* counted; the next append tries again */
@@ -297,6 +318,15 @@ static void shrink_cache(tmb_journal_stream *stream)
     stream->cached_from = to;
 }
 
+/* A file that somebody has removed takes writes and syncs, and is gone when it is closed. */
+static tmb_err check_name(tmb_journal_stream *stream)
+{
+    const tmb_file_port *files = stream->journal->files;
+    int names = files->names(files->context, stream->fd);
+    stream->is_removed = names == 0;
+    return names < 0 ? tmb_files_err(names) : names == 0 ? TMB_EIO : TMB_OK;
+}
+
 static tmb_err write_and_sync(tmb_journal_stream *stream)
 {
     tmb_journal *journal = stream->journal;
@@ -305,6 +335,8 @@ static tmb_err write_and_sync(tmb_journal_stream *stream)
         err = tmb_files_err(journal->files->sync(journal->files->context, stream->fd));
         if (!err)
             journal->counts.syncs++;
+        if (!err)
+            err = check_name(stream);
     }
     if (!err) {
         stream->is_dirty = false;

@@ -67,6 +67,7 @@ struct tmb_journal_stream {
     uint64_t next_seq, safe_seq;
     uint64_t cached_from; /* of fd: before it, the kernel was told to keep nothing in memory */
     bool is_dirty;        /* written since the last sync */
+    bool is_removed;      /* the open file has no name any more: being left */
     bool has_lost; /* an append failed and took others with it: the next flush or sync says so */
 
     uint8_t *buffer; /* of the ring, or the heap's */

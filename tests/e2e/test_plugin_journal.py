@@ -117,6 +117,55 @@ class JournalTest(PluginTest):
         self.assertEqual([message[0] for message in heard], ["t/a"], STATS)
 
 
+class RemovedTest(PluginTest):
+    """Somebody removes the segments of a broker that is running."""
+
+    durability = "strict"
+
+    def remove(self) -> int:
+        segments = list(self.broker.folder.rglob("*.seg"))
+        for segment in segments:
+            segment.unlink()
+        return len(segments)
+
+    def test_what_is_written_to_a_removed_file_is_not_acked(self):
+        self.broker.start()
+        pub = self.client("pub", 5)
+        for i in range(5):
+            self.assertLess(pub.publish("t/a", b"%d" % i), 0x80)
+        self.assertGreaterEqual(self.remove(), 1)
+        self.assertGreaterEqual(pub.publish("t/a", b"refused"), 0x80)
+        self.assertLess(pub.publish("t/a", b"after"), 0x80)
+        self.broker.daemon.wait_for_log("numbers 1 to 5)")
+        self.assertGreaterEqual(self.wait_stat("journal_damaged_ranges", 1)["store_failures"], 1)
+        self.assertEqual([(r["seq"], r["payload"]) for r in self.journal(1) if r["topic"] == "t/a"], [(7, b"after")])
+        self.broker.kill9()
+        self.broker.start()
+        self.assertLess(self.client("again", 5).publish("t/a", b"later"), 0x80)
+        records = [(r["seq"], r["payload"]) for r in self.journal(2) if r["topic"] == "t/a"]
+        self.assertEqual(records[0], (7, b"after"))
+        self.assertEqual(records[1][1], b"later")
+        self.assertGreater(records[1][0], 7)
+
+
+class RemovedProcessTest(RemovedTest):
+    durability = "process"
+
+    def test_what_is_written_to_a_removed_file_is_not_acked(self):
+        """An ack there waits for no sync; the one that follows within a second notices."""
+        self.broker.start()
+        pub = self.client("pub", 5)
+        for i in range(5):
+            self.assertLess(pub.publish("t/a", b"%d" % i), 0x80)
+        wait_until(self.remove, 20, "a segment")
+        self.assertLess(pub.publish("t/a", b"lost"), 0x80)
+        self.broker.daemon.wait_for_log("numbers 1 to ")
+        self.assertLess(pub.publish("t/a", b"after"), 0x80)
+        kept = wait_until(lambda: [r for r in self.journal() if r["payload"] == b"after"], 10, "the one after")
+        self.assertEqual(kept[0]["seq"], 7)
+        self.assertNotIn(b"0", [r["payload"] for r in self.journal()])
+
+
 class WillTest(PluginTest):
     durability = "process"
 

@@ -85,6 +85,7 @@ enum test_op {
     TEST_OP_MKDIR,
     TEST_OP_LOCK,
     TEST_OP_LIST,
+    TEST_OP_NAMES,
     TEST_OP_MAP,
     TEST_OP_UNMAP,
     TEST_OP_OWNED,

@@ -251,6 +251,12 @@ static int op_allocate(void *context, int fd, off_t offset, off_t len)
     return fails(p, TEST_OP_ALLOCATE) ? -p->error : real->allocate(NULL, fd, offset, len);
 }
 
+static int op_names(void *context, int fd)
+{
+    test_port *p = context;
+    return fails(p, TEST_OP_NAMES) ? -p->error : real->names(NULL, fd);
+}
+
 void test_port_init(test_port *port)
 {
     real = tmb_file_port_posix();
@@ -261,7 +267,7 @@ void test_port_init(test_port *port)
     port->port = (tmb_file_port){port,      op_open,     op_close, op_write,      op_pread,
                                  op_sync,   op_truncate, op_size,  op_changed_ms, op_rename,
                                  op_unlink, op_mkdir,    op_lock,  op_list,       op_map,
-                                 op_unmap,  op_forget,   op_owned, op_allocate};
+                                 op_unmap,  op_forget,   op_owned, op_allocate,   op_names};
 }
 
 /* Past what was synced: cut somewhere, or left long with zeros where the data did not arrive. */

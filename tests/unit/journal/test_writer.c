@@ -314,6 +314,84 @@ static void what_was_synced_long_ago_leaves_the_cache(void **state)
     assert_int_equal(report.records, 40);
 }
 
+static tmb_tail_gap told;
+static unsigned told_count;
+
+static void keep_told(void *arg, const char *stream, const tmb_tail_gap *gap)
+{
+    (void)arg;
+    assert_string_equal(stream, "data");
+    told = *gap;
+    told_count++;
+}
+
+/* Somebody removes the file that is written. What is synced after that would be gone when the file is closed:
+ * the sync says so, the numbers are told as missing, and none of them comes again. */
+static void a_removed_segment_fails_the_next_sync(void **state)
+{
+    (void)state;
+    static fixture_log log;
+    char path[TEST_PATH_BYTES];
+    tmb_journal *journal = NULL;
+    tmb_journal_options options = {.root = root, .node = "s1", .found = keep_told};
+    told_count = 0;
+    assert_int_equal(tmb_journal_open(&options, &journal, NULL, 0), TMB_OK);
+    tmb_journal_stream *stream = fixture_stream(journal, "data");
+    for (uint64_t lost = 1, base = 1; lost <= 3; lost++, base += 4) {
+        assert_int_equal(fixture_append(stream, base, base + 2), base + 2);
+        assert_int_equal(tmb_journal_sync(stream), TMB_OK);
+        assert_true(fixture_newest(root, "data", path) && unlink(path) == 0);
+        assert_int_equal(fixture_append(stream, base + 3, base + 3), base + 3);
+        assert_int_equal(tmb_journal_sync(stream), TMB_EIO);
+        assert_int_equal(told_count, lost);
+        assert_int_equal(told.first_seq, base);
+        assert_int_equal(told.last_seq, base + 2);
+        assert_int_equal(told.reason, TMB_GAP_MISSING);
+        assert_non_null(strstr(path, told.file));
+        assert_int_equal(tmb_journal_counts_get(journal)->failures, lost);
+        assert_int_equal(tmb_journal_counts_get(journal)->damaged_ranges, lost);
+        assert_int_equal(fixture_segments(root, "data"), 1);
+    }
+    assert_int_equal(fixture_append(stream, 13, 13), 13);
+    assert_int_equal(tmb_journal_sync(stream), TMB_OK);
+    tmb_journal_close(journal);
+    fixture_read_log(root, "data", &log);
+    assert_int_equal(log.count, 1);
+    assert_int_equal(log.seqs[0], 13);
+    assert_int_equal(log.gaps[log.gaps_count - 1].reason, TMB_GAP_MISSING);
+    assert_int_equal(log.gaps[log.gaps_count - 1].first_seq, 9);
+    assert_int_equal(log.gaps[log.gaps_count - 1].last_seq, 12);
+    journal = fixture_open(root, NULL, 0);
+    assert_int_equal(fixture_append(fixture_stream(journal, "data"), 1, 1), 14);
+    tmb_journal_close(journal);
+}
+
+/* Its folder, too: no success is claimed while nothing can be written, and it goes on when there is one. */
+static void a_removed_folder_fails_until_it_is_back(void **state)
+{
+    (void)state;
+    char path[TEST_PATH_BYTES], folder[TEST_PATH_BYTES + 8];
+    uint64_t seq = 0;
+    tmb_record record = fixture_record(9);
+    tmb_journal *journal = fixture_open(root, NULL, 0);
+    tmb_journal_stream *stream = fixture_stream(journal, "data");
+    fixture_append(stream, 1, 3);
+    assert_int_equal(tmb_journal_sync(stream), TMB_OK);
+    assert_true(fixture_newest(root, "data", path) && unlink(path) == 0);
+    snprintf(folder, sizeof folder, "%s/data", root);
+    assert_int_equal(rmdir(folder), 0);
+    fixture_append(stream, 4, 4);
+    assert_int_equal(tmb_journal_sync(stream), TMB_EIO);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(tmb_journal_append(stream, &record, (tmb_wall){1}, &seq), TMB_EIO);
+        assert_int_equal(tmb_journal_sync(stream), TMB_OK); /* of nothing */
+    }
+    assert_int_equal(mkdir(folder, 0700), 0);
+    assert_int_equal(fixture_append(stream, 5, 5), 5);
+    assert_int_equal(tmb_journal_sync(stream), TMB_OK);
+    tmb_journal_close(journal);
+}
+
 int main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -329,6 +407,8 @@ int main(void)
         CASE(each_lock_that_fails_is_an_error),
         CASE(the_journal_of_another_node_is_refused),
         CASE(makes_the_folders_above),
+        CASE(a_removed_segment_fails_the_next_sync),
+        CASE(a_removed_folder_fails_until_it_is_back),
         CASE(skips_numbers_that_must_not_be_given_again),
         CASE(what_was_synced_long_ago_leaves_the_cache),
     };
