@@ -136,7 +136,7 @@ class RemovedTest(PluginTest):
         self.assertGreaterEqual(self.remove(), 1)
         self.assertGreaterEqual(pub.publish("t/a", b"refused"), 0x80)
         self.assertLess(pub.publish("t/a", b"after"), 0x80)
-        self.broker.daemon.wait_for_log("numbers 1 to 5)")
+        self.broker.daemon.wait_for_log("numbers 1 to 5")
         self.assertGreaterEqual(self.wait_stat("journal_damaged_ranges", 1)["store_failures"], 1)
         self.assertEqual([(r["seq"], r["payload"]) for r in self.journal(1) if r["topic"] == "t/a"], [(7, b"after")])
         self.broker.kill9()
