@@ -183,7 +183,8 @@ class FullDiskTest(PluginTest):
                 time.sleep(1.2)
                 return self.stats()["snapshots_broken"] > broken
             wait_until(is_broken, 20, "a snapshot to be cut off")
-        self.assertEqual(self.logged("is put back, nothing is lost"), 1)
+        told = self.logged("is put back, nothing is lost")  # once, and again after one that fitted in between
+        self.assertTrue(1 <= told <= self.stats()["snapshots_broken"], told)
         self.broker.kill9()
         self.broker.start()
         self.assertEqual([m[1] for m in self.come_back("sub")], sent)
