@@ -4,7 +4,9 @@
  *   15 bytes magic, u32 checksum (always 0), u32 version, then chunks: u32 type, u32 bytes, bytes; big-endian
  *
  * A file that a full disk cuts off is cut at a block. Were that by chance the end of a chunk, the walk would
- * be content; so such a file is not trusted when there is hardly any space left.
+ * be content; so such a file is not trusted when there is hardly any space left. A quota, or a limit, cuts where
+ * no space shows it. What the broker writes last is which messages are retained, and last of these our
+ * statistics, which are always retained: a file that lacks them, though the one before it had them, is cut off.
  */
 #define _GNU_SOURCE 1 /* statx */
 #include "broker-plugin/snapshot.h"
@@ -13,6 +15,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -20,21 +23,58 @@
 #include <unistd.h>
 
 #include "broker-plugin/seal.h"
+#include "proto/topics.h"
 
-#define MAGIC_BYTES    15u
-#define HEAD_BYTES     (MAGIC_BYTES + 8u)
-#define CHUNK_TYPE_SUB 5u
+#define MAGIC_BYTES 15u
+#define HEAD_BYTES  (MAGIC_BYTES + 8u)
+#define CHUNK_STORE                                                                                \
+    2u /* a message: 32 bytes, publisher, user, topic, payload; begins with its number */
+#define CHUNK_RETAIN   4u /* the number of one that is retained */
+#define CHUNK_SUB      5u
 #define CHUNK_TYPE_MAX 6u
+#define NUMBER_BYTES   8u
+#define AT_PUBLISHER   22u /* u16 bytes of the publisher's id, then of its user, then of the topic */
+#define AT_TOPIC       26u
+#define AT_NAMES       32u
+#define STATS_MAX      16u /* messages looked at as our statistics; old ones may wait for somebody */
 #define BLOCK_BYTES    4096
 #define LITTLE_SPACE   (64u << 20)
+
+typedef struct contents {
+    bool has_subscription, has_stats;
+    uint8_t stats[STATS_MAX][NUMBER_BYTES]; /* the last ones met */
+    size_t stats_count;
+} contents;
 
 static uint32_t get_u32(const uint8_t *at)
 {
     return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
 }
 
-/* walk says whether bytes are chunks to the end, and whether there is a subscription among them. */
-static bool walk(tmb_bytes bytes, bool *ret_has_subscription)
+/* A message that no client has sent, on the topic of our statistics. */
+static bool is_stats(const uint8_t *bytes, size_t len)
+{
+    static const char topic[] = TMB_TOPIC_STATS;
+    static const uint8_t no_names[4] = {0};
+    return len >= AT_NAMES + sizeof topic - 1 &&
+           memcmp(bytes + AT_PUBLISHER, no_names, sizeof no_names) == 0 && bytes[AT_TOPIC] == 0 &&
+           bytes[AT_TOPIC + 1] == sizeof topic - 1 &&
+           memcmp(bytes + AT_NAMES, topic, sizeof topic - 1) == 0;
+}
+
+static void note_chunk(contents *c, uint32_t type, const uint8_t *bytes, size_t len)
+{
+    c->has_subscription |= type == CHUNK_SUB;
+    if (len < NUMBER_BYTES)
+        return;
+    if (type == CHUNK_STORE && is_stats(bytes, len))
+        memcpy(c->stats[c->stats_count++ % STATS_MAX], bytes, NUMBER_BYTES);
+    for (size_t i = 0; type == CHUNK_RETAIN && i < c->stats_count && i < STATS_MAX; i++)
+        c->has_stats |= memcmp(c->stats[i], bytes, NUMBER_BYTES) == 0;
+}
+
+/* walk says whether bytes are chunks to the end, and what is among them. */
+static bool walk(tmb_bytes bytes, contents *ret_contents)
 {
     static const char magic[MAGIC_BYTES + 1] = "\0\xb5\0mosquitto db";
     if (bytes.len < HEAD_BYTES || memcmp(bytes.ptr, magic, MAGIC_BYTES) != 0)
@@ -45,16 +85,16 @@ static bool walk(tmb_bytes bytes, bool *ret_has_subscription)
         at += 8;
         if (type == 0 || type > CHUNK_TYPE_MAX || len > bytes.len - at)
             return false;
+        note_chunk(ret_contents, type, bytes.ptr + at, len);
         at += len;
-        *ret_has_subscription |= type == CHUNK_TYPE_SUB;
     }
     return at == bytes.len && at > HEAD_BYTES;
 }
 
 bool tmb_snapshot_ends_whole(tmb_bytes bytes)
 {
-    bool has_subscription = false;
-    return walk(bytes, &has_subscription);
+    contents found = {0};
+    return walk(bytes, &found);
 }
 
 static bool is_suspect(int fd, off_t size)
@@ -64,7 +104,7 @@ static bool is_suspect(int fd, off_t size)
            fs.f_bavail * fs.f_frsize < LITTLE_SPACE;
 }
 
-static tmb_err look(const char *path, bool *ret_has_subscription)
+static tmb_err look(const char *path, contents *ret_contents)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
@@ -81,7 +121,7 @@ static tmb_err look(const char *path, bool *ret_has_subscription)
         err = TMB_EIO;
         goto out;
     }
-    if (walk(tmb_bytes_of(map, (size_t)st.st_size), ret_has_subscription))
+    if (walk(tmb_bytes_of(map, (size_t)st.st_size), ret_contents))
         err = TMB_OK;
     munmap(map, (size_t)st.st_size);
 out:
@@ -89,18 +129,28 @@ out:
     return err;
 }
 
+/* name_beside makes the name path + ending. */
+static tmb_err name_beside(const char *path, const char *ending, char ret_name[PATH_MAX])
+{
+    return snprintf(ret_name, PATH_MAX, "%s%s", path, ending) < PATH_MAX ? TMB_OK : TMB_ELIMIT;
+}
+
 tmb_err tmb_snapshot_check(const char *path)
 {
-    bool has_subscription = false;
-    tmb_err err = look(path, &has_subscription);
+    contents now = {0}, before = {0};
+    char kept[PATH_MAX];
+    tmb_err err = look(path, &now);
+    if (err == TMB_OK && !now.has_stats && name_beside(path, ".kept", kept) == TMB_OK &&
+        look(kept, &before) == TMB_OK && before.has_stats)
+        return TMB_ECORRUPT;
     return err == TMB_ENOENT ? TMB_EIO : err;
 }
 
 bool tmb_snapshot_may_have_subscriptions(const char *path)
 {
-    bool has_subscription = false;
-    tmb_err err = look(path, &has_subscription);
-    return err == TMB_OK ? has_subscription : err != TMB_ENOENT;
+    contents found = {0};
+    tmb_err err = look(path, &found);
+    return err == TMB_OK ? found.has_subscription : err != TMB_ENOENT;
 }
 
 int64_t tmb_snapshot_age_ns(const char *path)
@@ -126,12 +176,6 @@ static tmb_err rename_link(const char *from, const char *to)
     int rc = rename(between, to);
     (void)unlink(between); /* rename does nothing when both are names of one file */
     return rc < 0 ? TMB_EIO : TMB_OK;
-}
-
-/* name_beside makes the name path + ending. */
-static tmb_err name_beside(const char *path, const char *ending, char ret_name[PATH_MAX])
-{
-    return snprintf(ret_name, PATH_MAX, "%s%s", path, ending) < PATH_MAX ? TMB_OK : TMB_ELIMIT;
 }
 
 typedef struct names {

@@ -189,6 +189,22 @@ class FullDiskTest(PluginTest):
         self.broker.start()
         self.assertEqual([m[1] for m in self.come_back("sub")], sent)
 
+    def test_our_statistics_are_the_last_thing_in_a_snapshot(self):
+        """By that the plugin knows one that was cut off at the end of a chunk."""
+        self.fill()
+        self.stats()
+        self.snapshot()
+        data, at, chunks = self.db_file.read_bytes(), 23, []
+        while at < len(data):
+            kind, size = int.from_bytes(data[at:at + 4], "big"), int.from_bytes(data[at + 4:at + 8], "big")
+            chunks.append((kind, data[at + 8:at + 8 + size]))
+            at += 8 + size
+        topic = STATS.encode()
+        ours = [body[:8] for kind, body in chunks if kind == 2 and body[22:28] == bytes((0, 0, 0, 0, 0, len(topic)))
+                and body[32:32 + len(topic)] == topic]
+        self.assertEqual(len(ours), 1)
+        self.assertEqual(chunks[-1], (4, ours[0]))
+
     def test_a_stop_while_the_disk_is_full(self):
         _, sent = self.fill()
         self.allow(str(self.db_file.stat().st_size - 100))

@@ -98,6 +98,43 @@ static void a_good_one_comes_back(void **state)
     assert_int_equal(access(between, F_OK), -1);
 }
 
+/* Head, a message on the topic of the statistics, the session of somebody, and that the message is retained. */
+static const uint8_t with_stats[] = "\0\xb5\0mosquitto db\0\0\0\0\0\0\0\6"
+                                    "\0\0\0\2\0\0\0\70\1\2\3\4\5\6\7\10\0\0\0\0\0\0\0\0"
+                                    "\0\0\0\0\0\0\0\0\0\0\0\30\0\0\0\1$tombolo/v1/stats/plugin"
+                                    "\0\0\0\6\0\0\0\1x"
+                                    "\0\0\0\4\0\0\0\10\1\2\3\4\5\6\7\10";
+
+static void write_file(const char *name, size_t len)
+{
+    unlink(name);
+    FILE *out = fopen(name, "wb");
+    assert_non_null(out);
+    assert_int_equal(fwrite(with_stats, 1, len, out), len);
+    assert_int_equal(fclose(out), 0);
+}
+
+static void a_cut_at_the_end_of_a_chunk_is_seen(void **state)
+{
+    (void)state;
+    const size_t whole = sizeof with_stats - 1;
+    unlink(kept);
+    for (size_t len = 1; len < whole; len++) { /* nothing to compare with: chunks must end */
+        write_file(path, len);
+        assert_int_equal(tmb_snapshot_check(path), len == 87 || len == 96 ? TMB_OK : TMB_ECORRUPT);
+    }
+    write_file(path, whole);
+    assert_int_equal(tmb_snapshot_check(path), TMB_OK);
+    assert_int_equal(tmb_snapshot_keep(path), TMB_OK);
+    for (size_t len = 1; len < whole; len++) {
+        write_file(path, len);
+        assert_int_equal(tmb_snapshot_check(path), TMB_ECORRUPT);
+    }
+    write_file(path, whole);
+    assert_int_equal(tmb_snapshot_check(path), TMB_OK);
+    assert_int_equal(unlink(path), 0);
+}
+
 static int make_folder(void **state)
 {
     (void)state;
@@ -127,6 +164,7 @@ int main(void)
         cmocka_unit_test(every_cut_inside_a_chunk_is_seen),
         cmocka_unit_test(what_is_no_snapshot_is_seen),
         cmocka_unit_test(a_good_one_comes_back),
+        cmocka_unit_test(a_cut_at_the_end_of_a_chunk_is_seen),
     };
     return cmocka_run_group_tests(tests, make_folder, drop_folder);
 }
