@@ -4,9 +4,9 @@
  *   15 bytes magic, u32 checksum (always 0), u32 version, then chunks: u32 type, u32 bytes, bytes; big-endian
  *
  * A file that a full disk cuts off is cut at a block. Were that by chance the end of a chunk, the walk would
- * be content; so such a file is not trusted when there is hardly any space left. A quota, or a limit, cuts where
- * no space shows it. What the broker writes last is which messages are retained, and last of these our
- * statistics, which are always retained: a file that lacks them, though the one before it had them, is cut off.
+ * be content; so such a file is not trusted when there is hardly any space left. A quota, or a limit, cuts
+ * where no space shows it. What the broker writes last is which messages are retained, and last of these our
+ * statistics, which always are: a file that lacks them, though the one before it had them, is cut off.
  */
 #define _GNU_SOURCE 1 /* statx */
 #include "broker-plugin/snapshot.h"

@@ -98,7 +98,7 @@ static void a_good_one_comes_back(void **state)
     assert_int_equal(access(between, F_OK), -1);
 }
 
-/* Head, a message on the topic of the statistics, the session of somebody, and that the message is retained. */
+/* Head, a message on the topic of the statistics, somebody's session, and that the message is retained. */
 static const uint8_t with_stats[] = "\0\xb5\0mosquitto db\0\0\0\0\0\0\0\6"
                                     "\0\0\0\2\0\0\0\70\1\2\3\4\5\6\7\10\0\0\0\0\0\0\0\0"
                                     "\0\0\0\0\0\0\0\0\0\0\0\30\0\0\0\1$tombolo/v1/stats/plugin"
