@@ -46,6 +46,8 @@
 #define TMB_BATCH_BYTES_MAX (TMB_RECORD_BYTES_MAX + TMB_BATCH_BYTES_DEFAULT)
 /* One frame on the link. Larger: malformed. */
 #define TMB_FRAME_BYTES_MAX (TMB_BATCH_BYTES_MAX + 4096)
+/* A dictionary that batches of a stream are compressed with. Larger: malformed. */
+#define TMB_DICTIONARY_BYTES_MAX (64 * 1024)
 /* Text of a BYE. Longer: malformed. */
 #define TMB_BYE_TEXT_BYTES_MAX 255
 /* Batches sent and not yet acknowledged, all streams of a session together. At the limit nothing more

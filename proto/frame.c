@@ -61,6 +61,10 @@ typedef struct wire {
         Tombolo__V1__Batch batch;
         Tombolo__V1__Ack ack;
         Tombolo__V1__Bye bye;
+        Tombolo__V1__Credit credit;
+        Tombolo__V1__Dictionary dictionary;
+        Tombolo__V1__Ask ask;
+        Tombolo__V1__Told told;
     } u;
     Tombolo__V1__StreamState streams[TMB_STREAMS_MAX];
     Tombolo__V1__StreamState *streams_list[TMB_STREAMS_MAX];
@@ -86,6 +90,21 @@ static void to_wire_mark(const tmb_mark *mark, Tombolo__V1__Mark *out)
     out->stream = to_wire_bytes(mark->stream);
     out->incarnation = to_wire_incarnation(&mark->incarnation);
     out->seq = mark->seq;
+    out->has_chain = mark->has_chain;
+    out->chain = to_wire_bytes(tmb_bytes_of(mark->chain, sizeof(mark->chain)));
+    out->has_dictionary = mark->dictionary != 0;
+    out->dictionary = mark->dictionary;
+    out->has_piece_bytes = out->has_piece_sum = mark->piece_bytes != 0;
+    out->piece_bytes = mark->piece_bytes;
+    out->piece_sum = mark->piece_sum;
+}
+
+static void to_wire_marks(const tmb_mark *marks, unsigned count, wire *w)
+{
+    for (unsigned i = 0; i < count; i++) {
+        w->marks_list[i] = &w->marks[i];
+        to_wire_mark(&marks[i], &w->marks[i]);
+    }
 }
 
 static void to_wire_hello(const tmb_frame_hello *hello, wire *w)
@@ -97,6 +116,8 @@ static void to_wire_hello(const tmb_frame_hello *hello, wire *w)
     out->has_version_min = out->has_version_max = true;
     out->version_min = hello->version_min;
     out->version_max = hello->version_max;
+    out->has_box = hello->box != 0;
+    out->box = hello->box;
     out->n_streams = hello->streams_count;
     out->streams = w->streams_list;
     for (unsigned i = 0; i < hello->streams_count; i++) {
@@ -107,6 +128,11 @@ static void to_wire_hello(const tmb_frame_hello *hello, wire *w)
         stream->incarnation = to_wire_incarnation(&state->incarnation);
         stream->first_seq = state->first_seq;
         stream->last_seq = state->last_seq;
+        stream->has_class_ = state->class_ != TMB_CLASS_TELEMETRY;
+        stream->class_ = (uint32_t)state->class_;
+        stream->has_chain_seq = stream->has_chain = state->has_chain;
+        stream->chain_seq = state->chain_seq;
+        stream->chain = to_wire_bytes(tmb_bytes_of(state->chain, sizeof(state->chain)));
     }
     w->frame.hello = out;
 }
@@ -122,10 +148,14 @@ static void to_wire_welcome(const tmb_frame_welcome *welcome, wire *w)
     out->has_top = out->top = welcome->is_top;
     out->n_marks = welcome->marks_count;
     out->marks = w->marks_list;
-    for (unsigned i = 0; i < welcome->marks_count; i++) {
-        w->marks_list[i] = &w->marks[i];
-        to_wire_mark(&welcome->marks[i], &w->marks[i]);
-    }
+    to_wire_marks(welcome->marks, welcome->marks_count, w);
+    out->has_window_ms = welcome->window_ms != 0;
+    out->window_ms = welcome->window_ms;
+    out->has_load = welcome->load != 0;
+    out->load = welcome->load;
+    out->has_live_bytes = out->has_backlog_bytes = welcome->has_credit;
+    out->live_bytes = welcome->live_bytes;
+    out->backlog_bytes = welcome->backlog_bytes;
     w->frame.welcome = out;
 }
 
@@ -144,6 +174,15 @@ static void to_wire_batch(const tmb_frame_batch *batch, wire *w)
     out->codec = (uint32_t)batch->codec;
     out->raw_bytes = batch->raw_bytes;
     out->data = to_wire_bytes(batch->data);
+    out->has_piece_offset = out->has_piece_total = out->has_piece_sum = batch->piece_total != 0;
+    out->piece_offset = batch->piece_offset;
+    out->piece_total = batch->piece_total;
+    out->piece_sum = batch->piece_sum;
+    out->has_pool = batch->pool != TMB_POOL_LIVE;
+    out->pool = (uint32_t)batch->pool;
+    out->has_dictionary = batch->dictionary != 0;
+    out->dictionary = batch->dictionary;
+    out->has_late = out->late = batch->is_late;
     w->frame.batch = out;
 }
 
@@ -168,7 +207,56 @@ static void to_wire_bye(const tmb_frame_bye *bye, wire *w)
     out->reason = (uint32_t)bye->reason;
     out->has_text = bye->text.len > 0;
     out->text = to_wire_bytes(bye->text);
+    out->has_wait_ms = bye->wait_ms != 0;
+    out->wait_ms = bye->wait_ms;
     w->frame.bye = out;
+}
+
+static void to_wire_credit(const tmb_frame_credit *credit, wire *w)
+{
+    Tombolo__V1__Credit *out = &w->u.credit;
+    tombolo__v1__credit__init(out);
+    out->session = credit->session;
+    out->live_bytes = credit->live_bytes;
+    out->backlog_bytes = credit->backlog_bytes;
+    w->frame.credit = out;
+}
+
+static void to_wire_dictionary(const tmb_frame_dictionary *dictionary, wire *w)
+{
+    Tombolo__V1__Dictionary *out = &w->u.dictionary;
+    tombolo__v1__dictionary__init(out);
+    out->session = dictionary->session;
+    out->stream = to_wire_bytes(dictionary->stream);
+    out->incarnation = to_wire_incarnation(&dictionary->incarnation);
+    out->id = dictionary->id;
+    out->data = to_wire_bytes(dictionary->data);
+    w->frame.dictionary = out;
+}
+
+static void to_wire_ask(const tmb_frame_ask *ask, wire *w)
+{
+    Tombolo__V1__Ask *out = &w->u.ask;
+    tombolo__v1__ask__init(out);
+    out->session = ask->session;
+    out->id = ask->id;
+    out->node = to_wire_bytes(ask->node);
+    out->n_marks = ask->marks_count;
+    out->marks = w->marks_list;
+    to_wire_marks(ask->marks, ask->marks_count, w);
+    w->frame.ask = out;
+}
+
+static void to_wire_told(const tmb_frame_told *told, wire *w)
+{
+    Tombolo__V1__Told *out = &w->u.told;
+    tombolo__v1__told__init(out);
+    out->session = told->session;
+    out->id = told->id;
+    out->n_marks = told->marks_count;
+    out->marks = w->marks_list;
+    to_wire_marks(told->marks, told->marks_count, w);
+    w->frame.told = out;
 }
 
 /* frame must have passed tmb_frame_check. */
@@ -190,6 +278,18 @@ static void to_wire(const tmb_frame *frame, wire *w)
         break;
     case TMB_FRAME_BYE:
         to_wire_bye(&frame->u.bye, w);
+        break;
+    case TMB_FRAME_CREDIT:
+        to_wire_credit(&frame->u.credit, w);
+        break;
+    case TMB_FRAME_DICTIONARY:
+        to_wire_dictionary(&frame->u.dictionary, w);
+        break;
+    case TMB_FRAME_ASK:
+        to_wire_ask(&frame->u.ask, w);
+        break;
+    case TMB_FRAME_TOLD:
+        to_wire_told(&frame->u.told, w);
         break;
     }
 }
@@ -260,7 +360,7 @@ static bool has_one_frame(tmb_bytes bytes)
     while (!r.bad && tmb_reader_left(&r) > 0) {
         uint64_t tag = get_varint(&r);
         uint64_t field = tag >> 3;
-        if (field >= TMB_FRAME_HELLO && field <= TMB_FRAME_BYE)
+        if (field >= TMB_FRAME_HELLO && field <= TMB_FRAME_TOLD)
             frames++;
         skip_value(&r, (unsigned)(tag & 7));
     }
@@ -280,11 +380,54 @@ static bool from_wire_incarnation(const ProtobufCBinaryData *data, tmb_incarnati
     return true;
 }
 
+static bool from_wire_chain(bool is_there, const ProtobufCBinaryData *data, bool *ret_has,
+                            uint8_t out[TMB_CHAIN_BYTES])
+{
+    *ret_has = is_there;
+    if (is_there && data->len != TMB_CHAIN_BYTES)
+        return false;
+    if (is_there)
+        memcpy(out, data->data, TMB_CHAIN_BYTES);
+    return true;
+}
+
 static bool from_wire_mark(const Tombolo__V1__Mark *mark, tmb_mark *out)
 {
     out->stream = from_wire_bytes(&mark->stream);
     out->seq = mark->seq;
+    out->dictionary = mark->dictionary;
+    out->piece_bytes = mark->piece_bytes;
+    out->piece_sum = mark->piece_sum;
+    if (!from_wire_chain(mark->has_chain != 0, &mark->chain, &out->has_chain, out->chain))
+        return false;
     return from_wire_incarnation(&mark->incarnation, &out->incarnation);
+}
+
+static tmb_err from_wire_marks(Tombolo__V1__Mark *const *marks, size_t count, unsigned *ret_count,
+                               tmb_mark out[TMB_STREAMS_MAX])
+{
+    if (count > TMB_STREAMS_MAX)
+        return TMB_ELIMIT;
+    *ret_count = (unsigned)count;
+    for (size_t i = 0; i < count; i++) {
+        if (!from_wire_mark(marks[i], &out[i]))
+            return TMB_ECORRUPT;
+    }
+    return TMB_OK;
+}
+
+static bool from_wire_stream(const Tombolo__V1__StreamState *state, tmb_stream_state *out)
+{
+    out->name = from_wire_bytes(&state->name);
+    out->first_seq = state->first_seq;
+    out->last_seq = state->last_seq;
+    out->class_ = TMB_CLASS_TELEMETRY;
+    if (state->has_class_ &&
+        state->class_ < TMB_CLASSES) /* one that is not known is nothing special */
+        out->class_ = (tmb_class)state->class_;
+    out->chain_seq = state->chain_seq;
+    return from_wire_chain(state->has_chain != 0, &state->chain, &out->has_chain, out->chain) &&
+           from_wire_incarnation(&state->incarnation, &out->incarnation);
 }
 
 static tmb_err from_wire_hello(const Tombolo__V1__Hello *hello, tmb_frame_hello *out)
@@ -293,16 +436,12 @@ static tmb_err from_wire_hello(const Tombolo__V1__Hello *hello, tmb_frame_hello 
     out->node = from_wire_bytes(&hello->node);
     out->version_min = hello->version_min;
     out->version_max = hello->version_max;
+    out->box = hello->box;
     if (hello->n_streams > TMB_STREAMS_MAX)
         return TMB_ELIMIT;
     out->streams_count = (unsigned)hello->n_streams;
     for (unsigned i = 0; i < out->streams_count; i++) {
-        const Tombolo__V1__StreamState *state = hello->streams[i];
-        tmb_stream_state *stream = &out->streams[i];
-        stream->name = from_wire_bytes(&state->name);
-        stream->first_seq = state->first_seq;
-        stream->last_seq = state->last_seq;
-        if (!from_wire_incarnation(&state->incarnation, &stream->incarnation))
+        if (!from_wire_stream(hello->streams[i], &out->streams[i]))
             return TMB_ECORRUPT;
     }
     return TMB_OK;
@@ -314,19 +453,18 @@ static tmb_err from_wire_welcome(const Tombolo__V1__Welcome *welcome, tmb_frame_
     out->node = from_wire_bytes(&welcome->node);
     out->version = welcome->version;
     out->is_top = welcome->top != 0;
-    if (welcome->n_marks > TMB_STREAMS_MAX)
-        return TMB_ELIMIT;
-    out->marks_count = (unsigned)welcome->n_marks;
-    for (unsigned i = 0; i < out->marks_count; i++) {
-        if (!from_wire_mark(welcome->marks[i], &out->marks[i]))
-            return TMB_ECORRUPT;
-    }
-    return TMB_OK;
+    out->window_ms = welcome->window_ms;
+    out->load = welcome->load;
+    out->has_credit = welcome->has_live_bytes && welcome->has_backlog_bytes;
+    out->live_bytes = welcome->live_bytes;
+    out->backlog_bytes = welcome->backlog_bytes;
+    return from_wire_marks(welcome->marks, welcome->n_marks, &out->marks_count, out->marks);
 }
 
 static tmb_err from_wire_batch(const Tombolo__V1__Batch *batch, tmb_frame_batch *out)
 {
-    if (batch->gap_reason > TMB_GAP_MISSING || batch->codec > TMB_CODEC_ZSTD)
+    if (batch->gap_reason > TMB_GAP_AHEAD || batch->codec > TMB_CODEC_ZSTD ||
+        batch->pool > TMB_POOL_BACKLOG)
         return TMB_ECORRUPT;
     out->session = batch->session;
     out->stream = from_wire_bytes(&batch->stream);
@@ -337,6 +475,12 @@ static tmb_err from_wire_batch(const Tombolo__V1__Batch *batch, tmb_frame_batch 
     out->codec = (tmb_codec)batch->codec;
     out->raw_bytes = batch->raw_bytes;
     out->data = from_wire_bytes(&batch->data);
+    out->piece_offset = batch->piece_offset;
+    out->piece_total = batch->piece_total;
+    out->piece_sum = batch->piece_sum;
+    out->pool = (tmb_pool)batch->pool;
+    out->dictionary = batch->dictionary;
+    out->is_late = batch->late != 0;
     return from_wire_incarnation(&batch->incarnation, &out->incarnation) ? TMB_OK : TMB_ECORRUPT;
 }
 
@@ -350,18 +494,54 @@ static tmb_err from_wire_ack(const Tombolo__V1__Ack *ack, tmb_frame_ack *out)
 
 static tmb_err from_wire_bye(const Tombolo__V1__Bye *bye, tmb_frame_bye *out)
 {
-    if (bye->reason < TMB_BYE_CLOSING || bye->reason > TMB_BYE_AHEAD)
+    if (bye->reason < TMB_BYE_CLOSING || bye->reason > TMB_BYE_FORKED)
         return TMB_ECORRUPT;
     out->session = bye->session;
     out->reason = (tmb_bye_reason)bye->reason;
     out->text = from_wire_bytes(&bye->text);
+    out->wait_ms = bye->wait_ms;
     return TMB_OK;
+}
+
+static tmb_err from_wire_credit(const Tombolo__V1__Credit *credit, tmb_frame_credit *out)
+{
+    out->session = credit->session;
+    out->live_bytes = credit->live_bytes;
+    out->backlog_bytes = credit->backlog_bytes;
+    return TMB_OK;
+}
+
+static tmb_err from_wire_dictionary(const Tombolo__V1__Dictionary *dictionary,
+                                    tmb_frame_dictionary *out)
+{
+    out->session = dictionary->session;
+    out->stream = from_wire_bytes(&dictionary->stream);
+    out->id = dictionary->id;
+    out->data = from_wire_bytes(&dictionary->data);
+    return from_wire_incarnation(&dictionary->incarnation, &out->incarnation) ? TMB_OK
+                                                                              : TMB_ECORRUPT;
+}
+
+static tmb_err from_wire_ask(const Tombolo__V1__Ask *ask, tmb_frame_ask *out)
+{
+    out->session = ask->session;
+    out->id = ask->id;
+    out->node = from_wire_bytes(&ask->node);
+    return from_wire_marks(ask->marks, ask->n_marks, &out->marks_count, out->marks);
+}
+
+static tmb_err from_wire_told(const Tombolo__V1__Told *told, tmb_frame_told *out)
+{
+    out->session = told->session;
+    out->id = told->id;
+    return from_wire_marks(told->marks, told->n_marks, &out->marks_count, out->marks);
 }
 
 static tmb_err from_wire(const Tombolo__V1__Frame *frame, tmb_frame *out)
 {
     int frames = (frame->hello != NULL) + (frame->welcome != NULL) + (frame->batch != NULL) +
-                 (frame->ack != NULL) + (frame->bye != NULL);
+                 (frame->ack != NULL) + (frame->bye != NULL) + (frame->credit != NULL) +
+                 (frame->dictionary != NULL) + (frame->ask != NULL) + (frame->told != NULL);
     if (frames != 1)
         return TMB_ECORRUPT;
     if (frame->hello) {
@@ -379,6 +559,22 @@ static tmb_err from_wire(const Tombolo__V1__Frame *frame, tmb_frame *out)
     if (frame->ack) {
         out->type = TMB_FRAME_ACK;
         return from_wire_ack(frame->ack, &out->u.ack);
+    }
+    if (frame->credit) {
+        out->type = TMB_FRAME_CREDIT;
+        return from_wire_credit(frame->credit, &out->u.credit);
+    }
+    if (frame->dictionary) {
+        out->type = TMB_FRAME_DICTIONARY;
+        return from_wire_dictionary(frame->dictionary, &out->u.dictionary);
+    }
+    if (frame->ask) {
+        out->type = TMB_FRAME_ASK;
+        return from_wire_ask(frame->ask, &out->u.ask);
+    }
+    if (frame->told) {
+        out->type = TMB_FRAME_TOLD;
+        return from_wire_told(frame->told, &out->u.told);
     }
     out->type = TMB_FRAME_BYE;
     return from_wire_bye(frame->bye, &out->u.bye);

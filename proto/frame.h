@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-/* proto/frame.h - the five frames of the sync session, as structs and as bytes.
+/* proto/frame.h - the frames of the sync session, as structs and as bytes.
  *
  * On the wire a frame is one protobuf message `Frame` (proto/tombolo.proto) in which exactly one field is
  * set, once; what each means, and in which order they come: docs/protocol.md. Both ends keep these rules:
  *
  *   all      names valid and not too long; incarnations 16 bytes; sequence numbers up to TMB_SEQ_MAX
- *   HELLO    1 <= version_min <= version_max; each stream once, 1 <= first_seq <= last_seq + 1
- *   WELCOME  version at least 1; each stream once
+ *   HELLO    1 <= version_min <= version_max; each stream once, 1 <= first_seq <= last_seq + 1; a class
+ *   WELCOME  version at least 1; each stream once; a load of at most 100
  *   BATCH    1 <= first_seq <= last_seq; at most TMB_BATCH_RECORDS_MAX records; gap_first below first_seq
  *            and a reason, or neither; a known codec; raw_bytes that so many records can have, and as many
- *            bytes of data when plain
+ *            bytes of data when plain; a piece has data and lies within piece_total, which is then the size
+ *            of the data; a known pool
  *   BYE      a known reason; text in UTF-8
+ *   DICTIONARY  an id; 1 to TMB_DICTIONARY_BYTES_MAX bytes
+ *   ASK, TOLD   each stream once
  *
  * Fields that this version does not know are passed over.
  * Threads: none. Cost: one pass and one copy; decoding takes memory from the caller's arena alone.
@@ -27,17 +30,36 @@
 extern "C" {
 #endif
 
-#define TMB_PROTOCOL_VERSION 1u
+#define TMB_PROTOCOL_VERSION     2u
+#define TMB_PROTOCOL_VERSION_MIN 1u /* N-1, both ways */
+#define TMB_CHAIN_BYTES          16u
 
 typedef enum tmb_frame_type {
     TMB_FRAME_HELLO = 1,
     TMB_FRAME_WELCOME,
     TMB_FRAME_BATCH,
     TMB_FRAME_ACK,
-    TMB_FRAME_BYE
+    TMB_FRAME_BYE,
+    TMB_FRAME_CREDIT, /* this one and those below: sessions of version 2 */
+    TMB_FRAME_DICTIONARY,
+    TMB_FRAME_ASK,
+    TMB_FRAME_TOLD
 } tmb_frame_type;
 
 typedef enum tmb_codec { TMB_CODEC_PLAIN = 0, TMB_CODEC_ZSTD = 1 } tmb_codec;
+
+/* Which lanes go first. */
+typedef enum tmb_class {
+    TMB_CLASS_CONTROL = 0,
+    TMB_CLASS_ALARM,
+    TMB_CLASS_STATE,
+    TMB_CLASS_TELEMETRY, /* when nothing is said */
+    TMB_CLASS_BULK
+} tmb_class;
+#define TMB_CLASSES 5
+
+/* What a batch's bytes are paid from. */
+typedef enum tmb_pool { TMB_POOL_LIVE = 0, TMB_POOL_BACKLOG = 1 } tmb_pool;
 
 /* Why numbers of a stream are missing; also in the segment header of the journal. */
 typedef enum tmb_gap_reason {
@@ -45,7 +67,9 @@ typedef enum tmb_gap_reason {
     TMB_GAP_TORN = 1,      /* a write cut short by a crash: its message was never acknowledged */
     TMB_GAP_DAMAGED = 2,   /* bytes on disk that fail their checksum */
     TMB_GAP_RETENTION = 3, /* dropped by the stream's retention before they were carried up */
-    TMB_GAP_MISSING = 4    /* a segment file is gone */
+    TMB_GAP_MISSING = 4,   /* a segment file is gone */
+    TMB_GAP_LATER = 5,     /* live lane, frames only: comes later, in the stream's own lane */
+    TMB_GAP_AHEAD = 6      /* frames only: went ahead in the stream's live lane */
 } tmb_gap_reason;
 
 typedef enum tmb_bye_reason {
@@ -55,7 +79,10 @@ typedef enum tmb_bye_reason {
     TMB_BYE_IDENTITY = 4,  /* the name in HELLO is not the one in the certificate */
     TMB_BYE_VERSION = 5,   /* no protocol version in common */
     TMB_BYE_LIMIT = 6,     /* too many children or streams */
-    TMB_BYE_AHEAD = 7      /* the parent has more of a stream than the child: a restored backup */
+    TMB_BYE_AHEAD = 7,     /* the parent has more of a stream than the child: a restored backup */
+    TMB_BYE_BUSY = 8,      /* 2: too many at once: come back in wait_ms */
+    TMB_BYE_TWIN = 9,      /* 2: another box speaks under this name */
+    TMB_BYE_FORKED = 10    /* 2: what the child has under a number is not what the parent has */
 } tmb_bye_reason;
 
 typedef struct tmb_stream_state {
@@ -63,12 +90,21 @@ typedef struct tmb_stream_state {
     tmb_incarnation incarnation;
     uint64_t first_seq;
     uint64_t last_seq;
+    tmb_class class_;
+    uint64_t chain_seq; /* chain counts when has_chain */
+    bool has_chain;
+    uint8_t chain[TMB_CHAIN_BYTES];
 } tmb_stream_state;
 
 typedef struct tmb_mark {
     tmb_bytes stream;
     tmb_incarnation incarnation;
     uint64_t seq;
+    bool has_chain;
+    uint8_t chain[TMB_CHAIN_BYTES];
+    uint32_t dictionary;  /* 0: none */
+    uint32_t piece_bytes; /* 0: none; else piece_sum says of which data */
+    uint32_t piece_sum;
 } tmb_mark;
 
 typedef struct tmb_frame_hello {
@@ -76,6 +112,7 @@ typedef struct tmb_frame_hello {
     tmb_bytes node;
     uint32_t version_min;
     uint32_t version_max;
+    uint64_t box; /* 0: does not say */
     unsigned streams_count;
     tmb_stream_state streams[TMB_STREAMS_MAX];
 } tmb_frame_hello;
@@ -84,7 +121,11 @@ typedef struct tmb_frame_welcome {
     uint64_t session;
     tmb_bytes node;
     uint32_t version;
-    bool is_top; /* the parent has no parent itself; false also when it does not say */
+    bool is_top;        /* the parent has no parent itself; false also when it does not say */
+    uint32_t window_ms; /* 0: does not say */
+    uint32_t load;      /* percent */
+    bool has_credit;    /* live_bytes and backlog_bytes count; else there is no limit */
+    uint64_t live_bytes, backlog_bytes;
     unsigned marks_count;
     tmb_mark marks[TMB_STREAMS_MAX];
 } tmb_frame_welcome;
@@ -100,6 +141,10 @@ typedef struct tmb_frame_batch {
     tmb_codec codec;
     uint32_t raw_bytes;
     tmb_bytes data;
+    uint32_t piece_offset, piece_total, piece_sum; /* piece_total 0: data is whole */
+    tmb_pool pool;
+    uint32_t dictionary; /* 0: none */
+    bool is_late;
 } tmb_frame_batch;
 
 typedef struct tmb_frame_ack {
@@ -112,8 +157,35 @@ typedef struct tmb_frame_ack {
 typedef struct tmb_frame_bye {
     uint64_t session;
     tmb_bye_reason reason;
-    tmb_bytes text; /* for a log; may be empty */
+    tmb_bytes text;   /* for a log; may be empty */
+    uint32_t wait_ms; /* 0: does not say */
 } tmb_frame_bye;
+
+typedef struct tmb_frame_credit {
+    uint64_t session;
+    uint64_t live_bytes, backlog_bytes; /* of data, sent in this session in all */
+} tmb_frame_credit;
+
+typedef struct tmb_frame_dictionary {
+    uint64_t session;
+    tmb_bytes stream;
+    tmb_incarnation incarnation;
+    uint32_t id;
+    tmb_bytes data;
+} tmb_frame_dictionary;
+
+typedef struct tmb_frame_ask {
+    uint64_t session, id;
+    tmb_bytes node;
+    unsigned marks_count;
+    tmb_mark marks[TMB_STREAMS_MAX];
+} tmb_frame_ask;
+
+typedef struct tmb_frame_told {
+    uint64_t session, id;
+    unsigned marks_count;
+    tmb_mark marks[TMB_STREAMS_MAX];
+} tmb_frame_told;
 
 typedef struct tmb_frame {
     tmb_frame_type type;
@@ -123,6 +195,10 @@ typedef struct tmb_frame {
         tmb_frame_batch batch;
         tmb_frame_ack ack;
         tmb_frame_bye bye;
+        tmb_frame_credit credit;
+        tmb_frame_dictionary dictionary;
+        tmb_frame_ask ask;
+        tmb_frame_told told;
     } u;
 } tmb_frame;
 
@@ -152,6 +228,7 @@ bool tmb_name_is_valid(tmb_bytes name, size_t bytes_max);
 /* Names for logs and JSON: "torn", "damaged" ...; "unknown-session" ... Static text, never NULL. */
 const char *tmb_gap_reason_str(tmb_gap_reason reason);
 const char *tmb_bye_reason_str(tmb_bye_reason reason);
+const char *tmb_class_str(tmb_class class_);
 
 #ifdef __cplusplus
 }

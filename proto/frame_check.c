@@ -19,7 +19,9 @@ static tmb_err check_stream_state(const tmb_stream_state *state)
         return TMB_ELIMIT;
     if (state->first_seq == 0 || state->first_seq > state->last_seq + 1)
         return TMB_ECORRUPT;
-    return TMB_OK;
+    if (state->has_chain && state->chain_seq > TMB_SEQ_MAX)
+        return TMB_ELIMIT;
+    return (unsigned)state->class_ < TMB_CLASSES ? TMB_OK : TMB_ECORRUPT;
 }
 
 static tmb_err check_mark(const tmb_mark *mark)
@@ -27,7 +29,24 @@ static tmb_err check_mark(const tmb_mark *mark)
     tmb_err err = check_name(mark->stream, TMB_STREAM_NAME_BYTES_MAX);
     if (err)
         return err;
-    return mark->seq <= TMB_SEQ_MAX ? TMB_OK : TMB_ELIMIT;
+    return mark->seq <= TMB_SEQ_MAX && mark->piece_bytes <= TMB_BATCH_BYTES_MAX ? TMB_OK
+                                                                                : TMB_ELIMIT;
+}
+
+static tmb_err check_marks(const tmb_mark *marks, unsigned count)
+{
+    if (count > TMB_STREAMS_MAX)
+        return TMB_ELIMIT;
+    for (unsigned i = 0; i < count; i++) {
+        tmb_err err = check_mark(&marks[i]);
+        if (err)
+            return err;
+        for (unsigned k = 0; k < i; k++) {
+            if (tmb_bytes_eq(marks[i].stream, marks[k].stream))
+                return TMB_ECORRUPT;
+        }
+    }
+    return TMB_OK;
 }
 
 static tmb_err check_hello(const tmb_frame_hello *hello)
@@ -56,25 +75,14 @@ static tmb_err check_welcome(const tmb_frame_welcome *welcome)
     tmb_err err = check_name(welcome->node, TMB_NAME_BYTES_MAX);
     if (err)
         return err;
-    if (welcome->marks_count > TMB_STREAMS_MAX)
-        return TMB_ELIMIT;
-    if (welcome->version == 0)
+    if (welcome->version == 0 || welcome->load > 100)
         return TMB_ECORRUPT;
-    for (unsigned i = 0; i < welcome->marks_count; i++) {
-        err = check_mark(&welcome->marks[i]);
-        if (err)
-            return err;
-        for (unsigned k = 0; k < i; k++) {
-            if (tmb_bytes_eq(welcome->marks[i].stream, welcome->marks[k].stream))
-                return TMB_ECORRUPT;
-        }
-    }
-    return TMB_OK;
+    return check_marks(welcome->marks, welcome->marks_count);
 }
 
 static bool is_gap_reason(tmb_gap_reason reason)
 {
-    return reason >= TMB_GAP_TORN && reason <= TMB_GAP_MISSING;
+    return reason >= TMB_GAP_TORN && reason <= TMB_GAP_AHEAD;
 }
 
 static bool gap_is_valid(const tmb_frame_batch *batch)
@@ -82,6 +90,18 @@ static bool gap_is_valid(const tmb_frame_batch *batch)
     if (batch->gap_first == 0)
         return batch->gap_reason == TMB_GAP_NONE;
     return batch->gap_first < batch->first_seq && is_gap_reason(batch->gap_reason);
+}
+
+/* What data must be, whole or a piece. */
+static bool is_data_valid(const tmb_frame_batch *batch)
+{
+    size_t whole = batch->piece_total != 0 ? batch->piece_total : batch->data.len;
+    if (batch->piece_total == 0 && (batch->piece_offset != 0 || batch->piece_sum != 0))
+        return false;
+    if (batch->piece_total != 0 && (batch->data.len == 0 || batch->piece_offset >= whole ||
+                                    batch->data.len > whole - batch->piece_offset))
+        return false;
+    return batch->codec == TMB_CODEC_PLAIN ? whole == batch->raw_bytes : whole > 0;
 }
 
 static tmb_err check_batch(const tmb_frame_batch *batch)
@@ -93,21 +113,37 @@ static tmb_err check_batch(const tmb_frame_batch *batch)
         return TMB_ECORRUPT;
     uint64_t records = batch->last_seq - batch->first_seq;
     if (batch->last_seq > TMB_SEQ_MAX || records >= TMB_BATCH_RECORDS_MAX ||
-        batch->raw_bytes > TMB_BATCH_BYTES_MAX || batch->data.len > TMB_BATCH_BYTES_MAX)
+        batch->raw_bytes > TMB_BATCH_BYTES_MAX || batch->data.len > TMB_BATCH_BYTES_MAX ||
+        batch->piece_total > TMB_BATCH_BYTES_MAX)
         return TMB_ELIMIT;
     if (batch->raw_bytes < (records + 1) * TMB_RECORD_BYTES_MIN)
         return TMB_ECORRUPT;
-    if (batch->codec == TMB_CODEC_ZSTD)
-        return batch->data.len > 0 ? TMB_OK : TMB_ECORRUPT;
-    return batch->codec == TMB_CODEC_PLAIN && batch->data.len == batch->raw_bytes ? TMB_OK
-                                                                                  : TMB_ECORRUPT;
+    if ((unsigned)batch->codec > TMB_CODEC_ZSTD || (unsigned)batch->pool > TMB_POOL_BACKLOG)
+        return TMB_ECORRUPT;
+    return is_data_valid(batch) ? TMB_OK : TMB_ECORRUPT;
+}
+
+static tmb_err check_dictionary(const tmb_frame_dictionary *dictionary)
+{
+    tmb_err err = check_name(dictionary->stream, TMB_STREAM_NAME_BYTES_MAX);
+    if (err)
+        return err;
+    if (dictionary->data.len > TMB_DICTIONARY_BYTES_MAX)
+        return TMB_ELIMIT;
+    return dictionary->id != 0 && dictionary->data.len > 0 ? TMB_OK : TMB_ECORRUPT;
+}
+
+static tmb_err check_ask(const tmb_frame_ask *ask)
+{
+    tmb_err err = check_name(ask->node, TMB_NAME_BYTES_MAX);
+    return err ? err : check_marks(ask->marks, ask->marks_count);
 }
 
 static tmb_err check_bye(const tmb_frame_bye *bye)
 {
     if (bye->text.len > TMB_BYE_TEXT_BYTES_MAX)
         return TMB_ELIMIT;
-    bool is_known = bye->reason >= TMB_BYE_CLOSING && bye->reason <= TMB_BYE_AHEAD;
+    bool is_known = bye->reason >= TMB_BYE_CLOSING && bye->reason <= TMB_BYE_FORKED;
     return is_known && tmb_utf8_is_valid(bye->text) ? TMB_OK : TMB_ECORRUPT;
 }
 
@@ -124,6 +160,14 @@ tmb_err tmb_frame_check(const tmb_frame *frame)
         return check_mark(&frame->u.ack.mark);
     case TMB_FRAME_BYE:
         return check_bye(&frame->u.bye);
+    case TMB_FRAME_CREDIT:
+        return TMB_OK;
+    case TMB_FRAME_DICTIONARY:
+        return check_dictionary(&frame->u.dictionary);
+    case TMB_FRAME_ASK:
+        return check_ask(&frame->u.ask);
+    case TMB_FRAME_TOLD:
+        return check_marks(frame->u.told.marks, frame->u.told.marks_count);
     }
     return TMB_ECORRUPT;
 }
@@ -141,6 +185,10 @@ const char *tmb_gap_reason_str(tmb_gap_reason reason)
         return "retention";
     case TMB_GAP_MISSING:
         return "missing";
+    case TMB_GAP_LATER:
+        return "later";
+    case TMB_GAP_AHEAD:
+        return "ahead";
     }
     return "unknown";
 }
@@ -162,6 +210,29 @@ const char *tmb_bye_reason_str(tmb_bye_reason reason)
         return "limit";
     case TMB_BYE_AHEAD:
         return "ahead";
+    case TMB_BYE_BUSY:
+        return "busy";
+    case TMB_BYE_TWIN:
+        return "twin";
+    case TMB_BYE_FORKED:
+        return "forked";
+    }
+    return "unknown";
+}
+
+const char *tmb_class_str(tmb_class class_)
+{
+    switch (class_) {
+    case TMB_CLASS_CONTROL:
+        return "control";
+    case TMB_CLASS_ALARM:
+        return "alarm";
+    case TMB_CLASS_STATE:
+        return "state";
+    case TMB_CLASS_TELEMETRY:
+        return "telemetry";
+    case TMB_CLASS_BULK:
+        return "bulk";
     }
     return "unknown";
 }

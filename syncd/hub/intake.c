@@ -239,7 +239,8 @@ static void on_hello(tmb_intake *intake, const tmb_frame_hello *hello, tmb_intak
         refuse_hello(intake, hello->session, TMB_BYE_IDENTITY, actions);
         return;
     }
-    if (hello->version_min > TMB_PROTOCOL_VERSION || hello->version_max < TMB_PROTOCOL_VERSION) {
+    if (hello->version_min > TMB_PROTOCOL_VERSION ||
+        hello->version_max < TMB_PROTOCOL_VERSION_MIN) {
         refuse_hello(intake, hello->session, TMB_BYE_VERSION, actions);
         return;
     }
@@ -256,6 +257,8 @@ static void on_hello(tmb_intake *intake, const tmb_frame_hello *hello, tmb_intak
         fill_lane(&intake->lanes[i], &hello->streams[i], kept, kept_count);
     intake->lanes_count = hello->streams_count;
     intake->session = hello->session;
+    intake->version =
+        hello->version_max < TMB_PROTOCOL_VERSION ? hello->version_max : TMB_PROTOCOL_VERSION;
     become(intake, TMB_INTAKE_GREETING);
     push(actions, TMB_INTAKE_LOAD_MARKS)->session = intake->session;
 }
@@ -268,7 +271,7 @@ static void on_marks(tmb_intake *intake, uint64_t session, const uint64_t *seqs,
     tmb_frame_welcome *welcome = &send_frame(intake, TMB_FRAME_WELCOME, actions)->u.welcome;
     welcome->session = intake->session;
     welcome->node = tmb_bytes_str(intake->node);
-    welcome->version = TMB_PROTOCOL_VERSION;
+    welcome->version = intake->version;
     welcome->is_top = intake->is_top;
     welcome->marks_count = intake->lanes_count;
     for (unsigned i = 0; i < intake->lanes_count; i++) {
@@ -367,8 +370,13 @@ static void on_frame(tmb_intake *intake, const tmb_frame *frame, uint64_t ticket
         if (intake->state != TMB_INTAKE_IDLE && frame->u.bye.session == intake->session)
             end_session(intake, actions);
         return;
+    case TMB_FRAME_DICTIONARY:
+    case TMB_FRAME_ASK:
+        return;
     case TMB_FRAME_WELCOME:
     case TMB_FRAME_ACK:
+    case TMB_FRAME_CREDIT:
+    case TMB_FRAME_TOLD:
         break;
     }
     refuse_child(intake, actions); /* what only a parent may say */

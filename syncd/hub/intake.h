@@ -119,6 +119,7 @@ typedef struct tmb_intake {
     tmb_intake_state state;
     tmb_mono now;
     uint64_t session;
+    uint32_t version; /* of the protocol in this session */
     unsigned lanes_count;
     tmb_intake_lane lanes[TMB_STREAMS_MAX];
     tmb_frame out; /* a step sends one frame at most */

@@ -178,7 +178,8 @@ static void greet(tmb_session *s, tmb_session_actions *actions)
     memset(hello, 0, sizeof *hello);
     hello->session = s->session;
     hello->node = tmb_bytes_str(s->options.node);
-    hello->version_min = hello->version_max = TMB_PROTOCOL_VERSION;
+    hello->version_min = TMB_PROTOCOL_VERSION_MIN;
+    hello->version_max = TMB_PROTOCOL_VERSION;
     for (unsigned i = 0; i < s->options.streams_count; i++) {
         tmb_session_lane *lane = &s->lanes[i];
         lane->is_greeted = lane->is_known;
@@ -233,7 +234,7 @@ static unsigned find_lane(const tmb_session *s, tmb_bytes stream)
 static bool read_marks(const tmb_session *s, const tmb_frame_welcome *welcome,
                        const tmb_mark *marks[TMB_STREAMS_MAX])
 {
-    if (welcome->version != TMB_PROTOCOL_VERSION)
+    if (welcome->version < TMB_PROTOCOL_VERSION_MIN || welcome->version > TMB_PROTOCOL_VERSION)
         return false;
     for (unsigned k = 0; k < welcome->marks_count; k++) {
         const tmb_mark *mark = &welcome->marks[k];
@@ -276,6 +277,7 @@ static void on_welcome(tmb_session *s, const tmb_frame_welcome *welcome,
         memcpy(s->parent, welcome->node.ptr, welcome->node.len);
     s->parent[welcome->node.len] = '\0';
     s->is_parent_top = welcome->is_top;
+    s->version = welcome->version;
     s->attempt = 0;
     s->has_greeted_twice = false;
     become(s, TMB_SESSION_STREAMING, tmb_mono_never(), actions);
@@ -316,11 +318,14 @@ static void on_bye(tmb_session *s, const tmb_frame_bye *bye, tmb_session_actions
     case TMB_BYE_IDENTITY:
     case TMB_BYE_VERSION:
     case TMB_BYE_AHEAD:
+    case TMB_BYE_TWIN:
+    case TMB_BYE_FORKED:
         fence(s, actions);
         return;
     case TMB_BYE_CLOSING:
     case TMB_BYE_MALFORMED:
     case TMB_BYE_LIMIT:
+    case TMB_BYE_BUSY:
         break;
     }
     give_up_link(s, actions);
@@ -341,8 +346,13 @@ static void on_frame(tmb_session *s, const tmb_frame *frame, tmb_session_actions
         if (frame->u.bye.session == s->session)
             on_bye(s, &frame->u.bye, actions);
         return;
+    case TMB_FRAME_CREDIT:
+    case TMB_FRAME_TOLD:
+        return;
     case TMB_FRAME_HELLO:
     case TMB_FRAME_BATCH:
+    case TMB_FRAME_DICTIONARY:
+    case TMB_FRAME_ASK:
         break;
     }
     refuse_frame(s, actions); /* what only a child may say */

@@ -176,6 +176,7 @@ typedef struct tmb_session {
     uint64_t epoch, session, next_ticket;
     tmb_rng rng;
     uint64_t sent, taken; /* frames on this link: ordered, left. HELLO is the last while GREETING */
+    uint32_t version;     /* of the protocol in this session, from WELCOME */
     unsigned attempt;     /* dials since the last WELCOME */
     bool has_greeted_twice; /* this HELLO is already the second try since the last WELCOME */
     unsigned turn;          /* lane that loads next */

@@ -96,6 +96,18 @@ static void make_ours(tmb_frame *frame, uint64_t session)
     case TMB_FRAME_BYE:
         frame->u.bye.session = session;
         return;
+    case TMB_FRAME_CREDIT:
+        frame->u.credit.session = session;
+        return;
+    case TMB_FRAME_DICTIONARY:
+        frame->u.dictionary.session = session;
+        return;
+    case TMB_FRAME_ASK:
+        frame->u.ask.session = session;
+        return;
+    case TMB_FRAME_TOLD:
+        frame->u.told.session = session;
+        return;
     }
 }
 

@@ -73,8 +73,16 @@ static tmb_frame golden_hello(void)
     f.u.hello.node = tmb_bytes_str("site-1");
     f.u.hello.version_min = f.u.hello.version_max = 1;
     f.u.hello.streams_count = 2;
-    f.u.hello.streams[0] = (tmb_stream_state){tmb_bytes_str("main"), counting_from(0x10), 7, 1019};
-    f.u.hello.streams[1] = (tmb_stream_state){tmb_bytes_str("bulk"), counting_from(0x10), 1, 0};
+    f.u.hello.streams[0] = (tmb_stream_state){.name = tmb_bytes_str("main"),
+                                              .incarnation = counting_from(0x10),
+                                              .first_seq = 7,
+                                              .last_seq = 1019,
+                                              .class_ = TMB_CLASS_TELEMETRY};
+    f.u.hello.streams[1] = (tmb_stream_state){.name = tmb_bytes_str("bulk"),
+                                              .incarnation = counting_from(0x10),
+                                              .first_seq = 1,
+                                              .last_seq = 0,
+                                              .class_ = TMB_CLASS_TELEMETRY};
     return f;
 }
 
@@ -85,8 +93,10 @@ static tmb_frame golden_welcome(bool is_top)
     f.u.welcome.node = tmb_bytes_str("hub");
     f.u.welcome.is_top = is_top;
     f.u.welcome.marks_count = 2;
-    f.u.welcome.marks[0] = (tmb_mark){tmb_bytes_str("main"), counting_from(0x10), 990};
-    f.u.welcome.marks[1] = (tmb_mark){tmb_bytes_str("bulk"), counting_from(0x10), 0};
+    f.u.welcome.marks[0] =
+        (tmb_mark){.stream = tmb_bytes_str("main"), .incarnation = counting_from(0x10), .seq = 990};
+    f.u.welcome.marks[1] =
+        (tmb_mark){.stream = tmb_bytes_str("bulk"), .incarnation = counting_from(0x10), .seq = 0};
     return f;
 }
 
@@ -118,10 +128,11 @@ tmb_frame golden_frame(const char *file)
     tmb_frame f = {.type = TMB_FRAME_ACK};
     if (strcmp(file, "ack.bin") == 0) {
         f.u.ack = (tmb_frame_ack){.session = 5, .resend = true, .wait_ms = 250};
-        f.u.ack.mark = (tmb_mark){tmb_bytes_str("main"), counting_from(0x10), 1019};
+        f.u.ack.mark = (tmb_mark){
+            .stream = tmb_bytes_str("main"), .incarnation = counting_from(0x10), .seq = 1019};
         return f;
     }
     f.type = TMB_FRAME_BYE;
-    f.u.bye = (tmb_frame_bye){5, TMB_BYE_IDENTITY, tmb_bytes_str("certificate says s2")};
+    f.u.bye = (tmb_frame_bye){5, TMB_BYE_IDENTITY, tmb_bytes_str("certificate says s2"), 0};
     return f;
 }

@@ -184,7 +184,7 @@ static void give_frame(storm *at)
         frame.type = at->s.state == TMB_SESSION_GREETING ? TMB_FRAME_WELCOME : TMB_FRAME_ACK;
     if (frame.type == TMB_FRAME_WELCOME) {
         frame.u.welcome.session = session;
-        frame.u.welcome.version = below(at, 50) == 0 ? 2 : 1;
+        frame.u.welcome.version = below(at, 50) == 0 ? 3 : 1 + (uint32_t)below(at, 2);
         for (unsigned i = 0; i < LANES; i++) {
             if (at->s.lanes[i].is_greeted && below(at, 200) != 0)
                 make_mark(at, i, &frame.u.welcome.marks[frame.u.welcome.marks_count++]);

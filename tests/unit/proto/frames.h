@@ -25,14 +25,35 @@ static inline tmb_frame frame_of(tmb_frame_type type)
         f.u.hello = (tmb_frame_hello){.session = 7, .version_min = 1, .version_max = 2};
         f.u.hello.node = tmb_bytes_str("site-1");
         f.u.hello.streams_count = 2;
-        f.u.hello.streams[0] =
-            (tmb_stream_state){tmb_bytes_str("main"), incarnation_of(1), 5, TMB_SEQ_MAX};
-        f.u.hello.streams[1] = (tmb_stream_state){tmb_bytes_str("bulk"), incarnation_of(2), 1, 0};
+        f.u.hello.streams[0] = (tmb_stream_state){.name = tmb_bytes_str("main"),
+                                                  .incarnation = incarnation_of(1),
+                                                  .first_seq = 5,
+                                                  .last_seq = TMB_SEQ_MAX,
+                                                  .class_ = TMB_CLASS_TELEMETRY};
+        f.u.hello.streams[1] = (tmb_stream_state){.name = tmb_bytes_str("bulk"),
+                                                  .incarnation = incarnation_of(2),
+                                                  .first_seq = 1,
+                                                  .class_ = TMB_CLASS_BULK,
+                                                  .chain_seq = 0,
+                                                  .has_chain = true,
+                                                  .chain = {9}};
+        f.u.hello.box = 77;
         break;
     case TMB_FRAME_WELCOME:
         f.u.welcome = (tmb_frame_welcome){.session = 7, .version = 1, .marks_count = 1};
         f.u.welcome.node = tmb_bytes_str("hub");
-        f.u.welcome.marks[0] = (tmb_mark){tmb_bytes_str("main"), incarnation_of(1), 41};
+        f.u.welcome.marks[0] = (tmb_mark){.stream = tmb_bytes_str("main"),
+                                          .incarnation = incarnation_of(1),
+                                          .seq = 41,
+                                          .has_chain = true,
+                                          .chain = {8},
+                                          .dictionary = 3,
+                                          .piece_bytes = 5,
+                                          .piece_sum = 6};
+        f.u.welcome.window_ms = 4000;
+        f.u.welcome.load = 30;
+        f.u.welcome.has_credit = true;
+        f.u.welcome.live_bytes = 100;
         break;
     case TMB_FRAME_BATCH:
         f.u.batch = (tmb_frame_batch){.session = 7, .first_seq = 42, .last_seq = 42};
@@ -46,10 +67,31 @@ static inline tmb_frame frame_of(tmb_frame_type type)
         break;
     case TMB_FRAME_ACK:
         f.u.ack = (tmb_frame_ack){.session = 7, .resend = true, .wait_ms = 250};
-        f.u.ack.mark = (tmb_mark){tmb_bytes_str("main"), incarnation_of(1), 42};
+        f.u.ack.mark = (tmb_mark){
+            .stream = tmb_bytes_str("main"), .incarnation = incarnation_of(1), .seq = 42};
         break;
     case TMB_FRAME_BYE:
-        f.u.bye = (tmb_frame_bye){7, TMB_BYE_IDENTITY, tmb_bytes_str("you are s2")};
+        f.u.bye = (tmb_frame_bye){7, TMB_BYE_IDENTITY, tmb_bytes_str("you are s2"), 20};
+        break;
+    case TMB_FRAME_CREDIT:
+        f.u.credit = (tmb_frame_credit){7, 1000, 2000};
+        break;
+    case TMB_FRAME_DICTIONARY:
+        f.u.dictionary = (tmb_frame_dictionary){.session = 7, .id = 2};
+        f.u.dictionary.stream = tmb_bytes_str("main");
+        f.u.dictionary.incarnation = incarnation_of(1);
+        f.u.dictionary.data = tmb_bytes_str("what is often said");
+        break;
+    case TMB_FRAME_ASK:
+        f.u.ask = (tmb_frame_ask){.session = 7, .id = 1, .node = tmb_bytes_str("s9")};
+        f.u.ask.marks_count = 1;
+        f.u.ask.marks[0] =
+            (tmb_mark){.stream = tmb_bytes_str("main"), .incarnation = incarnation_of(9)};
+        break;
+    case TMB_FRAME_TOLD:
+        f.u.told = (tmb_frame_told){.session = 7, .id = 1, .marks_count = 1};
+        f.u.told.marks[0] =
+            (tmb_mark){.stream = tmb_bytes_str("main"), .incarnation = incarnation_of(9), .seq = 3};
         break;
     }
     return f;
@@ -57,20 +99,36 @@ static inline tmb_frame frame_of(tmb_frame_type type)
 
 static inline bool marks_are_equal(const tmb_mark *a, const tmb_mark *b)
 {
-    return tmb_bytes_eq(a->stream, b->stream) && a->seq == b->seq &&
+    return tmb_bytes_eq(a->stream, b->stream) && a->seq == b->seq && a->has_chain == b->has_chain &&
+           a->dictionary == b->dictionary &&
+           (!a->has_chain || memcmp(a->chain, b->chain, sizeof(a->chain)) == 0) &&
+           a->piece_bytes == b->piece_bytes &&
+           (a->piece_bytes == 0 || a->piece_sum == b->piece_sum) &&
            memcmp(&a->incarnation, &b->incarnation, sizeof(a->incarnation)) == 0;
+}
+
+static inline bool lists_are_equal(const tmb_mark *a, unsigned a_count, const tmb_mark *b,
+                                   unsigned b_count)
+{
+    bool is_equal = a_count == b_count;
+    for (unsigned i = 0; is_equal && i < a_count; i++)
+        is_equal = marks_are_equal(&a[i], &b[i]);
+    return is_equal;
 }
 
 static inline bool hellos_are_equal(const tmb_frame_hello *a, const tmb_frame_hello *b)
 {
     bool is_equal = a->session == b->session && tmb_bytes_eq(a->node, b->node) &&
                     a->version_min == b->version_min && a->version_max == b->version_max &&
-                    a->streams_count == b->streams_count;
+                    a->box == b->box && a->streams_count == b->streams_count;
     for (unsigned i = 0; is_equal && i < a->streams_count; i++) {
         const tmb_stream_state *s = &a->streams[i], *t = &b->streams[i];
-        is_equal = tmb_bytes_eq(s->name, t->name) && s->first_seq == t->first_seq &&
-                   s->last_seq == t->last_seq &&
-                   memcmp(&s->incarnation, &t->incarnation, sizeof(s->incarnation)) == 0;
+        is_equal =
+            tmb_bytes_eq(s->name, t->name) && s->first_seq == t->first_seq &&
+            s->last_seq == t->last_seq && s->class_ == t->class_ && s->has_chain == t->has_chain &&
+            (!s->has_chain ||
+             (s->chain_seq == t->chain_seq && memcmp(s->chain, t->chain, sizeof(s->chain)) == 0)) &&
+            memcmp(&s->incarnation, &t->incarnation, sizeof(s->incarnation)) == 0;
     }
     return is_equal;
 }
@@ -79,6 +137,10 @@ static inline bool welcomes_are_equal(const tmb_frame_welcome *a, const tmb_fram
 {
     bool is_equal = a->session == b->session && tmb_bytes_eq(a->node, b->node) &&
                     a->version == b->version && a->is_top == b->is_top &&
+                    a->window_ms == b->window_ms && a->load == b->load &&
+                    a->has_credit == b->has_credit &&
+                    (!a->has_credit ||
+                     (a->live_bytes == b->live_bytes && a->backlog_bytes == b->backlog_bytes)) &&
                     a->marks_count == b->marks_count;
     for (unsigned i = 0; is_equal && i < a->marks_count; i++)
         is_equal = marks_are_equal(&a->marks[i], &b->marks[i]);
@@ -91,7 +153,10 @@ static inline bool batches_are_equal(const tmb_frame_batch *a, const tmb_frame_b
            memcmp(&a->incarnation, &b->incarnation, sizeof(a->incarnation)) == 0 &&
            a->first_seq == b->first_seq && a->last_seq == b->last_seq &&
            a->gap_first == b->gap_first && a->gap_reason == b->gap_reason && a->codec == b->codec &&
-           a->raw_bytes == b->raw_bytes && tmb_bytes_eq(a->data, b->data);
+           a->raw_bytes == b->raw_bytes && tmb_bytes_eq(a->data, b->data) &&
+           a->piece_offset == b->piece_offset && a->piece_total == b->piece_total &&
+           a->piece_sum == b->piece_sum && a->pool == b->pool && a->dictionary == b->dictionary &&
+           a->is_late == b->is_late;
 }
 
 static inline bool frames_are_equal(const tmb_frame *a, const tmb_frame *b)
@@ -111,7 +176,27 @@ static inline bool frames_are_equal(const tmb_frame *a, const tmb_frame *b)
                marks_are_equal(&a->u.ack.mark, &b->u.ack.mark);
     case TMB_FRAME_BYE:
         return a->u.bye.session == b->u.bye.session && a->u.bye.reason == b->u.bye.reason &&
-               tmb_bytes_eq(a->u.bye.text, b->u.bye.text);
+               a->u.bye.wait_ms == b->u.bye.wait_ms && tmb_bytes_eq(a->u.bye.text, b->u.bye.text);
+    case TMB_FRAME_CREDIT:
+        return a->u.credit.session == b->u.credit.session &&
+               a->u.credit.live_bytes == b->u.credit.live_bytes &&
+               a->u.credit.backlog_bytes == b->u.credit.backlog_bytes;
+    case TMB_FRAME_DICTIONARY:
+        return a->u.dictionary.session == b->u.dictionary.session &&
+               tmb_bytes_eq(a->u.dictionary.stream, b->u.dictionary.stream) &&
+               memcmp(&a->u.dictionary.incarnation, &b->u.dictionary.incarnation,
+                      sizeof(a->u.dictionary.incarnation)) == 0 &&
+               a->u.dictionary.id == b->u.dictionary.id &&
+               tmb_bytes_eq(a->u.dictionary.data, b->u.dictionary.data);
+    case TMB_FRAME_ASK:
+        return a->u.ask.session == b->u.ask.session && a->u.ask.id == b->u.ask.id &&
+               tmb_bytes_eq(a->u.ask.node, b->u.ask.node) &&
+               lists_are_equal(a->u.ask.marks, a->u.ask.marks_count, b->u.ask.marks,
+                               b->u.ask.marks_count);
+    case TMB_FRAME_TOLD:
+        return a->u.told.session == b->u.told.session && a->u.told.id == b->u.told.id &&
+               lists_are_equal(a->u.told.marks, a->u.told.marks_count, b->u.told.marks,
+                               b->u.told.marks_count);
     }
     return false;
 }

@@ -173,7 +173,8 @@ static uint64_t random_seq(tmb_rng *rng)
 
 static tmb_mark random_mark(tmb_rng *rng)
 {
-    tmb_mark mark = {random_letters(rng, TMB_STREAM_NAME_BYTES_MAX), random_incarnation(rng), 0};
+    tmb_mark mark = {.stream = random_letters(rng, TMB_STREAM_NAME_BYTES_MAX),
+                     .incarnation = random_incarnation(rng)};
     mark.seq = random_seq(rng);
     return mark;
 }
@@ -226,8 +227,24 @@ static tmb_frame random_frame(tmb_rng *rng)
         f.u.ack.wait_ms = (uint32_t)random_number(rng);
         break;
     case TMB_FRAME_BYE:
-        f.u.bye.reason = (tmb_bye_reason)(1 + below(rng, 7));
+        f.u.bye.reason = (tmb_bye_reason)(1 + below(rng, TMB_BYE_FORKED));
+        f.u.bye.wait_ms = (uint32_t)random_number(rng);
         f.u.bye.text = random_letters(rng, TMB_BYE_TEXT_BYTES_MAX);
+        break;
+    case TMB_FRAME_CREDIT:
+        f.u.credit = (tmb_frame_credit){random_number(rng), random_number(rng), random_number(rng)};
+        break;
+    case TMB_FRAME_DICTIONARY:
+        f.u.dictionary.session = random_number(rng);
+        f.u.dictionary.id = 1 + (uint32_t)below(rng, 1000);
+        break;
+    case TMB_FRAME_ASK:
+        f.u.ask.session = random_number(rng);
+        f.u.ask.marks[0] = random_mark(rng);
+        break;
+    case TMB_FRAME_TOLD:
+        f.u.told.session = random_number(rng);
+        f.u.told.marks[0] = random_mark(rng);
         break;
     }
     return f;

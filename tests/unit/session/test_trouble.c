@@ -371,7 +371,7 @@ static void a_welcome_must_answer_the_hello(void **state)
     (void)state;
     greet_only(&at);
     tmb_frame frame = make_welcome(&at, 0, 0);
-    frame.u.welcome.version = 2;
+    frame.u.welcome.version = 3;
     expect_refused(&at, &frame);
     greet_only(&at);
     frame = make_welcome(&at, 0, 0);

@@ -198,7 +198,9 @@ const char *on_frame(scene *at, const tmb_frame *frame)
 
 static tmb_mark make_mark(const scene *at, unsigned stream, uint64_t seq)
 {
-    tmb_mark mark = {tmb_bytes_str(names[stream]), at->s.lanes[stream].incarnation, seq};
+    tmb_mark mark = {.stream = tmb_bytes_str(names[stream]),
+                     .incarnation = at->s.lanes[stream].incarnation,
+                     .seq = seq};
     return mark;
 }
 
@@ -207,7 +209,7 @@ tmb_frame make_welcome(const scene *at, uint64_t mark_a, uint64_t mark_b)
     tmb_frame frame = {.type = TMB_FRAME_WELCOME};
     frame.u.welcome.session = at->s.session;
     frame.u.welcome.node = tmb_bytes_str("hub");
-    frame.u.welcome.version = 1;
+    frame.u.welcome.version = 2;
     frame.u.welcome.is_top = true;
     for (unsigned i = 0; i < 2; i++) {
         if (at->s.lanes[i].is_greeted)
