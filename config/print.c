@@ -30,6 +30,8 @@ const char *tmb_config_text(const tmb_config_key *key, const void *base)
         return tmb_durability_str(*(const tmb_durability *)field);
     case TMB_CONFIG_FULL:
         return tmb_full_str(*(const tmb_full *)field);
+    case TMB_CONFIG_CLASS:
+        return tmb_class_str(*(const tmb_class *)field);
     case TMB_CONFIG_BOOL:
         return *(const bool *)field ? "true" : "false";
     case TMB_CONFIG_FILTERS:
@@ -122,7 +124,7 @@ static void print_value(FILE *out, const tmb_config_key *key, const void *base)
     if (key->type == TMB_CONFIG_FILTERS) {
         print_topics(out, base);
     } else if (key->type == TMB_CONFIG_BOOL || key->type == TMB_CONFIG_DURABILITY ||
-               key->type == TMB_CONFIG_FULL) {
+               key->type == TMB_CONFIG_FULL || key->type == TMB_CONFIG_CLASS) {
         fputs(text, out);
     } else if (text != NULL) {
         print_quoted(out, text);

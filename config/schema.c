@@ -32,6 +32,7 @@ const tmb_config_key tmb_config_keys[TMB_CONFIG_KEYS] = {
      .example = "topics: [ \"alarm/#\" ]"},
     {"streams[].durability", TMB_CONFIG_DURABILITY, IN_STREAM(durability), .default_text = "strict"},
     {"streams[].full", TMB_CONFIG_FULL, IN_STREAM(full), .default_text = "reject"},
+    {"streams[].class", TMB_CONFIG_CLASS, IN_STREAM(class_), .default_text = "telemetry"},
     {"streams[].mark", TMB_CONFIG_BOOL, IN_STREAM(mark), .default_text = "false"},
     {"streams[].retention.bytes", TMB_CONFIG_SIZE, IN_STREAM(retention_bytes), .may_be_none = true,
      FROM(KIB(4), TIB(1024)), .default_text = "4GiB"},
@@ -182,6 +183,8 @@ const char *tmb_config_type_str(tmb_config_type type)
         return "strict, group, process or none";
     case TMB_CONFIG_FULL:
         return "reject, drop-oldest or drop-newest";
+    case TMB_CONFIG_CLASS:
+        return "control, alarm, state, telemetry or bulk";
     case TMB_CONFIG_BOOL:
         return "true or false";
     case TMB_CONFIG_PORT:

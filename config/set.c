@@ -237,6 +237,16 @@ static tmb_err set_full(const setting *s)
     return TMB_OK;
 }
 
+static tmb_err set_class(const setting *s)
+{
+    static const char *const words[] = {"control", "alarm", "state", "telemetry", "bulk"};
+    int choice = choose(s, words, TMB_CLASSES);
+    if (choice < 0)
+        return refuse(s);
+    *(tmb_class *)s->field = (tmb_class)choice;
+    return TMB_OK;
+}
+
 /* A folder must begin with a slash: a word that does not is a word misspelt. */
 static tmb_err set_ring(const setting *s)
 {
@@ -358,6 +368,8 @@ tmb_err tmb_config_set(const tmb_config_key *key, void *base, tmb_node *node, co
         return set_durability(&s);
     case TMB_CONFIG_FULL:
         return set_full(&s);
+    case TMB_CONFIG_CLASS:
+        return set_class(&s);
     case TMB_CONFIG_BOOL:
         return set_bool(&s);
     case TMB_CONFIG_PORT:

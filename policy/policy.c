@@ -39,6 +39,7 @@ void tmb_policy_add_ledger(tmb_policy *policy)
     policy->streams[policy->streams_count++] =
         (tmb_stream_policy){.name = TMB_LEDGER_STREAM,
                             .durability = TMB_DURABILITY_STRICT,
+                            .class_ = TMB_CLASS_STATE,
                             .retention_bytes = TMB_LEDGER_RETENTION_BYTES,
                             .is_ledger = true};
 }

@@ -9,6 +9,7 @@
 #define TMB_POLICY_POLICY_H
 
 #include "base/bytes.h"
+#include "base/class.h"
 #include "base/err.h"
 #include "base/limits.h"
 
@@ -43,8 +44,9 @@ typedef struct tmb_stream_policy {
     uint64_t retention_bytes;  /* 0: no limit */
     int64_t retention_ms;      /* 0: no limit */
     tmb_full full;
-    bool mark;      /* each stored message is delivered with its number, in a user property */
-    bool is_ledger; /* the loss ledger: in no configuration, written by the plugin alone */
+    tmb_class class_; /* which lanes of the link go before it, and which after */
+    bool mark;        /* each stored message is delivered with its number, in a user property */
+    bool is_ledger;   /* the loss ledger: in no configuration, written by the plugin alone */
 } tmb_stream_policy;
 
 typedef struct tmb_policy {

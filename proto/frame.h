@@ -22,6 +22,7 @@
 #define TMB_PROTO_FRAME_H
 
 #include "base/bytes.h"
+#include "base/class.h"
 #include "base/err.h"
 #include "base/limits.h"
 #include "proto/record.h"
@@ -47,16 +48,6 @@ typedef enum tmb_frame_type {
 } tmb_frame_type;
 
 typedef enum tmb_codec { TMB_CODEC_PLAIN = 0, TMB_CODEC_ZSTD = 1 } tmb_codec;
-
-/* Which lanes go first. */
-typedef enum tmb_class {
-    TMB_CLASS_CONTROL = 0,
-    TMB_CLASS_ALARM,
-    TMB_CLASS_STATE,
-    TMB_CLASS_TELEMETRY, /* when nothing is said */
-    TMB_CLASS_BULK
-} tmb_class;
-#define TMB_CLASSES 5
 
 /* What a batch's bytes are paid from. */
 typedef enum tmb_pool { TMB_POOL_LIVE = 0, TMB_POOL_BACKLOG = 1 } tmb_pool;
@@ -228,7 +219,6 @@ bool tmb_name_is_valid(tmb_bytes name, size_t bytes_max);
 /* Names for logs and JSON: "torn", "damaged" ...; "unknown-session" ... Static text, never NULL. */
 const char *tmb_gap_reason_str(tmb_gap_reason reason);
 const char *tmb_bye_reason_str(tmb_bye_reason reason);
-const char *tmb_class_str(tmb_class class_);
 
 #ifdef __cplusplus
 }

@@ -219,20 +219,3 @@ const char *tmb_bye_reason_str(tmb_bye_reason reason)
     }
     return "unknown";
 }
-
-const char *tmb_class_str(tmb_class class_)
-{
-    switch (class_) {
-    case TMB_CLASS_CONTROL:
-        return "control";
-    case TMB_CLASS_ALARM:
-        return "alarm";
-    case TMB_CLASS_STATE:
-        return "state";
-    case TMB_CLASS_TELEMETRY:
-        return "telemetry";
-    case TMB_CLASS_BULK:
-        return "bulk";
-    }
-    return "unknown";
-}

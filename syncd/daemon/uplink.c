@@ -492,8 +492,10 @@ static void set_session(tmb_uplink *u)
         .backoff_cap = tmb_dur_ms(c->backoff_cap_ms),
         .batch_bytes = (uint32_t)c->batch_bytes,
     };
-    for (unsigned i = 0; i < u->lanes_count; i++)
+    for (unsigned i = 0; i < u->lanes_count; i++) {
         options.streams[i] = c->policy.streams[i].name;
+        options.classes[i] = c->policy.streams[i].class_;
+    }
     tmb_session_init(&u->session, &options, tmb_daemon_now());
 }
 

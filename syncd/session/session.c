@@ -190,6 +190,7 @@ static void greet(tmb_session *s, tmb_session_actions *actions)
         told->incarnation = lane->incarnation;
         told->first_seq = lane->first_seq;
         told->last_seq = lane->last_seq;
+        told->class_ = s->options.classes[i];
     }
     send_out(s, actions);
     become(s, TMB_SESSION_GREETING, tmb_mono_after(s->now, s->options.hello_timeout), actions);

@@ -62,6 +62,7 @@ typedef enum tmb_session_state {
 typedef struct tmb_session_options {
     const char *node;                     /* borrowed for the session's life */
     const char *streams[TMB_STREAMS_MAX]; /* borrowed likewise */
+    tmb_class classes[TMB_STREAMS_MAX];   /* of streams, in their order */
     unsigned streams_count;
     uint64_t seed; /* of jitter and session numbers: node and boot counter mixed, never time */
     tmb_dur dial_timeout, hello_timeout, ack_timeout;

@@ -27,6 +27,8 @@ static void gives_defaults(void **state)
     assert_int_equal(stream->retention_bytes, UINT64_C(4) << 30);
     assert_int_equal(stream->retention_ms, 0);
     assert_int_equal(stream->full, TMB_FULL_REJECT);
+    assert_int_equal(stream->class_, TMB_CLASS_TELEMETRY);
+    assert_int_equal(ledger->class_, TMB_CLASS_STATE);
     assert_false(stream->mark);
     assert_int_equal(config->journal_segment_bytes, 64 << 20);
     assert_string_equal(config->journal_ring, "auto");
@@ -59,6 +61,7 @@ static const char full[] =
     "    topics: [ \"alarm/#\", +/alarm ]\n"
     "    durability: process\n"
     "    full: drop-oldest\n"
+    "    class: alarm\n"
     "    mark: true\n"
     "    retention: { bytes: none, age: 30d }\n"
     "  - { name: rest, topics: [ \"#\" ], durability: none, full: drop-newest, "
@@ -97,6 +100,7 @@ static void takes_every_key(void **state)
     assert_int_equal(rest->retention_bytes, 1 << 30);
     assert_int_equal(rest->retention_ms, 0);
     assert_int_equal(alarms->full, TMB_FULL_DROP_OLDEST);
+    assert_int_equal(alarms->class_, TMB_CLASS_ALARM);
     assert_true(alarms->mark);
     assert_int_equal(rest->full, TMB_FULL_DROP_NEWEST);
     assert_int_equal(config->policy.streams[2].topics_count, 0);

@@ -25,6 +25,7 @@ static void assert_same_streams(const tmb_policy *a, const tmb_policy *b)
         assert_int_equal(s->retention_bytes, t->retention_bytes);
         assert_int_equal(s->retention_ms, t->retention_ms);
         assert_int_equal(s->full, t->full);
+        assert_int_equal(s->class_, t->class_);
         assert_int_equal(s->mark, t->mark);
     }
 }
@@ -78,7 +79,7 @@ static void prints_what_loads_to_the_same(void **state)
         GOOD,
         GOOD "broker: { host: b }\n",
         GOOD "journal: { ring: off }\ndisk: { reserve: 0 }\nstreams: [ { name: a, topics: [ a ], "
-             "full: drop-newest, mark: true, durability: group } ]\n",
+             "class: bulk, full: drop-newest, mark: true, durability: group } ]\n",
         GOOD "journal: { ring: \"/dev/shm/a b\" }\n",
         GOOD "journal: { segment_bytes: 5001 }\ncheckpoint: { interval: 1500ms, records: 3 }\n",
         GOOD TLS "parent: { host: h, port: 1, backoff: { base: 1ms, cap: 61s }, keepalive: 61s }\n",
@@ -154,6 +155,7 @@ static void prints_effective_values(void **state)
                               "    topics: [ \"#\" ]\n"
                               "    durability: strict\n"
                               "    full: reject\n"
+                              "    class: telemetry\n"
                               "    mark: false\n"
                               "    retention:\n"
                               "      bytes: 4GiB\n"

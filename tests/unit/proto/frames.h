@@ -15,6 +15,44 @@ static inline tmb_incarnation incarnation_of(uint8_t fill)
 /* A plain BATCH needs room for the bytes its one record could have; nobody unpacks it here. */
 static const uint8_t batch_data[TMB_RECORD_BYTES_MIN + 2] = {'x'};
 
+static inline void fill_hello(tmb_frame *f)
+{
+    f->u.hello = (tmb_frame_hello){.session = 7, .version_min = 1, .version_max = 2};
+    f->u.hello.node = tmb_bytes_str("site-1");
+    f->u.hello.streams_count = 2;
+    f->u.hello.streams[0] = (tmb_stream_state){.name = tmb_bytes_str("main"),
+                                               .incarnation = incarnation_of(1),
+                                               .first_seq = 5,
+                                               .last_seq = TMB_SEQ_MAX,
+                                               .class_ = TMB_CLASS_TELEMETRY};
+    f->u.hello.streams[1] = (tmb_stream_state){.name = tmb_bytes_str("bulk"),
+                                               .incarnation = incarnation_of(2),
+                                               .first_seq = 1,
+                                               .class_ = TMB_CLASS_BULK,
+                                               .chain_seq = 0,
+                                               .has_chain = true,
+                                               .chain = {9}};
+    f->u.hello.box = 77;
+}
+
+static inline void fill_welcome(tmb_frame *f)
+{
+    f->u.welcome = (tmb_frame_welcome){.session = 7, .version = 1, .marks_count = 1};
+    f->u.welcome.node = tmb_bytes_str("hub");
+    f->u.welcome.marks[0] = (tmb_mark){.stream = tmb_bytes_str("main"),
+                                       .incarnation = incarnation_of(1),
+                                       .seq = 41,
+                                       .has_chain = true,
+                                       .chain = {8},
+                                       .dictionary = 3,
+                                       .piece_bytes = 5,
+                                       .piece_sum = 6};
+    f->u.welcome.window_ms = 4000;
+    f->u.welcome.load = 30;
+    f->u.welcome.has_credit = true;
+    f->u.welcome.live_bytes = 100;
+}
+
 static inline tmb_frame frame_of(tmb_frame_type type)
 {
     tmb_frame f;
@@ -22,38 +60,10 @@ static inline tmb_frame frame_of(tmb_frame_type type)
     f.type = type;
     switch (type) {
     case TMB_FRAME_HELLO:
-        f.u.hello = (tmb_frame_hello){.session = 7, .version_min = 1, .version_max = 2};
-        f.u.hello.node = tmb_bytes_str("site-1");
-        f.u.hello.streams_count = 2;
-        f.u.hello.streams[0] = (tmb_stream_state){.name = tmb_bytes_str("main"),
-                                                  .incarnation = incarnation_of(1),
-                                                  .first_seq = 5,
-                                                  .last_seq = TMB_SEQ_MAX,
-                                                  .class_ = TMB_CLASS_TELEMETRY};
-        f.u.hello.streams[1] = (tmb_stream_state){.name = tmb_bytes_str("bulk"),
-                                                  .incarnation = incarnation_of(2),
-                                                  .first_seq = 1,
-                                                  .class_ = TMB_CLASS_BULK,
-                                                  .chain_seq = 0,
-                                                  .has_chain = true,
-                                                  .chain = {9}};
-        f.u.hello.box = 77;
+        fill_hello(&f);
         break;
     case TMB_FRAME_WELCOME:
-        f.u.welcome = (tmb_frame_welcome){.session = 7, .version = 1, .marks_count = 1};
-        f.u.welcome.node = tmb_bytes_str("hub");
-        f.u.welcome.marks[0] = (tmb_mark){.stream = tmb_bytes_str("main"),
-                                          .incarnation = incarnation_of(1),
-                                          .seq = 41,
-                                          .has_chain = true,
-                                          .chain = {8},
-                                          .dictionary = 3,
-                                          .piece_bytes = 5,
-                                          .piece_sum = 6};
-        f.u.welcome.window_ms = 4000;
-        f.u.welcome.load = 30;
-        f.u.welcome.has_credit = true;
-        f.u.welcome.live_bytes = 100;
+        fill_welcome(&f);
         break;
     case TMB_FRAME_BATCH:
         f.u.batch = (tmb_frame_batch){.session = 7, .first_seq = 42, .last_seq = 42};

@@ -32,6 +32,22 @@ static void from_start_to_first_batch(void **state)
     assert_string_equal(on_tail(&at, 0, 1, 12), "LOAD 3 a from 11");
 }
 
+static void tells_the_class_of_each_stream(void **state)
+{
+    scene at;
+    (void)state;
+    scene_init(&at);
+    at.s.options.classes[0] = TMB_CLASS_ALARM;
+    at.s.options.classes[1] = TMB_CLASS_BULK;
+    on_tail(&at, 0, 1, 9);
+    on_tail(&at, 1, 1, 9);
+    on_start(&at);
+    on_link(&at, true, 1);
+    assert_int_equal(at.s.out.type, TMB_FRAME_HELLO);
+    assert_int_equal(at.s.out.u.hello.streams[0].class_, TMB_CLASS_ALARM);
+    assert_int_equal(at.s.out.u.hello.streams[1].class_, TMB_CLASS_BULK);
+}
+
 static void one_ack_frees_all_it_covers(void **state)
 {
     scene at;
@@ -218,6 +234,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(from_start_to_first_batch),
+        cmocka_unit_test(tells_the_class_of_each_stream),
         cmocka_unit_test(one_ack_frees_all_it_covers),
         cmocka_unit_test(window_is_of_all_streams_and_turns_are_fair),
         cmocka_unit_test(a_gap_travels_with_the_record_behind_it),
