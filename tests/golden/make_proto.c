@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-/* tests/golden/make_proto.c - writes the golden files that are not there yet: golden_make_proto DIRECTORY.
- * It opens each with "x", so what is stored is never written again. */
+/* tests/golden/make_proto.c - writes the golden files that are not there yet: golden_make_proto DIRECTORY for
+ * version 1, golden_make_proto DIRECTORY 2 for version 2. It opens each with "x", so what is stored is never
+ * written again. */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "proto/batch.h"
 #include "proto/topics.h"
 #include "tests/golden/proto_v1.h"
+#include "tests/golden/proto_v2.h"
 
 static void check(bool is_fine, const char *what)
 {
@@ -42,10 +44,25 @@ static size_t encode_records(tmb_record (*record_of)(unsigned), unsigned count, 
     return used;
 }
 
+static int make_v2(const char *directory)
+{
+    static uint8_t bytes[16384];
+    for (unsigned i = 0; golden_v2_frames[i]; i++) {
+        tmb_frame frame = golden_v2_frame(golden_v2_frames[i]);
+        size_t len = 0;
+        check(!tmb_frame_encode(&frame, bytes, sizeof(bytes), &len), golden_v2_frames[i]);
+        store(directory, golden_v2_frames[i], bytes, len);
+    }
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     static uint8_t raw[8192], packed[16384], bytes[16384];
-    check(argc == 2, "usage: golden_make_proto DIRECTORY");
+    check(argc == 2 || (argc == 3 && strcmp(argv[2], "2") == 0),
+          "usage: golden_make_proto DIRECTORY [2]");
+    if (argc == 3)
+        return make_v2(argv[1]);
     size_t len = 0;
     for (unsigned i = 0; golden_records[i]; i++) {
         tmb_record record = golden_record(golden_records[i]);

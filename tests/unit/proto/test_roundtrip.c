@@ -196,7 +196,7 @@ static void randomise_batch(tmb_rng *rng, tmb_frame_batch *batch)
 
 static tmb_frame random_frame(tmb_rng *rng)
 {
-    tmb_frame f = frame_of((tmb_frame_type)(1 + below(rng, 5)));
+    tmb_frame f = frame_of((tmb_frame_type)(1 + below(rng, TMB_FRAME_TOLD)));
     switch (f.type) {
     case TMB_FRAME_HELLO:
         f.u.hello.session = random_number(rng);
