@@ -2,7 +2,8 @@
 /* syncd/session/session.c - the child's machine, read by rows: in which state an event does what.
  *
  *               IDLE   DIALING        GREETING             STREAMING           BACKOFF  FENCED  CLOSED
- *   START       dial   -              -                    -                   -        -       -
+ *   START       dial,  -              -                    -                   -        -       -
+ *               or wait
  *   LINK_UP     -      greet          -                    -                   -        -       -
  *   LINK_DOWN   -      back off       back off             back off            -        -       -
  *   WELCOME     -      -              stream, or fence     -                   -        -       -
@@ -24,7 +25,6 @@
  */
 #include "syncd/session/session.h"
 
-#include "syncd/session/backoff.h"
 #include "syncd/session/lane.h"
 
 /* An honest wait is short; this bounds what a broken parent can ask for. */
@@ -37,7 +37,8 @@ static const struct {
     const char *name;
     unsigned allowed; /* states that may come next */
 } states[] = {
-    [TMB_SESSION_IDLE]      = {"idle",      BIT(TMB_SESSION_DIALING) | BIT(TMB_SESSION_CLOSED)},
+    [TMB_SESSION_IDLE]      = {"idle",      BIT(TMB_SESSION_DIALING) | BIT(TMB_SESSION_BACKOFF) |
+                                            BIT(TMB_SESSION_CLOSED)},
     [TMB_SESSION_DIALING]   = {"dialing",   BIT(TMB_SESSION_GREETING) | BIT(TMB_SESSION_BACKOFF) |
                                             BIT(TMB_SESSION_CLOSED)},
     [TMB_SESSION_GREETING]  = {"greeting",  BIT(TMB_SESSION_GREETING) | BIT(TMB_SESSION_STREAMING) |
@@ -69,6 +70,12 @@ void tmb_session_init(tmb_session *s, const tmb_session_options *options, tmb_mo
     s->deadline = tmb_mono_never();
     s->next_ticket = 1;
     s->rng.state = options->seed;
+    tmb_comeback_options back = {.mode = options->comeback,
+                                 .base = options->backoff_base,
+                                 .cap = options->backoff_cap,
+                                 .window = options->window,
+                                 .dial_gap = options->dial_gap};
+    tmb_comeback_init(&s->back, &back, now);
     for (unsigned i = 0; i < options->streams_count; i++) {
         s->lanes[i].next_seq = 1;
         tmb_session_lane_rewind(&s->lanes[i]);
@@ -119,7 +126,7 @@ static void dial(tmb_session *s, tmb_session_actions *actions)
 {
     s->epoch++;
     s->sent = s->taken = 0;
-    s->attempt++;
+    tmb_comeback_dialled(&s->back, s->now);
     push(actions, TMB_SESSION_DIAL)->epoch = s->epoch;
     become(s, TMB_SESSION_DIALING, tmb_mono_after(s->now, s->options.dial_timeout), actions);
 }
@@ -132,9 +139,7 @@ static void hang_up(tmb_session *s, tmb_session_actions *actions)
 static void back_off(tmb_session *s, tmb_session_actions *actions)
 {
     rewind_lanes(s);
-    unsigned failed = s->attempt > 0 ? s->attempt - 1 : 0;
-    tmb_dur wait =
-        tmb_backoff_wait(&s->rng, failed, s->options.backoff_base, s->options.backoff_cap);
+    tmb_dur wait = tmb_comeback_wait(&s->back, &s->rng, s->now);
     become(s, TMB_SESSION_BACKOFF, tmb_mono_after(s->now, wait), actions);
 }
 
@@ -279,7 +284,7 @@ static void on_welcome(tmb_session *s, const tmb_frame_welcome *welcome,
     s->parent[welcome->node.len] = '\0';
     s->is_parent_top = welcome->is_top;
     s->version = welcome->version;
-    s->attempt = 0;
+    tmb_comeback_welcome(&s->back, welcome->window_ms);
     s->has_greeted_twice = false;
     become(s, TMB_SESSION_STREAMING, tmb_mono_never(), actions);
 }
@@ -323,10 +328,12 @@ static void on_bye(tmb_session *s, const tmb_frame_bye *bye, tmb_session_actions
     case TMB_BYE_FORKED:
         fence(s, actions);
         return;
+    case TMB_BYE_BUSY:
+        tmb_comeback_refused(&s->back, bye->wait_ms);
+        break;
     case TMB_BYE_CLOSING:
     case TMB_BYE_MALFORMED:
     case TMB_BYE_LIMIT:
-    case TMB_BYE_BUSY:
         break;
     }
     give_up_link(s, actions);
@@ -589,7 +596,9 @@ static void dispatch(tmb_session *s, const tmb_session_event *event, tmb_session
     bool is_this_dial = event->epoch == s->epoch;
     switch (event->type) {
     case TMB_SESSION_START:
-        if (s->state == TMB_SESSION_IDLE)
+        if (s->state == TMB_SESSION_IDLE && tmb_comeback_waits_to_start(&s->back))
+            back_off(s, actions);
+        else if (s->state == TMB_SESSION_IDLE)
             dial(s, actions);
         break;
     case TMB_SESSION_LINK_UP:

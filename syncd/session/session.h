@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /* syncd/session/session.h - the child's end of the sync session: a machine of events and actions.
  *
- *                       START
+ *                       START (with a window: into BACKOFF, at its own phase)
  *                         |
  *   IDLE ------------> DIALING --LINK_UP--> GREETING --WELCOME--> STREAMING
  *                       ^   |LINK_DOWN         |  ^  timeout once     |  | no ACK in time, BYE(unknown)
  *                       |   v                  |  +-------------------+--+   (HELLO again on the same link)
  *                      BACKOFF <---------------+----------------------'
  *                         LINK_DOWN, second timeout, a frame that does not leave, malformed frame,
- *                         BYE(closing, ...)
+ *                         BYE(closing, busy: comes back at its slot, ...)
  *   any --CLOSE--> CLOSED        GREETING --WELCOME says the parent is ahead, BYE(identity, ...)--> FENCED
  *
  * FENCED is left only by CLOSE or by a restart: the node's journal is not what the parent knows (a restored
@@ -42,6 +42,7 @@
 #include "base/rng.h"
 #include "base/time.h"
 #include "proto/frame.h"
+#include "syncd/session/comeback.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -67,6 +68,9 @@ typedef struct tmb_session_options {
     uint64_t seed; /* of jitter and session numbers: node and boot counter mixed, never time */
     tmb_dur dial_timeout, hello_timeout, ack_timeout;
     tmb_dur backoff_base, backoff_cap;
+    tmb_comeback_mode comeback; /* when to dial again (comeback.h); of backoff's base and cap */
+    tmb_dur window,
+        dial_gap; /* the parent's window as kept on disk, and between two dials; 0: none */
     uint32_t batch_bytes;
 } tmb_session_options;
 
@@ -178,7 +182,7 @@ typedef struct tmb_session {
     tmb_rng rng;
     uint64_t sent, taken; /* frames on this link: ordered, left. HELLO is the last while GREETING */
     uint32_t version;     /* of the protocol in this session, from WELCOME */
-    unsigned attempt;     /* dials since the last WELCOME */
+    tmb_comeback back;    /* when to dial; its window is the parent's, for the shell to keep */
     bool has_greeted_twice; /* this HELLO is already the second try since the last WELCOME */
     unsigned turn;          /* lane that loads next */
     char parent[TMB_NAME_BYTES_MAX + 1]; /* who said the last WELCOME; empty: none yet */
