@@ -446,6 +446,7 @@ static void on_loaded(tmb_lane *lane, tmb_load *load)
         event.u.loaded.last_seq = load->batch.last_seq;
         event.u.loaded.gap_first = load->batch.gap_first;
         event.u.loaded.gap_reason = load->batch.gap_reason;
+        event.u.loaded.bytes = (uint32_t)load->batch.data.len;
     } else {
         event.type = TMB_SESSION_LOAD_FAILED;
         event.u.ticket = load->ticket;

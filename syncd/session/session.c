@@ -194,7 +194,7 @@ static void greet(tmb_session *s, tmb_session_actions *actions)
         told->name = tmb_bytes_str(s->options.streams[i]);
         told->incarnation = lane->incarnation;
         told->first_seq = lane->first_seq;
-        told->last_seq = lane->last_seq;
+        told->last_seq = lane->told_last_seq = lane->last_seq;
         told->class_ = s->options.classes[i];
     }
     send_out(s, actions);
@@ -366,6 +366,38 @@ static void on_frame(tmb_session *s, const tmb_frame *frame, tmb_session_actions
     refuse_frame(s, actions); /* what only a child may say */
 }
 
+/* How many more batches may be loaded now: those in flight and those being loaded count, wanted or not. */
+static unsigned count_room(const tmb_session *s)
+{
+    unsigned busy = 0;
+    for (unsigned i = 0; i < s->options.streams_count; i++)
+        busy += s->lanes[i].inflight + (s->lanes[i].load_ticket != 0);
+    TMB_ASSERT(busy <= TMB_INFLIGHT_BATCHES_MAX);
+    return TMB_INFLIGHT_BATCHES_MAX - busy;
+}
+
+/* The lanes as the order of loading sees them. */
+static void list_turns(const tmb_session *s, tmb_turns_lane *ret_turns)
+{
+    for (unsigned i = 0; i < s->options.streams_count; i++) {
+        const tmb_session_lane *lane = &s->lanes[i];
+        bool wants = tmb_session_lane_wants_load(lane) && lane->not_before.ns <= s->now.ns;
+        ret_turns[i] = (tmb_turns_lane){.class_ = s->options.classes[i],
+                                        .is_there = lane->is_greeted,
+                                        .is_live = lane->next_seq > lane->told_last_seq,
+                                        .is_idle = lane->inflight == 0 && lane->load_ticket == 0,
+                                        .wants = wants};
+    }
+}
+
+static void take_turn(tmb_session *s, unsigned i, uint32_t bytes)
+{
+    tmb_turns_lane turns[TMB_STREAMS_MAX];
+    list_turns(s, turns);
+    tmb_turns_took(&s->turns, turns, s->options.streams_count, i,
+                   bytes > 0 ? bytes : s->options.batch_bytes, s->options.batch_bytes);
+}
+
 static unsigned find_load(const tmb_session *s, uint64_t ticket)
 {
     unsigned i = 0;
@@ -398,6 +430,7 @@ static void on_loaded(tmb_session *s, const tmb_session_event *event, tmb_sessio
     action->ticket = ticket;
     action->stream = i;
     s->sent++;
+    take_turn(s, i, event->u.loaded.bytes);
     tmb_session_lane_sent(&s->lanes[i], last_seq, s->sent,
                           tmb_mono_after(s->now, s->options.ack_timeout));
 }
@@ -465,23 +498,13 @@ static void on_timeout(tmb_session *s, tmb_session_actions *actions)
     }
 }
 
-/* How many more batches may be loaded now: those in flight and those being loaded count, wanted or not. */
-static unsigned count_room(const tmb_session *s)
-{
-    unsigned busy = 0;
-    for (unsigned i = 0; i < s->options.streams_count; i++)
-        busy += s->lanes[i].inflight + (s->lanes[i].load_ticket != 0);
-    TMB_ASSERT(busy <= TMB_INFLIGHT_BATCHES_MAX);
-    return TMB_INFLIGHT_BATCHES_MAX - busy;
-}
-
 static void load(tmb_session *s, unsigned i, tmb_session_actions *actions)
 {
     tmb_session_lane *lane = &s->lanes[i];
     lane->load_ticket = s->next_ticket++;
     lane->load_seq = lane->next_seq;
     lane->is_load_unwanted = false;
-    s->turn = (i + 1) % s->options.streams_count;
+    tmb_turns_begin(&s->turns, i, s->options.streams_count);
     tmb_session_action *action = push(actions, TMB_SESSION_LOAD);
     action->ticket = lane->load_ticket;
     action->stream = i;
@@ -509,14 +532,13 @@ static void pump(tmb_session *s, tmb_session_actions *actions)
     }
     if (s->state != TMB_SESSION_STREAMING)
         return;
-    unsigned room = count_room(s);
-    unsigned first = s->turn;
-    for (unsigned k = 0; k < count && room > 0 && actions->n < TMB_SESSION_ACTIONS_MAX; k++) {
-        unsigned i = (first + k) % count;
-        if (tmb_session_lane_wants_load(&s->lanes[i]) && s->lanes[i].not_before.ns <= s->now.ns) {
-            load(s, i, actions);
-            room--;
-        }
+    while (actions->n < TMB_SESSION_ACTIONS_MAX) {
+        tmb_turns_lane turns[TMB_STREAMS_MAX];
+        list_turns(s, turns);
+        unsigned i = tmb_turns_next(&s->turns, turns, count, count_room(s), s->options.batch_bytes);
+        if (i == count)
+            return;
+        load(s, i, actions);
     }
 }
 
@@ -524,14 +546,17 @@ tmb_mono tmb_session_deadline(const tmb_session *s)
 {
     tmb_mono deadline = s->deadline;
     bool is_streaming = s->state == TMB_SESSION_STREAMING;
-    bool has_room = is_streaming && count_room(s) > 0;
+    tmb_turns_lane turns[TMB_STREAMS_MAX];
+    list_turns(s, turns);
     for (unsigned i = 0; i < s->options.streams_count && s->state != TMB_SESSION_CLOSED; i++) {
         const tmb_session_lane *lane = &s->lanes[i];
         if (lane->is_persist_due)
             return s->now;
         if (is_streaming)
             deadline = tmb_mono_min(deadline, lane->ack_deadline);
-        if (has_room && tmb_session_lane_wants_load(lane))
+        if (is_streaming && tmb_session_lane_wants_load(lane) &&
+            tmb_turns_has_place(&s->turns, turns, s->options.streams_count, i, count_room(s),
+                                s->options.batch_bytes))
             deadline = tmb_mono_min(deadline, lane->not_before);
     }
     return deadline.ns < s->now.ns ? s->now : deadline;

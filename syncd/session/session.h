@@ -13,7 +13,8 @@
  *
  * FENCED is left only by CLOSE or by a restart: the node's journal is not what the parent knows (a restored
  * backup), or its certificate and its name differ; going on could lose data, so it says so and waits for
- * people. BATCHes of one stream go out in order, TMB_INFLIGHT_BATCHES_MAX of all streams at a time; the
+ * people. BATCHes of one stream go out in order, TMB_INFLIGHT_BATCHES_MAX of all streams at a time, by class
+ * (turns.h); the
  * parent's cumulative ACK moves the mark; ACK(resend) goes back to it. Nothing is sent before the shell
  * has made it durable here (LOAD promises that).
  *
@@ -43,6 +44,7 @@
 #include "base/time.h"
 #include "proto/frame.h"
 #include "syncd/session/comeback.h"
+#include "syncd/session/turns.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -107,6 +109,8 @@ typedef struct tmb_session_event {
             uint64_t first_seq, last_seq;
             uint64_t gap_first; /* 0: no gap; else the number asked for */
             tmb_gap_reason gap_reason;
+            uint32_t
+                bytes; /* of data that SEND_BATCH sends; 0: not known, counts as what was asked for */
         } loaded;
         uint64_t ticket; /* LOAD_FAILED */
         uint64_t taken;  /* PROGRESS: SENDs and SEND_BATCHes of this dial that have left */
@@ -157,6 +161,7 @@ typedef struct tmb_session_lane {
     bool is_greeted; /* the HELLO of this session told it too, and it is still true */
     tmb_incarnation incarnation;
     uint64_t first_seq, last_seq; /* of the log */
+    uint64_t told_last_seq;       /* by the HELLO of this session: what is above it is live */
     uint64_t acked;               /* the parent's mark */
     uint64_t next_seq;            /* first number not yet loaded */
     uint64_t sent;                /* highest number sent in this session, or the mark */
@@ -184,7 +189,7 @@ typedef struct tmb_session {
     uint32_t version;     /* of the protocol in this session, from WELCOME */
     tmb_comeback back;    /* when to dial; its window is the parent's, for the shell to keep */
     bool has_greeted_twice; /* this HELLO is already the second try since the last WELCOME */
-    unsigned turn;          /* lane that loads next */
+    tmb_turns turns;        /* who loads next */
     char parent[TMB_NAME_BYTES_MAX + 1]; /* who said the last WELCOME; empty: none yet */
     bool is_parent_top;                  /* and said that it has no parent itself */
     tmb_session_lane lanes[TMB_STREAMS_MAX];

@@ -69,8 +69,12 @@ static void window_is_of_all_streams_and_turns_are_fair(void **state)
     uint64_t next[2] = {1, 1};
     unsigned sent[2] = {0, 0};
     (void)state;
-    scene_stream(&at, 100);
+    scene_init(&at);
+    on_tail(&at, 0, 1, 100);
     on_tail(&at, 1, 1, 100);
+    on_start(&at);
+    on_link(&at, true, 1);
+    on_welcome(&at, 0, 0);
     for (uint64_t ticket = 1; ticket <= TMB_INFLIGHT_BATCHES_MAX; ticket++) {
         unsigned lane = at.s.lanes[0].load_ticket == ticket ? 0 : 1;
         assert_int_equal(at.s.lanes[lane].load_ticket, ticket);
@@ -89,6 +93,47 @@ static void window_is_of_all_streams_and_turns_are_fair(void **state)
     assert_string_equal(on_ack(&at, 0, 1), "PERSIST a 1; LOAD 10 b from 5");
     on_loaded(&at, 10, 5, 5);
     assert_string_equal(on_ack(&at, 1, 2), "PERSIST b 2; LOAD 11 a from 6");
+}
+
+/* What comes after the HELLO goes before what was there, and finds a place. */
+static void live_records_go_before_a_backlog(void **state)
+{
+    scene at;
+    (void)state;
+    scene_stream(&at, 100);
+    for (uint64_t ticket = 1; ticket <= 3; ticket++)
+        on_loaded(&at, ticket, ticket, ticket);
+    assert_string_equal(on_tail(&at, 1, 1, 5), "LOAD 5 b from 1");
+    assert_string_equal(on_loaded(&at, 4, 4, 4), "SEND_BATCH 4; LOAD 6 a from 5");
+    assert_string_equal(on_loaded(&at, 6, 5, 5), "SEND_BATCH 6; LOAD 7 a from 6");
+    assert_string_equal(on_loaded(&at, 7, 6, 6), "SEND_BATCH 7");
+    assert_string_equal(on_loaded(&at, 5, 1, 2), "SEND_BATCH 5; LOAD 8 b from 3");
+    assert_int_equal(deadline_ms(&at), 2000);
+}
+
+/* A flood of bulk has begun when an alarm comes: there is a place for it, and the next ones are its own. */
+static void an_alarm_overtakes_a_flood(void **state)
+{
+    scene at;
+    uint64_t ticket = 1;
+    (void)state;
+    scene_init(&at);
+    at.s.options.classes[0] = TMB_CLASS_BULK;
+    at.s.options.classes[1] = TMB_CLASS_ALARM;
+    on_tail(&at, 0, 1, 100);
+    on_tail(&at, 1, 1, 0);
+    on_start(&at);
+    on_link(&at, true, 1);
+    on_welcome(&at, 0, 0);
+    while (at.s.lanes[0].load_ticket != 0) {
+        on_loaded(&at, ticket, ticket, ticket);
+        ticket++;
+    }
+    assert_int_equal(at.s.lanes[0].inflight, TMB_INFLIGHT_BATCHES_MAX - 1);
+    assert_int_equal(deadline_ms(&at), 2000);
+    assert_string_equal(on_tail(&at, 1, 1, 2), "LOAD 8 b from 1");
+    assert_string_equal(on_ack(&at, 0, 1), "PERSIST a 1");
+    assert_string_equal(on_loaded(&at, 8, 1, 1), "SEND_BATCH 8; LOAD 9 b from 2");
 }
 
 static void a_gap_travels_with_the_record_behind_it(void **state)
@@ -237,6 +282,8 @@ int main(void)
         cmocka_unit_test(tells_the_class_of_each_stream),
         cmocka_unit_test(one_ack_frees_all_it_covers),
         cmocka_unit_test(window_is_of_all_streams_and_turns_are_fair),
+        cmocka_unit_test(live_records_go_before_a_backlog),
+        cmocka_unit_test(an_alarm_overtakes_a_flood),
         cmocka_unit_test(a_gap_travels_with_the_record_behind_it),
         cmocka_unit_test(a_held_gap_does_not_hold_what_must_be_sent_again),
         cmocka_unit_test(a_stream_that_joins_is_greeted),
