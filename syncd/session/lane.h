@@ -43,6 +43,12 @@ bool tmb_session_lane_wants_load(const tmb_session_lane *lane);
 /* tmb_session_lane_check asserts what must hold after every step. */
 void tmb_session_lane_check(const tmb_session_lane *lane, bool is_streaming);
 
+/* tmb_session_find_load gives the lane that asked for ticket, options.streams_count when none did. */
+unsigned tmb_session_find_load(const tmb_session *s, uint64_t ticket);
+
+/* tmb_session_is_event_valid: what step may take (event.c). */
+bool tmb_session_is_event_valid(const tmb_session *s, const tmb_session_event *event);
+
 bool tmb_session_incarnation_eq(tmb_incarnation a, tmb_incarnation b);
 
 #ifdef __cplusplus

@@ -398,19 +398,11 @@ static void take_turn(tmb_session *s, unsigned i, uint32_t bytes)
                    bytes > 0 ? bytes : s->options.batch_bytes, s->options.batch_bytes);
 }
 
-static unsigned find_load(const tmb_session *s, uint64_t ticket)
-{
-    unsigned i = 0;
-    while (i < s->options.streams_count && s->lanes[i].load_ticket != ticket)
-        i++;
-    return i;
-}
-
 static void on_loaded(tmb_session *s, const tmb_session_event *event, tmb_session_actions *actions)
 {
     uint64_t ticket = event->u.loaded.ticket;
     uint64_t first_seq = event->u.loaded.first_seq, last_seq = event->u.loaded.last_seq;
-    unsigned i = find_load(s, ticket);
+    unsigned i = tmb_session_find_load(s, ticket);
     bool is_wanted = i < s->options.streams_count && !s->lanes[i].is_load_unwanted;
     if (i < s->options.streams_count) {
         s->lanes[i].load_ticket = 0;
@@ -437,7 +429,7 @@ static void on_loaded(tmb_session *s, const tmb_session_event *event, tmb_sessio
 
 static void on_load_failed(tmb_session *s, uint64_t ticket)
 {
-    unsigned i = find_load(s, ticket);
+    unsigned i = tmb_session_find_load(s, ticket);
     if (i == s->options.streams_count)
         return;
     if (!s->lanes[i].is_load_unwanted)
@@ -570,52 +562,6 @@ bool tmb_session_is_waiting(const tmb_session *s)
     return is_waiting;
 }
 
-static bool is_loaded_valid(const tmb_session *s, const tmb_session_event *event)
-{
-    uint64_t first_seq = event->u.loaded.first_seq, last_seq = event->u.loaded.last_seq;
-    uint64_t gap_first = event->u.loaded.gap_first;
-    unsigned i = find_load(s, event->u.loaded.ticket);
-    if (event->u.loaded.ticket == 0 || event->u.loaded.ticket >= s->next_ticket)
-        return false;
-    if (first_seq == 0 || last_seq > TMB_SEQ_MAX || (gap_first != 0 && gap_first >= first_seq))
-        return false;
-    if (i == s->options.streams_count || s->lanes[i].is_load_unwanted)
-        return true;
-    if (first_seq > last_seq)
-        return first_seq >= s->lanes[i].load_seq;
-    return (gap_first != 0 ? gap_first : first_seq) == s->lanes[i].load_seq;
-}
-
-static bool is_valid(const tmb_session *s, const tmb_session_event *event)
-{
-    if (event->now.ns < s->now.ns)
-        return false;
-    switch (event->type) {
-    case TMB_SESSION_START:
-    case TMB_SESSION_TIMEOUT:
-    case TMB_SESSION_CLOSE:
-        return true;
-    case TMB_SESSION_LINK_UP:
-    case TMB_SESSION_LINK_DOWN:
-    case TMB_SESSION_FRAME_BAD:
-        return event->epoch <= s->epoch;
-    case TMB_SESSION_FRAME:
-        return event->epoch <= s->epoch && event->u.frame != NULL;
-    case TMB_SESSION_PROGRESS:
-        return event->epoch < s->epoch || (event->epoch == s->epoch && event->u.taken >= s->taken &&
-                                           event->u.taken <= s->sent);
-    case TMB_SESSION_TAIL:
-        return event->u.tail.stream < s->options.streams_count && event->u.tail.first_seq > 0 &&
-               event->u.tail.last_seq <= TMB_SEQ_MAX &&
-               event->u.tail.first_seq <= event->u.tail.last_seq + 1;
-    case TMB_SESSION_LOADED:
-        return is_loaded_valid(s, event);
-    case TMB_SESSION_LOAD_FAILED:
-        return event->u.ticket > 0 && event->u.ticket < s->next_ticket;
-    }
-    return false;
-}
-
 static void dispatch(tmb_session *s, const tmb_session_event *event, tmb_session_actions *actions)
 {
     bool is_this_dial = event->epoch == s->epoch;
@@ -672,7 +618,7 @@ tmb_err tmb_session_step(tmb_session *s, const tmb_session_event *event,
                          tmb_session_actions *ret_actions)
 {
     ret_actions->n = 0;
-    if (!is_valid(s, event))
+    if (!tmb_session_is_event_valid(s, event))
         return TMB_EINVAL;
     s->now = event->now;
     dispatch(s, event, ret_actions);
