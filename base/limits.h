@@ -62,6 +62,9 @@
  * life (incarnation) of a child. At the limit whoever has the most loses his oldest, counted. */
 #define TMB_SEEN_PUBLISHERS_MAX 65536
 #define TMB_SEEN_CHILDREN_MAX   (TMB_CHILDREN_MAX * TMB_STREAMS_MAX)
+/* Streams of nodes anywhere below whose records are here, whatever road they came. As above; those of one
+ * that was forgotten, should another parent bring them again, are here twice. */
+#define TMB_SEEN_ORIGINS_MAX TMB_SEEN_CHILDREN_MAX
 /* Those of one client id, or one child: two for each stream. One more: its own oldest is forgotten and
  * counted. */
 #define TMB_SEEN_RUNS_MAX (2 * TMB_STREAMS_MAX)

@@ -16,8 +16,10 @@
 
 #include "base/crc32c.h"
 
-#define FIXED_BYTES (4 + 4 + 16 + 2 + 4 + 4 + 4)
-#define ENTRY_BYTES (2 + 8)
+#define FIXED_BYTES   (4 + 4 + 16 + 2 + 4 + 4 + 4) /* of version 1 */
+#define ORIGINS_BYTES 4
+#define ENTRY_BYTES   (2 + 8)
+#define HOLE_BYTES    (8 + 8)
 
 tmb_checkpoint_stream tmb_checkpoint_find(const tmb_checkpoint *checkpoint, const char *stream)
 {
@@ -41,12 +43,44 @@ static void put_entry(void *arg, tmb_bytes key, uint64_t number)
     tmb_put_u64(arg, number);
 }
 
-tmb_err tmb_checkpoint_encode(const tmb_checkpoint *checkpoint, const tmb_seen *children,
-                              const tmb_seen *publishers, uint8_t **ret_bytes, size_t *ret_len)
+/* The holes of an entry are looked up by its key: the walk knows only its number. */
+typedef struct origins_walk {
+    const tmb_seen *origins;
+    size_t size;
+    tmb_writer *writer;
+} origins_walk;
+
+static void add_origin_size(void *arg, tmb_bytes key, uint64_t number)
 {
-    size_t len = FIXED_BYTES + checkpoint->streams_count * (1 + TMB_STREAM_NAME_BYTES_MAX + 16u);
+    origins_walk *walk = arg;
+    const tmb_holes *holes = tmb_seen_holes(walk->origins, key);
+    (void)number;
+    walk->size += ENTRY_BYTES + key.len + 1 + (holes ? holes->count : 0) * HOLE_BYTES;
+}
+
+static void put_origin(void *arg, tmb_bytes key, uint64_t number)
+{
+    origins_walk *walk = arg;
+    const tmb_holes *holes = tmb_seen_holes(walk->origins, key);
+    put_entry(walk->writer, key, number);
+    tmb_put_u8(walk->writer, holes ? (uint8_t)holes->count : 0);
+    for (unsigned i = 0; holes && i < holes->count; i++) {
+        tmb_put_u64(walk->writer, holes->v[i].first);
+        tmb_put_u64(walk->writer, holes->v[i].last);
+    }
+}
+
+tmb_err tmb_checkpoint_encode(const tmb_checkpoint *checkpoint, const tmb_seen *children,
+                              const tmb_seen *publishers, const tmb_seen *origins,
+                              uint8_t **ret_bytes, size_t *ret_len)
+{
+    origins_walk walk = {.origins = origins};
+    size_t len = FIXED_BYTES + ORIGINS_BYTES +
+                 checkpoint->streams_count * (1 + TMB_STREAM_NAME_BYTES_MAX + 16u);
     tmb_seen_each(children, add_entry_size, &len);
     tmb_seen_each(publishers, add_entry_size, &len);
+    tmb_seen_each(origins, add_origin_size, &walk);
+    len += walk.size;
     uint8_t *bytes = malloc(len);
     if (!bytes)
         return TMB_ENOMEM;
@@ -66,6 +100,9 @@ tmb_err tmb_checkpoint_encode(const tmb_checkpoint *checkpoint, const tmb_seen *
     tmb_seen_each(children, put_entry, &w);
     tmb_put_u32(&w, (uint32_t)tmb_seen_count(publishers));
     tmb_seen_each(publishers, put_entry, &w);
+    tmb_put_u32(&w, (uint32_t)tmb_seen_count(origins));
+    walk.writer = &w;
+    tmb_seen_each(origins, put_origin, &walk);
     tmb_put_u32(&w, tmb_crc32c(0, tmb_bytes_of(bytes, (size_t)(w.at - bytes))));
     TMB_ASSERT(!w.bad);
     *ret_bytes = bytes;
@@ -88,8 +125,32 @@ static tmb_err get_entries(tmb_reader *r, tmb_seen *seen)
     return r->bad ? TMB_ECORRUPT : TMB_OK;
 }
 
+static tmb_err get_origins(tmb_reader *r, tmb_seen *origins)
+{
+    uint32_t count = tmb_get_u32(r);
+    for (uint32_t i = 0; i < count && !r->bad; i++) {
+        tmb_bytes key = tmb_get_bytes(r, tmb_get_u16(r));
+        uint64_t number = tmb_get_u64(r);
+        tmb_holes holes = {.count = tmb_get_u8(r)};
+        if (r->bad || key.len == 0 || key.len > TMB_SEEN_KEY_BYTES_MAX ||
+            holes.count > TMB_HOLES_MAX)
+            return TMB_ECORRUPT;
+        for (unsigned k = 0; k < holes.count; k++) {
+            holes.v[k].first = tmb_get_u64(r);
+            holes.v[k].last = tmb_get_u64(r);
+        }
+        if (r->bad || !tmb_holes_are_valid(&holes, number))
+            return TMB_ECORRUPT;
+        tmb_err err = tmb_seen_restore(origins, key, number, &holes);
+        if (err != TMB_OK)
+            return err;
+    }
+    return r->bad ? TMB_ECORRUPT : TMB_OK;
+}
+
 tmb_err tmb_checkpoint_decode(tmb_bytes bytes, const tmb_incarnation *journal, tmb_seen *children,
-                              tmb_seen *publishers, tmb_checkpoint *ret_checkpoint)
+                              tmb_seen *publishers, tmb_seen *origins,
+                              tmb_checkpoint *ret_checkpoint)
 {
     if (bytes.len < FIXED_BYTES)
         return TMB_ECORRUPT;
@@ -98,7 +159,8 @@ tmb_err tmb_checkpoint_decode(tmb_bytes bytes, const tmb_incarnation *journal, t
     tmb_reader r = tmb_reader_of(body);
     if (tmb_get_u32(&r) != TMB_CHECKPOINT_MARKER || tmb_get_u32(&tail) != tmb_crc32c(0, body))
         return TMB_ECORRUPT;
-    if (tmb_get_u32(&r) != TMB_CHECKPOINT_VERSION)
+    uint32_t version = tmb_get_u32(&r);
+    if (version < 1 || version > TMB_CHECKPOINT_VERSION)
         return TMB_EVERSION;
     tmb_checkpoint checkpoint = {0};
     tmb_bytes incarnation = tmb_get_bytes(&r, 16);
@@ -121,6 +183,8 @@ tmb_err tmb_checkpoint_decode(tmb_bytes bytes, const tmb_incarnation *journal, t
     tmb_err err = get_entries(&r, children);
     if (err == TMB_OK)
         err = get_entries(&r, publishers);
+    if (err == TMB_OK && version > 1)
+        err = get_origins(&r, origins);
     if (err == TMB_OK && tmb_reader_left(&r) > 0)
         err = TMB_ECORRUPT;
     if (err == TMB_OK)

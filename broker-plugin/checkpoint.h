@@ -3,12 +3,13 @@
  *
  * Everything in the journal after these positions is given to the broker again at its start. The file also
  * holds the seen tables as they were then, so that only records after the positions need to be read.
- * Layout, version 1, little-endian:
+ * Layout, version 2, little-endian:
  *
  *   "TMBC"  u32 version  16 incarnation
  *   u16 streams:    u8 name bytes, name, u64 seq, u64 own seq
  *   u32 children:   u16 key bytes, key, u64 number      (the one not heard of for longest first)
  *   u32 publishers: the same
+ *   u32 origins:    u16 key bytes, key, u64 number, u8 holes, {u64 first, u64 last}   (not in version 1)
  *   u32 CRC-32C of all before
  *
  * Threads: none. Cost: some 100 bytes an entry of the seen tables, one fsync of file and folder each.
@@ -23,7 +24,7 @@ extern "C" {
 #endif
 
 #define TMB_CHECKPOINT_MARKER  0x43424d54u /* "TMBC" */
-#define TMB_CHECKPOINT_VERSION 1u
+#define TMB_CHECKPOINT_VERSION 2u          /* 1 is read, too */
 
 typedef struct tmb_checkpoint_stream {
     char name[TMB_STREAM_NAME_BYTES_MAX + 1];
@@ -43,14 +44,15 @@ tmb_checkpoint_stream tmb_checkpoint_find(const tmb_checkpoint *checkpoint, cons
 /* tmb_checkpoint_encode gives the file's bytes: free(ret_bytes). Errors: TMB_ENOMEM. */
 TMB_MUST_USE tmb_err tmb_checkpoint_encode(const tmb_checkpoint *checkpoint,
                                            const tmb_seen *children, const tmb_seen *publishers,
-                                           uint8_t **ret_bytes, size_t *ret_len);
+                                           const tmb_seen *origins, uint8_t **ret_bytes,
+                                           size_t *ret_len);
 
-/* tmb_checkpoint_decode reads them and fills both tables (to be empty before; on an error they hold rubbish).
+/* tmb_checkpoint_decode reads them and fills the tables (to be empty before; on an error they hold rubbish).
  * One of another journal says nothing about what this journal has: the tables stay empty.
  * Errors: TMB_ENOENT (none of that journal), TMB_ECORRUPT, TMB_EVERSION, TMB_ENOMEM. */
 TMB_MUST_USE tmb_err tmb_checkpoint_decode(tmb_bytes bytes, const tmb_incarnation *journal,
                                            tmb_seen *children, tmb_seen *publishers,
-                                           tmb_checkpoint *ret_checkpoint);
+                                           tmb_seen *origins, tmb_checkpoint *ret_checkpoint);
 
 /* tmb_file_replace writes bytes to <path>.new, syncs it, keeps the old file as <path>.old, renames and syncs
  * the folder. tmb_file_load reads a whole file: free(ret_bytes). tmb_file_sync syncs a file and its folder.

@@ -5,6 +5,10 @@
  *
  * A record carries where it comes from, so having it in the log is the mark that it came: there is no second
  * write that could be missing. After the sync nothing can fail that would not be made good at the next start.
+ *
+ * What is here already is known in two ways: the child's numbers rise, so one that is not above its highest
+ * has come before; and a record that was born farther down may have come by another child, when its node
+ * moved to a fall-back parent, so its place of birth is looked up too (holes.h).
  */
 #include "broker-plugin/plugin.h"
 #include "proto/batch.h"
@@ -42,19 +46,56 @@ static tmb_err check_all(tmb_bytes raw, tmb_origin *ret_first)
     return TMB_OK;
 }
 
+/* Which records of a commit are not here yet. Decided once, before anything is written: the tables change
+ * while they are published. */
+typedef struct fresh {
+    uint8_t bits[TMB_BATCH_RECORDS_MAX / 8];
+    uint64_t origin_repeats;
+} fresh;
+
+static bool is_fresh(const fresh *f, unsigned i)
+{
+    return (f->bits[i / 8] >> (i % 8) & 1u) != 0;
+}
+
+static bool has_come_by_another(const tmb_plugin *p, const tmb_record *record)
+{
+    tmb_seen_key key = tmb_seen_key_origin(&record->origin);
+    return tmb_seen_has(p->origins, tmb_bytes_of(key.bytes, key.len), record->origin.seq);
+}
+
+/* Errors: TMB_ELIMIT (more records than a batch can have). */
+static tmb_err decide(const tmb_plugin *p, tmb_bytes raw, uint64_t max, fresh *ret)
+{
+    tmb_record record;
+    size_t offset = 0;
+    memset(ret, 0, sizeof *ret);
+    for (unsigned i = 0; tmb_batch_next(raw, &offset, &record) == TMB_OK; i++) {
+        const tmb_origin *source = tmb_record_source(&record);
+        if (i == TMB_BATCH_RECORDS_MAX)
+            return TMB_ELIMIT;
+        if (source->seq <= max)
+            continue;
+        max = source->seq;
+        if (has_come_by_another(p, &record))
+            ret->origin_repeats++;
+        else
+            ret->bits[i / 8] |= (uint8_t)(1u << i % 8);
+    }
+    return TMB_OK;
+}
+
 /* walk calls append (first_seq 0), or note and publish (the number the first of them got), for each record
  * not here yet. */
-static tmb_err walk(tmb_plugin *p, unsigned stream, tmb_bytes raw, uint64_t max, uint64_t first_seq,
-                    uint64_t *ret_count)
+static tmb_err walk(tmb_plugin *p, unsigned stream, tmb_bytes raw, const fresh *f,
+                    uint64_t first_seq, uint64_t *ret_count)
 {
     tmb_record record;
     size_t offset = 0;
     uint64_t count = 0;
-    while (tmb_batch_next(raw, &offset, &record) == TMB_OK) {
-        const tmb_origin *source = tmb_record_source(&record);
-        if (source->seq <= max)
+    for (unsigned i = 0; tmb_batch_next(raw, &offset, &record) == TMB_OK; i++) {
+        if (!is_fresh(f, i))
             continue;
-        max = source->seq;
         tmb_err err = first_seq > 0 ? tmb_plugin_note_seen(p, stream, &record)
                                     : tmb_plugin_store_append(p, stream, &record);
         if (err != TMB_OK)
@@ -107,19 +148,24 @@ static tmb_err commit(tmb_plugin *p, tmb_bytes payload)
         err = tmb_seen_max(p->children, tmb_bytes_of(key.bytes, key.len), &max);
     if (err != TMB_OK)
         return err;
-    err = walk(p, stream, raw, max, 0, &count);
+    fresh f;
+    err = decide(p, raw, max, &f);
+    if (err != TMB_OK)
+        return err;
+    err = walk(p, stream, raw, &f, 0, &count);
     if (err == TMB_OK && count > 0)
         err = tmb_plugin_store_end(p, stream, TMB_DURABILITY_STRICT);
     if (err != TMB_OK) {
         p->streams[stream].is_doubtful = true; /* some of them may be in the log */
         return err;
     }
-    err = walk(p, stream, raw, max, p->streams[stream].good_seq - count + 1, &count);
+    err = walk(p, stream, raw, &f, p->streams[stream].good_seq - count + 1, &count);
     if (err != TMB_OK)
         return err;
     p->counts.commits++;
     p->counts.committed += count;
     p->counts.commit_repeats += count_records(raw) - count;
+    p->counts.origin_repeats += f.origin_repeats;
     return TMB_OK;
 }
 

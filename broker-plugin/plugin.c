@@ -304,6 +304,7 @@ static void free_plugin(tmb_plugin *p)
     tmb_journal_close(p->journal);
     tmb_plugin_loss_end(p);
     tmb_seen_free(p->children);
+    tmb_seen_free(p->origins);
     tmb_seen_free(p->publishers);
     tmb_pace_free(p->pace);
     tmb_receipts_free(p->receipts.table);
@@ -332,6 +333,8 @@ static tmb_err start(tmb_plugin *p, const char *file)
     p->snapshot.seen_at = p->checkpoint.at = p->tick_at = tmb_plugin_now();
     p->snapshot.subscribed_at = tmb_mono_never();
     err = tmb_seen_new(TMB_SEEN_CHILDREN_MAX, TMB_SEEN_RUNS_MAX, &p->children);
+    if (err == TMB_OK)
+        err = tmb_seen_new(TMB_SEEN_ORIGINS_MAX, TMB_SEEN_RUNS_MAX, &p->origins);
     if (err == TMB_OK)
         err = tmb_seen_new(TMB_SEEN_PUBLISHERS_MAX, TMB_SEEN_RUNS_MAX, &p->publishers);
     if (err == TMB_OK)

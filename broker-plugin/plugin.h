@@ -54,6 +54,8 @@
     X(commits_refused)                                                                             \
     X(committed)          /* records in them */                                                    \
     X(commit_repeats)     /* records of them that were here already */                             \
+    X(origin_repeats)     /* of these, those that had come by another child */                     \
+    X(origins_unnoted)    /* records whose origin could not be noted: no memory */                 \
     X(denied)             /* by the rules for $tombolo/ */                                         \
     X(sites_hung_up)      /* connections closed: too many frames a second */                       \
     X(replayed)           /* given to the broker again at its start */                             \
@@ -203,6 +205,7 @@ typedef struct tmb_plugin {
     tmb_journal *journal;
     tmb_plugin_stream streams[TMB_STREAMS_MAX];
     tmb_seen *children;
+    tmb_seen *origins;
     tmb_seen *publishers;
     tmb_plugin_counts counts, counts_told;
     tmb_plugin_pending pending;

@@ -23,7 +23,13 @@ tmb_err tmb_plugin_note_seen(tmb_plugin *p, unsigned stream, const tmb_record *r
     const tmb_origin *child = tmb_record_source(record);
     if (child) {
         tmb_seen_key key = tmb_seen_key_child(child);
-        return tmb_seen_raise(p->children, tmb_bytes_of(key.bytes, key.len), child->seq);
+        tmb_seen_key born = tmb_seen_key_origin(&record->origin);
+        tmb_err err = tmb_seen_raise(p->children, tmb_bytes_of(key.bytes, key.len), child->seq);
+        /* Not noted for want of memory: at worst it is here twice, so nothing is refused for it. */
+        if (record->origin.seq > 0 &&
+            tmb_seen_add(p->origins, tmb_bytes_of(born.bytes, born.len), record->origin.seq))
+            p->counts.origins_unnoted++;
+        return err;
     }
     if (!record->is_numbered)
         return TMB_OK;

@@ -22,6 +22,7 @@ typedef struct entry {
     struct entry *own_prev, *own_next; /* of one owner */
     struct owner *owner;
     uint64_t number, base, unstored;
+    tmb_holes *holes; /* NULL: none below number */
     uint16_t len;
     uint8_t key[];
 } entry;
@@ -87,6 +88,7 @@ static void forget(tmb_seen *seen, entry *e)
     }
     HASH_DELETE(hh, seen->table, e); /* NOLINT(clang-analyzer-*) */
     DL_DELETE(seen->order, e);
+    free(e->holes);
     free(e);
 }
 
@@ -117,6 +119,16 @@ tmb_seen_key tmb_seen_key_child(const tmb_origin *source)
     TMB_ASSERT(!w.bad);
     key.len = (size_t)(w.at - key.bytes);
     return key;
+}
+
+tmb_seen_key tmb_seen_key_origin(const tmb_origin *origin)
+{
+    static const char live[] = ".live";
+    size_t tail = sizeof live - 1;
+    tmb_origin own = *origin;
+    if (own.stream.len > tail && memcmp(own.stream.ptr + own.stream.len - tail, live, tail) == 0)
+        own.stream.len -= tail;
+    return tmb_seen_key_child(&own);
 }
 
 tmb_seen_key tmb_seen_key_publisher(tmb_bytes publisher, tmb_bytes run, tmb_bytes stream)
@@ -247,6 +259,59 @@ void tmb_seen_lower(tmb_seen *seen, tmb_bytes key, uint64_t number)
     HASH_FIND(hh, seen->table, key.ptr, key.len, e);
     if (e && e->number > number)
         e->number = number;
+}
+
+static entry *look_up(const tmb_seen *seen, tmb_bytes key)
+{
+    entry *e;
+    HASH_FIND(hh, seen->table, key.ptr, key.len, e);
+    return e;
+}
+
+bool tmb_seen_has(const tmb_seen *seen, tmb_bytes key, uint64_t number)
+{
+    const entry *e = look_up(seen, key);
+    return e && tmb_holes_has(e->holes, e->number, number);
+}
+
+tmb_err tmb_seen_add(tmb_seen *seen, tmb_bytes key, uint64_t number)
+{
+    entry *e = touch(seen, key);
+    if (!e)
+        return TMB_ENOMEM;
+    if (!e->holes && tmb_holes_need(e->holes, e->number, number)) {
+        e->holes = calloc(1, sizeof *e->holes);
+        if (!e->holes)
+            return TMB_ENOMEM;
+    }
+    tmb_holes_add(e->holes, &e->number, number);
+    if (e->holes && e->holes->count == 0) {
+        free(e->holes);
+        e->holes = NULL;
+    }
+    return TMB_OK;
+}
+
+const tmb_holes *tmb_seen_holes(const tmb_seen *seen, tmb_bytes key)
+{
+    const entry *e = look_up(seen, key);
+    return e ? e->holes : NULL;
+}
+
+tmb_err tmb_seen_restore(tmb_seen *seen, tmb_bytes key, uint64_t number, const tmb_holes *holes)
+{
+    entry *e = touch(seen, key);
+    tmb_holes *copy = holes && holes->count > 0 ? malloc(sizeof *copy) : NULL;
+    if (!e || (holes && holes->count > 0 && !copy)) {
+        free(copy);
+        return TMB_ENOMEM;
+    }
+    if (copy)
+        *copy = *holes;
+    free(e->holes);
+    e->holes = copy;
+    e->number = number;
+    return TMB_OK;
 }
 
 size_t tmb_seen_count(const tmb_seen *seen)

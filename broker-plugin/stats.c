@@ -64,9 +64,11 @@ void tmb_plugin_tell_stats(tmb_plugin *p)
     put(text, sizeof text - 1, &len, "ring_bytes", j->ring_bytes);
     put(text, sizeof text - 1, &len, "ring_troubles", j->ring_troubles);
     put(text, sizeof text - 1, &len, "sources", tmb_seen_count(p->children));
+    put(text, sizeof text - 1, &len, "origins", tmb_seen_count(p->origins));
     put(text, sizeof text - 1, &len, "numbered_publishers", tmb_seen_count(p->publishers));
     put(text, sizeof text - 1, &len, "forgotten",
-        tmb_seen_forgotten(p->children) + tmb_seen_forgotten(p->publishers));
+        tmb_seen_forgotten(p->children) + tmb_seen_forgotten(p->origins) +
+            tmb_seen_forgotten(p->publishers));
     put(text, sizeof text - 1, &len, "receipts_pending", tmb_receipts_count(p->receipts.table));
     put_redelivery(p, now, text, sizeof text - 1, &len);
     text[len++] = '}';

@@ -99,7 +99,8 @@ static tmb_err save(tmb_plugin *p, const tmb_checkpoint *checkpoint)
     if (err == TMB_OK)
         err = tmb_file_sync(p->broker.db_file);
     if (err == TMB_OK)
-        err = tmb_checkpoint_encode(checkpoint, p->children, p->publishers, &bytes, &len);
+        err =
+            tmb_checkpoint_encode(checkpoint, p->children, p->publishers, p->origins, &bytes, &len);
     if (err == TMB_OK)
         err = tmb_file_replace(p->checkpoint.file, tmb_bytes_of(bytes, len));
     free(bytes);
@@ -157,7 +158,7 @@ void tmb_plugin_load_checkpoint(tmb_plugin *p, tmb_checkpoint *ret_checkpoint)
         if (is_loaded)
             err =
                 tmb_checkpoint_decode(tmb_bytes_of(bytes, len), tmb_journal_incarnation(p->journal),
-                                      p->children, p->publishers, ret_checkpoint);
+                                      p->children, p->publishers, p->origins, ret_checkpoint);
         free(bytes);
         if (err == TMB_OK)
             return;

@@ -45,7 +45,7 @@ static tmb_err load_checkpoint(const char *path, const cli_node *node, tmb_check
 {
     uint8_t *bytes = NULL;
     size_t len = 0;
-    tmb_seen *children = NULL, *publishers = NULL;
+    tmb_seen *children = NULL, *publishers = NULL, *origins = NULL;
     tmb_err err = tmb_file_load(path, &bytes, &len);
     if (err)
         return err;
@@ -53,10 +53,13 @@ static tmb_err load_checkpoint(const char *path, const cli_node *node, tmb_check
     if (!err)
         err = tmb_seen_new(TMB_SEEN_PUBLISHERS_MAX, TMB_SEEN_RUNS_MAX, &publishers);
     if (!err)
+        err = tmb_seen_new(TMB_SEEN_ORIGINS_MAX, TMB_SEEN_RUNS_MAX, &origins);
+    if (!err)
         err = tmb_checkpoint_decode(tmb_bytes_of(bytes, len), &node->incarnation, children,
-                                    publishers, ret);
+                                    publishers, origins, ret);
     tmb_seen_free(children);
     tmb_seen_free(publishers);
+    tmb_seen_free(origins);
     free(bytes);
     return err;
 }

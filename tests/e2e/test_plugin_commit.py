@@ -83,6 +83,28 @@ class CommitTest(PluginTest):
         self.assertEqual(self.heard(self.come_back("sub")), list(range(1, 17)) + [1, 2])
         self.assertEqual(self.wait_stat("commit_repeats", 15)["commit_repeats"], 15)
 
+    def by(self, child: str, first_via: int, numbers) -> bytes:
+        """Records of s1 with these numbers, handed on by another child, which numbers them from first_via."""
+        life = LIFE if child == "a" else OTHER_LIFE
+        return b"\x01" + b"".join(
+            encode_record("s1/t", b"%d" % number, origin=("s1", LIFE, "default", number),
+                          via=(child, life, "default", first_via + i)) for i, number in enumerate(numbers))
+
+    def test_what_another_child_has_brought_is_dropped_and_what_it_lacked_is_not(self):
+        """s1 moved from a to b: a held 61..100 back, and s1's own log began at 81 by then."""
+        self.commit(self.by("a", 1, range(1, 61)))
+        self.commit(self.by("b", 1, range(81, 111)))
+        self.snapshot()
+        self.restart()  # the hole 61..80 is known from the checkpoint
+        self.commit(self.by("b", 31, range(111, 121)))
+        self.restart()  # and 111.. from the replayed journal
+        self.commit(self.by("a", 61, range(61, 101)))
+        self.commit(self.by("b", 41, range(119, 123)))
+        self.commit(batch(75, 123))  # s1 comes here itself
+        self.assertEqual(self.numbers(self.journal(123)),
+                         [*range(1, 61), *range(81, 121), *range(61, 81), 121, 122, 123])
+        self.assertEqual(self.wait_stat("origin_repeats", 20 + 2 + 48)["origin_repeats"], 70)
+
     def test_a_clean_stop_right_after_a_commit(self):
         for life in range(6):
             self.session(f"sub{life}", "s1/#")

@@ -295,6 +295,34 @@ static void what_was_seen_and_not_stored_is_remembered(void **state)
     tmb_seen_free(seen);
 }
 
+/* A stream and its live lane have the same numbers. */
+static void an_origin_is_one_by_either_lane(void **state)
+{
+    (void)state;
+    tmb_origin x = {.node = tmb_bytes_str("s1"), .stream = tmb_bytes_str("x"), .seq = 5};
+    tmb_origin live = x, other = x;
+    live.stream = tmb_bytes_str("x.live");
+    other.stream = tmb_bytes_str("xlive");
+    tmb_seen_key a = tmb_seen_key_origin(&x), b = tmb_seen_key_origin(&live);
+    tmb_seen_key c = tmb_seen_key_origin(&other);
+    assert_true(tmb_bytes_eq(key_of(&a), key_of(&b)));
+    assert_false(tmb_bytes_eq(key_of(&a), key_of(&c)));
+    tmb_seen *seen = NULL;
+    assert_int_equal(tmb_seen_new(8, 8, &seen), TMB_OK);
+    assert_false(tmb_seen_has(seen, key_of(&a), 5)); /* asking makes no entry */
+    assert_int_equal(tmb_seen_count(seen), 0);
+    assert_int_equal(tmb_seen_add(seen, key_of(&b), 5), TMB_OK);
+    assert_true(tmb_seen_has(seen, key_of(&a), 5));
+    assert_false(tmb_seen_has(seen, key_of(&a), 4));
+    assert_int_equal(tmb_seen_add(seen, key_of(&a), 4), TMB_OK);
+    assert_true(tmb_seen_has(seen, key_of(&a), 4));
+    assert_non_null(tmb_seen_holes(seen, key_of(&a)));
+    for (uint64_t number = 1; number < 4; number++)
+        assert_int_equal(tmb_seen_add(seen, key_of(&a), number), TMB_OK);
+    assert_null(tmb_seen_holes(seen, key_of(&a)));
+    tmb_seen_free(seen);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -306,6 +334,7 @@ int main(void)
         cmocka_unit_test(is_walked_in_order_of_use),
         cmocka_unit_test(numbers_of_a_life_before_are_told_apart),
         cmocka_unit_test(keys_of_different_sources_differ),
+        cmocka_unit_test(an_origin_is_one_by_either_lane),
         cmocka_unit_test(long_parts_are_cut),
         cmocka_unit_test(a_raise_can_be_taken_back),
         cmocka_unit_test(what_was_seen_and_not_stored_is_remembered),
