@@ -55,6 +55,12 @@
 #define TMB_INFLIGHT_BATCHES_MAX 8
 /* Children of one node. More: a HELLO is refused with TMB_BYE_LIMIT. */
 #define TMB_CHILDREN_MAX 4096
+/* In how long a parent's children should come back, as it says: one that says less or more is taken for this. */
+#define TMB_WINDOW_MS_MIN 100
+#define TMB_WINDOW_MS_MAX 3600000
+/* How long one that is refused is told to wait; the same. */
+#define TMB_SLOT_MS_MIN 100
+#define TMB_SLOT_MS_MAX 3600000
 /* Frames a second of one child, over two seconds. A healthy session stays far below: above, the parent's
  * broker closes the connection and counts it, so that one site cannot keep the others waiting. */
 #define TMB_SITE_FRAMES_PER_S_MAX 2000

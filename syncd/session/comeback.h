@@ -10,9 +10,9 @@
  * decorrelated  min(cap, uniform in [base, 3 * the wait before])
  *
  * Whatever the mode: a slot (BYE(BUSY, wait_ms)) takes the place of the next wait; two dials are dial_gap
- * apart; and retries are paid from a budget (10 to begin with, a dial costs 1, a WELCOME earns 0.1, time earns
- * 1 in as long as the mode's own retries take), so that a line that goes up and down all the time does not
- * dial faster, in the long run, than one that is down.
+ * apart; and retries are paid from a budget (10 to begin with, a dial costs 1, a WELCOME earns 0.1, time
+ * earns 1 in as long as the mode's own retries take), so that a line that goes up and down all the time does
+ * not dial faster, in the long run, than one that is down.
  *
  * What the parent says is clamped: W to [TMB_WINDOW_MS_MIN, TMB_WINDOW_MS_MAX], slots to
  * [TMB_SLOT_MS_MIN, TMB_SLOT_MS_MAX].
@@ -26,6 +26,7 @@
 
 #include <stdbool.h>
 
+#include "base/limits.h"
 #include "base/rng.h"
 #include "base/time.h"
 
@@ -33,11 +34,6 @@
 extern "C" {
 #endif
 
-#define TMB_WINDOW_MS_MIN 100 /* a shorter one is taken for this */
-#define TMB_WINDOW_MS_MAX                                                                          \
-    3600000 /* a longer one for this: 500,000 children of a parent that takes 175 a s */
-#define TMB_SLOT_MS_MIN 100
-#define TMB_SLOT_MS_MAX 3600000
 #define TMB_DIAL_GAP_MS 1000 /* at most one CONNECT a second */
 
 typedef enum tmb_comeback_mode {
