@@ -44,6 +44,8 @@
 #define TMB_BATCH_BYTES_DEFAULT (256 * 1024)
 /* Raw bytes that a batch may unpack to. More: the frame is malformed. */
 #define TMB_BATCH_BYTES_MAX (TMB_RECORD_BYTES_MAX + TMB_BATCH_BYTES_DEFAULT)
+/* Raw bytes of a batch that is folded. Larger ones are not; a frame that says it is: malformed. */
+#define TMB_FOLD_BYTES_MAX (2 * 1024 * 1024)
 /* One frame on the link. Larger: malformed. */
 #define TMB_FRAME_BYTES_MAX (TMB_BATCH_BYTES_MAX + 4096)
 /* A dictionary that batches of a stream are compressed with. Larger: malformed. */

@@ -136,7 +136,8 @@ static void print_value(FILE *out, const tmb_config_key *key, const void *base)
             tmb_size_format(value, number);
         else
             snprintf(number, sizeof number, "%" PRIu64, value);
-        fputs(key->may_be_none && value == 0 ? "none" : number, out);
+        const char *word = key->may_be_none ? "none" : key->may_be_auto ? "auto" : number;
+        fputs(value == 0 ? word : number, out);
     }
     fputc('\n', out);
 }

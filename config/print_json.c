@@ -31,7 +31,7 @@ static json_t *value_json(const tmb_config_key *key, const void *base)
     if (text != NULL)
         return json_string(text);
     uint64_t value = tmb_config_number(key, base);
-    if (key->may_be_none && value == 0)
+    if ((key->may_be_none || key->may_be_auto) && value == 0)
         return json_null();
     return json_integer((json_int_t)value);
 }

@@ -37,13 +37,14 @@ typedef struct tmb_config_key {
     tmb_config_type type;
     bool is_required;         /* in its section, if the section is there */
     bool may_be_none;         /* the word "none" stands for no limit, in the field 0 */
+    bool may_be_auto;         /* the word "auto" stands for what suits, in the field 0 */
     size_t offset;            /* of the field */
     uint64_t min, max;        /* of numbers */
     const char *default_text; /* as it would stand in a file; NULL: none */
     const char *example;      /* for the sentence that asks for a missing key */
 } tmb_config_key;
 
-#define TMB_CONFIG_KEYS 31
+#define TMB_CONFIG_KEYS 32
 extern const tmb_config_key tmb_config_keys[TMB_CONFIG_KEYS];
 
 /* What a path leads to: a key of the table, a section of keys, a list of sections, or nothing. */

@@ -269,6 +269,12 @@ static void format_number(tmb_config_type type, uint64_t value, char ret_text[TM
         snprintf(ret_text, TMB_VALUE_TEXT_MAX, "%" PRIu64, value);
 }
 
+/* What may stand there instead of a number. */
+static const char *other_word(const tmb_config_key *key)
+{
+    return key->may_be_none ? ", or none for no limit" : key->may_be_auto ? ", or auto" : "";
+}
+
 static bool parse_number(const setting *s, uint64_t *ret_value)
 {
     tmb_bytes text = tmb_bytes_of(s->node->text, s->node->text_len);
@@ -286,15 +292,15 @@ static bool parse_number(const setting *s, uint64_t *ret_value)
     if (!right)
         tmb_report_add(s->report, s->node->place, "%s: \"%s\" is not %s; %s%s", s->key->path,
                        tmb_show(s->node->text, s->node->text_len).text,
-                       tmb_config_type_str(s->key->type), cure,
-                       s->key->may_be_none ? ", or none for no limit" : "");
+                       tmb_config_type_str(s->key->type), cure, other_word(s->key));
     return right;
 }
 
 static tmb_err set_number(const setting *s)
 {
     uint64_t value = 0;
-    bool is_none = s->key->may_be_none && strcmp(s->node->text, "none") == 0;
+    bool is_none = (s->key->may_be_none && strcmp(s->node->text, "none") == 0) ||
+                   (s->key->may_be_auto && strcmp(s->node->text, "auto") == 0);
     if (!is_none) {
         if (!parse_number(s, &value))
             return refuse(s);
@@ -305,7 +311,7 @@ static tmb_err set_number(const setting *s)
             format_number(s->key->type, s->key->max, max);
             tmb_report_add(s->report, s->node->place, "%s: %s is out of range; use %s to %s%s",
                            s->key->path, tmb_show(s->node->text, s->node->text_len).text, min, max,
-                           s->key->may_be_none ? ", or none for no limit" : "");
+                           other_word(s->key));
             return refuse(s);
         }
     }

@@ -33,6 +33,14 @@ int tmb_policy_stream_for_child(const tmb_policy *policy, tmb_bytes name)
     return -1;
 }
 
+/* A frame costs some 250 bytes both ways, and a batch of one message folds to twice what one of ten does. */
+int64_t tmb_policy_linger_ms(const tmb_stream_policy *stream)
+{
+    static const int64_t of_class[TMB_CLASSES] = {
+        [TMB_CLASS_STATE] = 20, [TMB_CLASS_TELEMETRY] = 100, [TMB_CLASS_BULK] = 500};
+    return stream->linger_ms > 0 ? stream->linger_ms : of_class[stream->class_];
+}
+
 void tmb_policy_add_ledger(tmb_policy *policy)
 {
     TMB_ASSERT(policy->streams_count < TMB_STREAMS_MAX);

@@ -44,9 +44,10 @@ typedef struct tmb_stream_policy {
     uint64_t retention_bytes;  /* 0: no limit */
     int64_t retention_ms;      /* 0: no limit */
     tmb_full full;
-    tmb_class class_; /* which lanes of the link go before it, and which after */
-    bool mark;        /* each stored message is delivered with its number, in a user property */
-    bool is_ledger;   /* the loss ledger: in no configuration, written by the plugin alone */
+    tmb_class class_;  /* which lanes of the link go before it, and which after */
+    int64_t linger_ms; /* what comes within it goes up together; 0: as tmb_policy_linger_ms says */
+    bool mark;         /* each stored message is delivered with its number, in a user property */
+    bool is_ledger;    /* the loss ledger: in no configuration, written by the plugin alone */
 } tmb_stream_policy;
 
 typedef struct tmb_policy {
@@ -60,6 +61,10 @@ int tmb_policy_stream_for_topic(const tmb_policy *policy, tmb_bytes topic);
 /* tmb_policy_stream_for_child gives the stream in which records of a child's stream called name are kept:
  * the one of the same name, else the last that is not the ledger. -1 when there are no streams. */
 int tmb_policy_stream_for_child(const tmb_policy *policy, tmb_bytes name);
+
+/* tmb_policy_linger_ms gives how long a record may wait for those behind it before they go up together:
+ * linger_ms, or what suits the class. 0: not at all. */
+int64_t tmb_policy_linger_ms(const tmb_stream_policy *stream);
 
 /* tmb_policy_add_ledger puts the ledger behind the other streams, of which there are at most
  * TMB_STREAMS_NAMED_MAX. */

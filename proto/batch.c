@@ -93,6 +93,8 @@ tmb_err tmb_batch_unpack(const tmb_frame_batch *batch, uint8_t *out, size_t cap,
             return err;
         break;
     }
+    case TMB_CODEC_FOLDED: /* tmb_batch_unfold knows them */
+    case TMB_CODEC_FOLDED_DICTIONARY:
     default:
         return TMB_ECORRUPT;
     }

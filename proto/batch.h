@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* proto/batch.h - the records inside a BATCH: packed, unpacked and checked, and walked.
  *
- * Raw form: encoded records (proto/record.h) one behind the other. Threads: none. Cost: one pass of zstd
+ * Raw form: encoded records (proto/record.h) one behind the other. Version 1 of the protocol packs them with
+ * zstd; version 2 folds them before (proto/fold.h). Threads: none. Cost: one pass of zstd
  * and one of CRC-32C a byte; memory is the caller's.
  */
 #ifndef TMB_PROTO_BATCH_H
@@ -34,6 +35,40 @@ TMB_MUST_USE tmb_err tmb_batch_unpack(const tmb_frame_batch *batch, uint8_t *out
 /* tmb_batch_next reads the next record of raw; *offset starts at 0 and moves behind the record.
  * Errors: TMB_EAGAIN (no more), TMB_ECORRUPT (also: raw ends within a record). */
 TMB_MUST_USE tmb_err tmb_batch_next(tmb_bytes raw, size_t *offset, tmb_record *ret_record);
+
+/* What batches of version 2 are compressed with: text of this stream from before. id 0: nothing. */
+typedef struct tmb_dictionary {
+    uint32_t id;
+    tmb_bytes data;
+} tmb_dictionary;
+
+bool tmb_codec_is_folded(tmb_codec codec);
+
+/* tmb_batch_room_bytes gives the room that folding, or unfolding, raw_bytes needs beside out; 0 when a batch
+ * of that size is not folded (above TMB_FOLD_BYTES_MAX): tmb_batch_pack then. */
+size_t tmb_batch_room_bytes(size_t raw_bytes);
+
+/* tmb_batch_fold packs as tmb_batch_pack does, but folded (proto/fold.h) where that is smaller, and with the
+ * dictionary where there is one. raw: records with numbers that rise by one. What it gives unfolds to raw: it
+ * has tried. level: of zstd, for the text. out: cap of tmb_batch_pack_bound(raw.len) at least; room: aligned
+ * as malloc does. Also fills dictionary of batch.
+ * Errors: as tmb_batch_pack; TMB_ELIMIT also for too little room. batch is untouched on error. */
+TMB_MUST_USE tmb_err tmb_batch_fold(tmb_bytes raw, uint64_t first_seq, uint64_t last_seq,
+                                    const tmb_dictionary *dictionary, int level, void *room,
+                                    size_t room_cap, uint8_t *out, size_t cap,
+                                    tmb_frame_batch *batch);
+
+/* tmb_batch_unfold is tmb_batch_unpack for every codec; room as above, NULL when the codec is not folded.
+ * dictionary: the one that batch names, or NULL.
+ * Errors: as tmb_batch_unpack; TMB_ENOENT (batch was packed with another dictionary than this). */
+TMB_MUST_USE tmb_err tmb_batch_unfold(const tmb_frame_batch *batch,
+                                      const tmb_dictionary *dictionary, void *room, size_t room_cap,
+                                      uint8_t *out, size_t cap, tmb_bytes *ret_raw);
+
+/* tmb_batch_text gives the text part of raw folded: what a dictionary is made of. Room as above.
+ * Errors: as tmb_fold_records. */
+TMB_MUST_USE tmb_err tmb_batch_text(tmb_bytes raw, void *room, size_t room_cap,
+                                    tmb_bytes *ret_text);
 
 #ifdef __cplusplus
 }

@@ -118,8 +118,6 @@ static void to_wire_hello(const tmb_frame_hello *hello, wire *w)
     out->version_max = hello->version_max;
     out->has_box = hello->box != 0;
     out->box = hello->box;
-    out->has_answers = hello->answers != 0;
-    out->answers = hello->answers;
     out->n_streams = hello->streams_count;
     out->streams = w->streams_list;
     for (unsigned i = 0; i < hello->streams_count; i++) {
@@ -439,7 +437,6 @@ static tmb_err from_wire_hello(const Tombolo__V1__Hello *hello, tmb_frame_hello 
     out->version_min = hello->version_min;
     out->version_max = hello->version_max;
     out->box = hello->box;
-    out->answers = hello->answers;
     if (hello->n_streams > TMB_STREAMS_MAX)
         return TMB_ELIMIT;
     out->streams_count = (unsigned)hello->n_streams;
@@ -466,7 +463,7 @@ static tmb_err from_wire_welcome(const Tombolo__V1__Welcome *welcome, tmb_frame_
 
 static tmb_err from_wire_batch(const Tombolo__V1__Batch *batch, tmb_frame_batch *out)
 {
-    if (batch->gap_reason > TMB_GAP_AHEAD || batch->codec > TMB_CODEC_ZSTD ||
+    if (batch->gap_reason > TMB_GAP_AHEAD || batch->codec > TMB_CODEC_FOLDED_DICTIONARY ||
         batch->pool > TMB_POOL_BACKLOG)
         return TMB_ECORRUPT;
     out->session = batch->session;

@@ -47,7 +47,12 @@ typedef enum tmb_frame_type {
     TMB_FRAME_TOLD
 } tmb_frame_type;
 
-typedef enum tmb_codec { TMB_CODEC_PLAIN = 0, TMB_CODEC_ZSTD = 1 } tmb_codec;
+typedef enum tmb_codec {
+    TMB_CODEC_PLAIN = 0,
+    TMB_CODEC_ZSTD = 1,
+    TMB_CODEC_FOLDED = 2, /* this one and the next: sessions of version 2 */
+    TMB_CODEC_FOLDED_DICTIONARY = 3
+} tmb_codec;
 
 /* What a batch's bytes are paid from. */
 typedef enum tmb_pool { TMB_POOL_LIVE = 0, TMB_POOL_BACKLOG = 1 } tmb_pool;
@@ -103,8 +108,7 @@ typedef struct tmb_frame_hello {
     tmb_bytes node;
     uint32_t version_min;
     uint32_t version_max;
-    uint64_t box;     /* 0: does not say */
-    uint64_t answers; /* the session whose BYE(unknown) made this HELLO; 0: none */
+    uint64_t box; /* 0: does not say */
     unsigned streams_count;
     tmb_stream_state streams[TMB_STREAMS_MAX];
 } tmb_frame_hello;

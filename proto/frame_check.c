@@ -118,7 +118,9 @@ static tmb_err check_batch(const tmb_frame_batch *batch)
         return TMB_ELIMIT;
     if (batch->raw_bytes < (records + 1) * TMB_RECORD_BYTES_MIN)
         return TMB_ECORRUPT;
-    if ((unsigned)batch->codec > TMB_CODEC_ZSTD || (unsigned)batch->pool > TMB_POOL_BACKLOG)
+    if ((unsigned)batch->codec > TMB_CODEC_FOLDED_DICTIONARY ||
+        (batch->codec == TMB_CODEC_FOLDED_DICTIONARY) != (batch->dictionary != 0) ||
+        (unsigned)batch->pool > TMB_POOL_BACKLOG)
         return TMB_ECORRUPT;
     return is_data_valid(batch) ? TMB_OK : TMB_ECORRUPT;
 }

@@ -15,7 +15,9 @@ typedef struct room {
     uint8_t *topic; /* TMB_TOPIC_BYTES_MAX */
     uint8_t *props; /* TMB_PROPS_BYTES_MAX */
     uint8_t *raw;   /* of the batch, unpacked */
-    size_t cap;     /* of commit->payload */
+    void *folding;  /* tmb_batch_room_bytes, of a folded batch */
+    size_t folding_cap;
+    size_t cap; /* of commit->payload */
 } room;
 
 static bool take_word(const char **at, const char *word)
@@ -140,7 +142,8 @@ static tmb_err add(tmb_commit *commit, const tmb_record *from, room *r)
 static tmb_err build(tmb_commit *commit, room *r)
 {
     tmb_bytes raw;
-    tmb_err err = tmb_batch_unpack(commit->batch, r->raw, commit->batch->raw_bytes, &raw);
+    tmb_err err = tmb_batch_unfold(commit->batch, NULL, r->folding, r->folding_cap, r->raw,
+                                   commit->batch->raw_bytes, &raw);
     if (err != TMB_OK)
         return err;
     err = make_room(commit, r, 1 + raw.len + raw.len / 4);
@@ -151,10 +154,7 @@ static tmb_err build(tmb_commit *commit, room *r)
     commit->len = 1;
     size_t offset = 0;
     tmb_record record;
-    size_t at = 0;
     while ((err = tmb_batch_next(raw, &offset, &record)) == TMB_OK) {
-        tmb_chain_add(&commit->chain, record.seq, tmb_bytes_of(raw.ptr + at, offset - at));
-        at = offset;
         if (record.seq <= commit->mark)
             continue;
         err = add(commit, &record, r);
@@ -171,15 +171,21 @@ void tmb_commit_build(tmb_commit *commit)
     r.props = malloc(TMB_PROPS_BYTES_MAX);
     TMB_ASSERT(commit->batch->raw_bytes <= TMB_BATCH_BYTES_MAX); /* tmb_frame_decode saw to it */
     r.raw = malloc((size_t)commit->batch->raw_bytes + 1);
+    if (tmb_codec_is_folded(commit->batch->codec))
+        r.folding_cap = tmb_batch_room_bytes(commit->batch->raw_bytes);
+    r.folding = r.folding_cap > 0 ? malloc(r.folding_cap) : NULL;
     commit->payload = NULL;
     commit->len = 0;
     commit->records = commit->changed_topics = commit->dropped_props = commit->left_out = 0;
-    commit->err = r.topic && r.props && r.raw ? build(commit, &r) : TMB_ENOMEM;
+    commit->err = r.topic && r.props && r.raw && (r.folding || r.folding_cap == 0)
+                      ? build(commit, &r)
+                      : TMB_ENOMEM;
     if (commit->err != TMB_OK || commit->records == 0)
         tmb_commit_fini(commit);
     free(r.topic);
     free(r.props);
     free(r.raw);
+    free(r.folding);
 }
 
 void tmb_commit_fini(tmb_commit *commit)

@@ -18,6 +18,9 @@ tmb_err tmb_lane_open(tmb_lane *lane)
         err = tmb_loader_open(lane->daemon->journal_root, lane->stream, NULL, &lane->loader);
     if (err != TMB_OK)
         return err;
+    (void)uv_timer_init(&lane->daemon->loop, &lane->linger);
+    lane->linger.data = lane;
+    lane->has_linger = true;
     int fd = tmb_tail_watch_fd(lane->watch);
     if (fd >= 0 && uv_poll_init(&lane->daemon->loop, &lane->poll, fd) == 0) {
         lane->has_poll = true;
@@ -29,6 +32,9 @@ tmb_err tmb_lane_open(tmb_lane *lane)
 void tmb_lane_stop(tmb_lane *lane)
 {
     lane->is_stopping = true;
+    if (lane->has_linger)
+        uv_close((uv_handle_t *)&lane->linger, NULL);
+    lane->has_linger = false;
     if (lane->has_poll) {
         (void)uv_poll_stop(&lane->poll);
         uv_close((uv_handle_t *)&lane->poll, NULL);
@@ -171,6 +177,18 @@ void tmb_lane_watch(tmb_lane *lane)
     lane->is_polling = uv_poll_start(&lane->poll, UV_READABLE, on_changed) == 0;
 }
 
+static void on_lingered(uv_timer_t *timer)
+{
+    tmb_lane_watch(timer->data);
+}
+
+void tmb_lane_watch_later(tmb_lane *lane)
+{
+    if (lane->is_stopping || uv_is_active((uv_handle_t *)&lane->linger))
+        return;
+    (void)uv_timer_start(&lane->linger, on_lingered, lane->linger_ms, 0);
+}
+
 static void do_load(uv_work_t *work)
 {
     tmb_lane *lane = work->data;
@@ -189,7 +207,6 @@ static void note_recent(tmb_lane *lane, const tmb_load *load)
     recent->first_seq = load->batch.first_seq;
     recent->last_seq = load->batch.last_seq;
     recent->stamp = load->first_stamp;
-    recent->chain = load->chain;
 }
 
 static void on_loaded(uv_work_t *work, int status)
@@ -241,16 +258,6 @@ void tmb_lane_keep_cursor(tmb_lane *lane)
     lane->put_incarnation = lane->incarnation;
     lane->put_work.data = lane;
     (void)uv_queue_work(&lane->daemon->loop, &lane->put_work, do_put, on_put);
-}
-
-tmb_chain tmb_lane_chain(const tmb_lane *lane, uint64_t seq)
-{
-    tmb_chain chain = {.seq = seq};
-    for (unsigned i = 0; i < lane->recent_count; i++) {
-        if (lane->recent[i].chain.is_known && lane->recent[i].chain.seq == seq)
-            chain = lane->recent[i].chain;
-    }
-    return chain;
 }
 
 tmb_hlc tmb_lane_oldest(const tmb_lane *lane, uint64_t seq)

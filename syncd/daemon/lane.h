@@ -20,7 +20,6 @@ typedef struct tmb_lane tmb_lane;
 typedef struct tmb_lane_recent {
     uint64_t first_seq, last_seq;
     tmb_hlc stamp;
-    tmb_chain chain; /* behind it */
 } tmb_lane_recent;
 
 typedef struct tmb_look {
@@ -41,9 +40,12 @@ struct tmb_lane {
     void (*looked)(tmb_lane *lane);
     void (*loaded)(tmb_lane *lane, tmb_load *load); /* takes load */
 
+    uint64_t linger_ms;
     tmb_tail *watch; /* used by looks alone, but for its descriptor */
     uv_poll_t poll;
     bool has_poll, is_polling, is_stopping;
+    uv_timer_t linger;
+    bool has_linger;
     bool is_looking, has_news; /* has_news: look again */
     tmb_look look;
     tmb_err look_err; /* of the last one: logged once */
@@ -71,7 +73,7 @@ struct tmb_lane {
     uint64_t damaged_ranges, damaged_bytes;
 };
 
-/* lane: zeroed, with its first six fields set. Errors: TMB_ENOMEM, TMB_EINVAL. */
+/* lane: zeroed, with its fields up to linger_ms set. Errors: TMB_ENOMEM, TMB_EINVAL. */
 TMB_MUST_USE tmb_err tmb_lane_open(tmb_lane *lane);
 void tmb_lane_stop(tmb_lane *lane);  /* no callback any more */
 void tmb_lane_close(tmb_lane *lane); /* the loop has ended */
@@ -82,14 +84,14 @@ void tmb_lane_look(tmb_lane *lane, uint64_t stamp_seq);
 /* tmb_lane_watch waits for the log to change, and then looks. */
 void tmb_lane_watch(tmb_lane *lane);
 
+/* tmb_lane_watch_later does it in linger_ms: what comes until then travels together. */
+void tmb_lane_watch_later(tmb_lane *lane);
+
 /* tmb_lane_load asks for a batch; one at a time. takes load. */
 void tmb_lane_load(tmb_lane *lane, tmb_load *load);
 
 /* tmb_lane_keep_cursor writes the parent's mark to the store, if it has moved. */
 void tmb_lane_keep_cursor(tmb_lane *lane);
-
-/* tmb_lane_chain gives the chain behind record seq if a batch that was loaded lately ended there. */
-tmb_chain tmb_lane_chain(const tmb_lane *lane, uint64_t seq);
 
 /* tmb_lane_oldest gives the stamp of record seq if it is known, else 0. */
 tmb_hlc tmb_lane_oldest(const tmb_lane *lane, uint64_t seq);

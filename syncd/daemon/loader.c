@@ -15,6 +15,9 @@
 #include "syncd/daemon/log.h"
 
 #define RAW_KEEP_BYTES (1024u * 1024)
+/* Of zstd, for the texts of a folded batch: without the numbers they are small, and higher levels win a
+ * percent of them. */
+#define TMB_LOADER_LEVEL 3
 
 struct tmb_loader {
     tmb_tail *tail;
@@ -28,7 +31,6 @@ struct tmb_loader {
     uint64_t told_until; /* gaps up to here were logged */
     uint8_t *raw;
     size_t raw_len, raw_cap;
-    tmb_chain chain; /* of what was read since the last seek */
 };
 
 tmb_err tmb_loader_open(const char *journal_root, const char *stream, const tmb_file_port *files,
@@ -109,7 +111,6 @@ static tmb_err go_to(tmb_loader *loader, uint64_t seq, const tmb_incarnation *in
     loader->incarnation = *incarnation;
     loader->has_kept = loader->has_kept_gap = false;
     loader->next_seq = 0;
-    memset(&loader->chain, 0, sizeof loader->chain);
     tmb_err err = tmb_tail_seek(loader->tail, seq);
     if (err == TMB_OK)
         loader->next_seq = seq;
@@ -141,11 +142,9 @@ static tmb_err append(tmb_loader *loader, const tmb_record *record, tmb_load *lo
         err = tmb_record_encode(record, loader->raw + loader->raw_len,
                                 loader->raw_cap - loader->raw_len, &len);
     TMB_ASSERT(err != TMB_ELIMIT); /* it came out of the log */
-    if (err != TMB_OK)
-        return err;
-    tmb_chain_add(&loader->chain, record->seq, tmb_bytes_of(loader->raw + loader->raw_len, len));
-    loader->raw_len += len;
-    return TMB_OK;
+    if (err == TMB_OK)
+        loader->raw_len += len;
+    return err;
 }
 
 /* What is missing before the first record is told as one gap, for the first reason. */
@@ -213,7 +212,15 @@ static tmb_err pack(tmb_loader *loader, tmb_load *load)
     load->packed = malloc(bound);
     if (!load->packed)
         return TMB_ENOMEM;
-    tmb_err err = tmb_batch_pack(raw, load->packed, bound, &load->batch);
+    size_t room_cap = load->is_folded ? tmb_batch_room_bytes(raw.len) : 0;
+    void *room = room_cap > 0 ? malloc(room_cap) : NULL;
+    tmb_err err = TMB_OK;
+    if (room)
+        err = tmb_batch_fold(raw, load->batch.first_seq, load->batch.last_seq, NULL,
+                             TMB_LOADER_LEVEL, room, room_cap, load->packed, bound, &load->batch);
+    else /* also when there is no memory to do better */
+        err = tmb_batch_pack(raw, load->packed, bound, &load->batch);
+    free(room);
     if (err == TMB_OK && load->batch.data.len < bound / 2) {
         uint8_t *smaller = realloc(load->packed, load->batch.data.len + 1);
         load->packed = smaller ? smaller : load->packed;
@@ -242,7 +249,6 @@ void tmb_loader_read(tmb_loader *loader, tmb_load *load)
         load->err = gather(loader, load);
     if (load->err == TMB_OK)
         load->err = check_incarnation(loader, load);
-    load->chain = loader->chain;
     bool has_records = load->batch.first_seq <= load->batch.last_seq;
     if (load->err == TMB_OK && has_records)
         load->err = tmb_tail_sync(loader->tail);

@@ -7,7 +7,6 @@
 #define TMB_SYNCD_DAEMON_LOADER_H
 
 #include "journal/file_port.h"
-#include "proto/chain.h"
 #include "proto/frame.h"
 
 typedef struct tmb_loader tmb_loader;
@@ -17,12 +16,12 @@ typedef struct tmb_load {
     uint64_t ticket, seq; /* seq: first number wanted */
     tmb_incarnation incarnation;
     uint32_t bytes_max; /* raw; a single record may be larger */
+    bool is_folded;     /* the parent unfolds: protocol 2 */
 
     tmb_err err; /* TMB_OK: the rest is set */
     tmb_frame_batch
         batch; /* first > last: nothing, or only a gap. Its stream is not set; data is in packed */
     tmb_hlc first_stamp;
-    tmb_chain chain; /* behind the last record, if it is known */
     uint8_t *packed; /* freed by tmb_load_free */
     unsigned damaged_ranges;
     uint64_t damaged_bytes;

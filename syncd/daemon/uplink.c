@@ -12,14 +12,12 @@
 #include <stdlib.h>
 
 #include "proto/topics.h"
-#include "syncd/daemon/fence.h"
 #include "syncd/daemon/keeper.h"
 #include "syncd/daemon/lane.h"
 #include "syncd/daemon/log.h"
 #include "syncd/link/link.h"
 #include "syncd/session/session.h"
 
-#define REWATCH_MS        5 /* while streaming: what comes within it travels together */
 #define DIAL_TIMEOUT_MS   10000
 #define LOOK_ANYWAY_TICKS 10
 #define PROGRESS_MS_MAX   500 /* how often the session hears that what it said is still leaving */
@@ -32,12 +30,11 @@ struct tmb_uplink {
     tmb_link *link;
     uint64_t link_epoch;
     tmb_keeper *keeper;
-    tmb_marks marks; /* what the parent has, and what it only heard of */
-    tmb_fence fence;
+    tmb_marks marks;     /* what the parent has, and what it only heard of */
     bool are_marks_news; /* a step has moved one */
     bool is_dial_failed; /* to be told at the next turn */
     bool is_stopping, is_stepping;
-    uv_timer_t timer, rewatch, progress;
+    uv_timer_t timer, progress;
     uint64_t taken_bytes; /* by the peer's host, as told to the session; of this link */
     uint64_t lost_frames; /* of this link: the session sent them, the link did not take them */
     tmb_load *loaded;     /* the batch that LOADED is about, during its step */
@@ -185,6 +182,7 @@ static void load_batch(tmb_uplink *u, const tmb_session_action *action)
     load->seq = action->seq;
     load->incarnation = action->incarnation;
     load->bytes_max = action->bytes_max;
+    load->is_folded = u->session.version >= 2;
     tmb_lane_load(&u->lanes[action->stream], load);
 }
 
@@ -193,18 +191,10 @@ static const char *stream_name(const tmb_uplink *u, unsigned stream)
     return stream < u->lanes_count ? u->lanes[stream].stream : "";
 }
 
-static void on_rewatch(uv_timer_t *timer)
+static void watch_all(tmb_uplink *u)
 {
-    tmb_uplink *u = timer->data;
     for (unsigned i = 0; i < u->lanes_count; i++)
         tmb_lane_watch(&u->lanes[i]);
-}
-
-/* Looks again soon at whatever has changed; what comes within REWATCH_MS travels together. */
-static void watch_soon(tmb_uplink *u)
-{
-    if (!uv_is_active((uv_handle_t *)&u->rewatch))
-        (void)uv_timer_start(&u->rewatch, on_rewatch, REWATCH_MS, 0);
 }
 
 static void report(tmb_uplink *u, const tmb_session_action *action)
@@ -216,11 +206,9 @@ static void report(tmb_uplink *u, const tmb_session_action *action)
                 "session.state",
                 tmb_str("state", tmb_session_state_str((tmb_session_state)action->number)));
         if (action->number == TMB_SESSION_STREAMING)
-            watch_soon(u);
+            watch_all(u);
         return;
     case TMB_SESSION_REPORT_BYE:
-        if (action->number == TMB_BYE_TWIN)
-            tmb_fence_note(&u->fence, "twin", "", 0, u->daemon->config->data_dir);
         LOG(TMB_LOG_NOTICE, "session.bye",
             tmb_str("reason", tmb_bye_reason_str((tmb_bye_reason)action->number)));
         return;
@@ -228,9 +216,11 @@ static void report(tmb_uplink *u, const tmb_session_action *action)
         LOG(TMB_LOG_ERROR, "session.malformed", tmb_str("from", u->daemon->config->parent.host));
         return;
     case TMB_SESSION_REPORT_AHEAD:
-    case TMB_SESSION_REPORT_FORKED:
-        tmb_fence_note(&u->fence, action->report == TMB_SESSION_REPORT_FORKED ? "forked" : "ahead",
-                       stream_name(u, action->stream), action->number, u->daemon->config->data_dir);
+        LOG(TMB_LOG_ERROR, "session.fenced",
+            tmb_str("why", "the parent has more of this journal than the journal itself: is it a "
+                           "restored backup?"),
+            tmb_str("stream", stream_name(u, action->stream)),
+            tmb_num("parent_has", action->number));
         memset(&u->marks, 0, sizeof u->marks); /* of another past than this log's */
         tmb_keeper_tell(u->keeper, NULL);
         return;
@@ -284,11 +274,6 @@ static void note_mark(tmb_uplink *u, const tmb_session_action *action)
     if (!has_notes(u, lane->stream) && action->seq > 0) /* carried up when nobody took notes */
         tmb_marks_add_gap(&u->marks, lane->stream, 1, action->seq, TMB_GAP_NONE);
     u->are_marks_news = tmb_marks_move(&u->marks, lane->stream, action->seq);
-    const tmb_chain *told = &u->session.lanes[lane->index].told;
-    tmb_chain chain =
-        told->is_known && told->seq == action->seq ? *told : tmb_lane_chain(lane, action->seq);
-    if (chain.is_known)
-        tmb_marks_set_chain(&u->marks, lane->stream, chain.value);
 }
 
 /* Before it is told: should this process end right behind it, its notes must know. */
@@ -297,16 +282,6 @@ static void note_gap(tmb_uplink *u, const char *stream, const tmb_frame_batch *b
     begin_notes(u, &batch->incarnation);
     tmb_marks_add_gap(&u->marks, stream, batch->gap_first, batch->first_seq - 1, batch->gap_reason);
     tmb_keeper_save_gap(u->keeper, &u->marks);
-}
-
-static void on_proved(void *arg, uint64_t ticket, tmb_proof proof)
-{
-    tmb_uplink *u = arg;
-    tmb_session_event event = {.type = TMB_SESSION_PROVED};
-    event.u.proved.ticket = ticket;
-    event.u.proved.proof = proof;
-    if (!u->is_stopping)
-        step(u, &event);
 }
 
 static void act(tmb_uplink *u, const tmb_session_action *action)
@@ -331,9 +306,6 @@ static void act(tmb_uplink *u, const tmb_session_action *action)
         return; /* freed behind the step */
     case TMB_SESSION_LOAD:
         load_batch(u, action);
-        return;
-    case TMB_SESSION_PROVE:
-        tmb_prove(u->daemon, stream_name(u, action->stream), action, on_proved, u);
         return;
     case TMB_SESSION_PERSIST:
         note_mark(u, action);
@@ -453,7 +425,7 @@ static void on_looked(tmb_lane *lane)
     if (lane->has_news)
         tmb_lane_look(lane, 0);
     else if (u->session.state == TMB_SESSION_STREAMING)
-        watch_soon(u);
+        tmb_lane_watch_later(lane);
 }
 
 static void on_loaded(tmb_lane *lane, tmb_load *load)
@@ -501,14 +473,10 @@ void tmb_uplink_tick(tmb_uplink *u)
 static void set_session(tmb_uplink *u)
 {
     const tmb_config *c = u->daemon->config;
-    uint64_t box = 0;
-    while (box == 0 && uv_random(NULL, NULL, &box, sizeof box, 0, NULL) == 0) {
-    }
     tmb_session_options options = {
         .node = c->node,
         .streams_count = u->lanes_count,
-        .seed = tmb_daemon_seed(u->daemon, 1) ^ box, /* a clone has the same counter of starts */
-        .box = box,
+        .seed = tmb_daemon_seed(u->daemon, 1),
         .dial_timeout =
             tmb_dur_ms(DIAL_TIMEOUT_MS + 1000), /* the link's own comes first, with words */
         .hello_timeout = tmb_dur_ms(c->ack_timeout_ms / 2 + 1), /* nothing to be stored before it */
@@ -542,6 +510,7 @@ tmb_err tmb_uplink_start(tmb_daemon *d, tmb_uplink **ret_uplink)
         lane->arg = u;
         lane->looked = on_looked;
         lane->loaded = on_loaded;
+        lane->linger_ms = (uint64_t)tmb_policy_linger_ms(&d->config->policy.streams[i]);
         err = tmb_lane_open(lane);
     }
     if (err != TMB_OK) {
@@ -553,9 +522,8 @@ tmb_err tmb_uplink_start(tmb_daemon *d, tmb_uplink **ret_uplink)
         strcmp(u->marks.node, d->config->node) != 0)
         memset(&u->marks, 0, sizeof u->marks); /* none: they begin with the next WELCOME */
     (void)uv_timer_init(&d->loop, &u->timer);
-    (void)uv_timer_init(&d->loop, &u->rewatch);
     (void)uv_timer_init(&d->loop, &u->progress);
-    u->timer.data = u->rewatch.data = u->progress.data = u;
+    u->timer.data = u->progress.data = u;
     for (unsigned i = 0; i < u->lanes_count; i++)
         tmb_lane_look(&u->lanes[i], 0);
     *ret_uplink = u;
@@ -576,7 +544,6 @@ void tmb_uplink_stop(tmb_uplink *u)
     for (unsigned i = 0; i < u->lanes_count; i++)
         tmb_lane_stop(&u->lanes[i]);
     uv_close((uv_handle_t *)&u->timer, NULL);
-    uv_close((uv_handle_t *)&u->rewatch, NULL);
     uv_close((uv_handle_t *)&u->progress, NULL);
 }
 
@@ -623,7 +590,6 @@ void tmb_uplink_stats(const tmb_uplink *u, json_t *object)
                                   json_integer((json_int_t)u->gaps[i]));
     (void)json_object_set_new(object, "state",
                               json_string(tmb_session_state_str(u->session.state)));
-    (void)json_object_set_new(object, "fenced", tmb_fence_stats(&u->fence));
     (void)json_object_set_new(object, "streams", streams);
     (void)json_object_set_new(object, "gaps", gaps);
     (void)json_object_set_new(object, "link",

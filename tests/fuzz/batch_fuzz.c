@@ -16,8 +16,13 @@ static void check(const tmb_frame_batch *batch)
     uint8_t *out = malloc(batch->raw_bytes);
     TMB_ASSERT(out);
     tmb_bytes raw;
-    tmb_err err = tmb_batch_unpack(batch, out, batch->raw_bytes, &raw);
-    TMB_ASSERT(err == TMB_OK || err == TMB_ECORRUPT || err == TMB_ELIMIT);
+    static const tmb_dictionary dictionary = {1, {(const uint8_t *)"line/1/temperature 21.5", 23}};
+    size_t room_cap = tmb_batch_room_bytes(batch->raw_bytes);
+    void *room = malloc(room_cap);
+    TMB_ASSERT(room);
+    tmb_err err = tmb_batch_unfold(batch, &dictionary, room, room_cap, out, batch->raw_bytes, &raw);
+    free(room);
+    TMB_ASSERT(err == TMB_OK || err == TMB_ECORRUPT || err == TMB_ELIMIT || err == TMB_ENOENT);
     if (!err) {
         TMB_ASSERT(raw.len == batch->raw_bytes);
         size_t offset = 0;

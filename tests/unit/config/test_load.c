@@ -28,6 +28,9 @@ static void gives_defaults(void **state)
     assert_int_equal(stream->retention_ms, 0);
     assert_int_equal(stream->full, TMB_FULL_REJECT);
     assert_int_equal(stream->class_, TMB_CLASS_TELEMETRY);
+    assert_int_equal(stream->linger_ms, 0);
+    assert_int_equal(tmb_policy_linger_ms(stream), 100);
+    assert_int_equal(tmb_policy_linger_ms(ledger), 20);
     assert_int_equal(ledger->class_, TMB_CLASS_STATE);
     assert_false(stream->mark);
     assert_int_equal(config->journal_segment_bytes, 64 << 20);
@@ -62,6 +65,7 @@ static const char full[] =
     "    durability: process\n"
     "    full: drop-oldest\n"
     "    class: alarm\n"
+    "    linger: 250ms\n"
     "    mark: true\n"
     "    retention: { bytes: none, age: 30d }\n"
     "  - { name: rest, topics: [ \"#\" ], durability: none, full: drop-newest, "
@@ -101,6 +105,8 @@ static void takes_every_key(void **state)
     assert_int_equal(rest->retention_ms, 0);
     assert_int_equal(alarms->full, TMB_FULL_DROP_OLDEST);
     assert_int_equal(alarms->class_, TMB_CLASS_ALARM);
+    assert_int_equal(alarms->linger_ms, 250);
+    assert_int_equal(tmb_policy_linger_ms(alarms), 250);
     assert_true(alarms->mark);
     assert_int_equal(rest->full, TMB_FULL_DROP_NEWEST);
     assert_int_equal(config->policy.streams[2].topics_count, 0);

@@ -41,7 +41,10 @@ static void row_head(const tmb_config_key *key, const char *form, const char *ra
     number_text(key, key->min, min);
     number_text(key, key->max, max);
     if (key->max > 0)
-        snprintf(range, sizeof range, range_form, min, max, key->may_be_none ? ", or `none`" : "");
+        snprintf(range, sizeof range, range_form, min, max,
+                 key->may_be_none   ? ", or `none`"
+                 : key->may_be_auto ? ", or `auto`"
+                                    : "");
     const char *fallback = key->default_text != NULL ? key->default_text : "";
     snprintf(ret, cap, form, key->path, fallback, range);
 }

@@ -156,6 +156,7 @@ static void prints_effective_values(void **state)
                               "    durability: strict\n"
                               "    full: reject\n"
                               "    class: telemetry\n"
+                              "    linger: auto\n"
                               "    mark: false\n"
                               "    retention:\n"
                               "      bytes: 4GiB\n"

@@ -178,8 +178,16 @@ static void batch_keeps_its_rules(void **state)
     f.u.batch.gap_reason = (tmb_gap_reason)(TMB_GAP_AHEAD + 1);
     assert_int_equal(roundtrip(&f), TMB_EINVAL);
     f = good;
-    f.u.batch.codec = (tmb_codec)2;
+    f.u.batch.codec = (tmb_codec)(TMB_CODEC_FOLDED_DICTIONARY + 1);
     assert_int_equal(roundtrip(&f), TMB_EINVAL);
+    f.u.batch.codec = TMB_CODEC_FOLDED_DICTIONARY; /* and does not say with which */
+    assert_int_equal(roundtrip(&f), TMB_EINVAL);
+    f.u.batch.codec = TMB_CODEC_FOLDED; /* with one that it does not need */
+    f.u.batch.dictionary = 1;
+    assert_int_equal(roundtrip(&f), TMB_EINVAL);
+    f = good;
+    f.u.batch.codec = TMB_CODEC_FOLDED;
+    assert_int_equal(roundtrip(&f), TMB_OK);
     f = good;
     f.u.batch.raw_bytes++;
     assert_int_equal(roundtrip(&f), TMB_EINVAL);
