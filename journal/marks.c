@@ -66,9 +66,13 @@ static size_t print(const tmb_marks *marks, char out[TMB_MARKS_TEXT_BYTES_MAX])
     size_t len =
         (size_t)snprintf(out, cap, FIRST_WORD "1\nnode %s\nincarnation %s\nparent %s\ntop %d\n",
                          marks->node, hex, marks->parent, marks->is_parent_top ? 1 : 0);
-    for (unsigned i = 0; i < marks->streams_count; i++)
-        len += (size_t)snprintf(out + len, cap - len, "stream %s %" PRIu64 "\n",
-                                marks->streams[i].stream, marks->streams[i].seq);
+    for (unsigned i = 0; i < marks->streams_count; i++) {
+        const tmb_uplink_mark *mark = &marks->streams[i];
+        if (mark->has_chain)
+            tmb_text_hex((const tmb_incarnation *)(const void *)mark->chain, hex);
+        len += (size_t)snprintf(out + len, cap - len, "stream %s %" PRIu64 "%s%s\n", mark->stream,
+                                mark->seq, mark->has_chain ? " " : "", mark->has_chain ? hex : "");
+    }
     for (unsigned i = 0; i < marks->gaps_count; i++)
         len += (size_t)snprintf(out + len, cap - len, "gap %s %" PRIu64 " %" PRIu64 " %s\n",
                                 marks->gaps[i].stream, marks->gaps[i].first, marks->gaps[i].last,
@@ -111,10 +115,18 @@ static tmb_err parse_lines(const char *at, tmb_marks *marks)
         used = 0;
         if (sscanf(at, " stream %31s %19" SCNu64 "%n", mark.stream, &mark.seq, &used) != 2)
             return parse_gaps(at, marks);
+        at += used;
+        if (*at == ' ') { /* not there: of an earlier build, or not known */
+            tmb_incarnation chain;
+            if (sscanf(at, " %32s%n", hex, &used) != 1 || !tmb_text_unhex(hex, &chain))
+                return TMB_ECORRUPT;
+            mark.has_chain = true;
+            memcpy(mark.chain, chain.bytes, sizeof mark.chain);
+            at += used;
+        }
         if (marks->streams_count == TMB_STREAMS_MAX)
             return TMB_ECORRUPT;
         marks->streams[marks->streams_count++] = mark;
-        at += used;
     }
 }
 
@@ -136,12 +148,13 @@ static tmb_err parse(const char *text, size_t len, tmb_marks *ret_marks)
     return TMB_OK;
 }
 
-tmb_err tmb_marks_read(const tmb_file_port *port, const char *folder, tmb_marks *ret_marks)
+static tmb_err read_file(const tmb_file_port *port, const char *folder, const char *name,
+                         tmb_marks *ret_marks)
 {
     const tmb_file_port *files = port ? port : tmb_file_port_posix();
     char text[TMB_MARKS_TEXT_BYTES_MAX + 1];
     size_t len = 0;
-    tmb_path path = tmb_path_join(folder, TMB_MARKS_FILE);
+    tmb_path path = tmb_path_join(folder, name);
     int fd = files->open(files->context, path.text, O_RDONLY, 0);
     if (fd < 0)
         return tmb_files_err(fd);
@@ -153,6 +166,25 @@ tmb_err tmb_marks_read(const tmb_file_port *port, const char *folder, tmb_marks 
         return TMB_ECORRUPT;
     text[len] = '\0';
     return parse(text, len, ret_marks);
+}
+
+tmb_err tmb_marks_read(const tmb_file_port *port, const char *folder, tmb_marks *ret_marks)
+{
+    return read_file(port, folder, TMB_MARKS_FILE, ret_marks);
+}
+
+tmb_err tmb_marks_read_aside(const tmb_file_port *port, const char *folder, tmb_marks *ret_marks)
+{
+    return read_file(port, folder, TMB_MARKS_ASIDE, ret_marks);
+}
+
+tmb_err tmb_marks_set_aside(const tmb_file_port *port, const char *folder)
+{
+    const tmb_file_port *files = port ? port : tmb_file_port_posix();
+    tmb_path path = tmb_path_join(folder, TMB_MARKS_FILE);
+    tmb_path aside = tmb_path_join(folder, TMB_MARKS_ASIDE);
+    int rc = files->rename(files->context, path.text, aside.text);
+    return rc == -ENOENT ? TMB_OK : tmb_files_err(rc);
 }
 
 tmb_err tmb_marks_write(const tmb_file_port *port, const char *folder, const tmb_marks *marks,

@@ -6,7 +6,8 @@
  *   incarnation 0123456789abcdef0123456789abcdef      of this node's journal
  *   parent hub
  *   top 1                                             the parent is the top (0: it has one, or is silent)
- *   stream default 17                                 it knows all numbers up to this one, on its disk,
+ *   stream default 17 0123...cdef                     it knows all numbers up to this one, on its disk (and
+ *                                                     the log's chain there, where it is known),
  *   gap default 5 8 damaged                           but of these only that they were lost here
  *   crc32c 89abcdef
  *
@@ -31,6 +32,8 @@ extern "C" {
 #endif
 
 #define TMB_MARKS_FILE "uplink.marks"
+/* What was in it when the daemon was fenced: for tombolo-journal renew alone. */
+#define TMB_MARKS_ASIDE TMB_MARKS_FILE ".fenced"
 /* More than all lines can need. A longer file is damaged. */
 #define TMB_MARKS_TEXT_BYTES_MAX 16384
 /* Gaps kept, all streams together. One more: the two oldest of the stream that has the most become one range
@@ -40,6 +43,9 @@ extern "C" {
 typedef struct tmb_uplink_mark {
     char stream[TMB_STREAM_NAME_BYTES_MAX + 1];
     uint64_t seq;
+    bool has_chain;
+    uint8_t chain
+        [TMB_CHAIN_BYTES]; /* proto/chain.h, of this log at seq: tells a log that has gone apart */
 } tmb_uplink_mark;
 
 /* Numbers below the mark that did not go up as records. */
@@ -78,8 +84,18 @@ TMB_MUST_USE tmb_err tmb_marks_read(const tmb_file_port *port, const char *folde
 TMB_MUST_USE tmb_err tmb_marks_write(const tmb_file_port *port, const char *folder,
                                      const tmb_marks *marks, bool is_durable);
 
+/* tmb_marks_set_aside renames the file to TMB_MARKS_ASIDE, for people; without a file it does nothing.
+ * tmb_marks_read_aside reads that one. Errors: as forget, as read. */
+TMB_MUST_USE tmb_err tmb_marks_set_aside(const tmb_file_port *port, const char *folder);
+TMB_MUST_USE tmb_err tmb_marks_read_aside(const tmb_file_port *port, const char *folder,
+                                          tmb_marks *ret_marks);
+
 /* tmb_marks_forget removes the file: what it says is no longer so. Errors: TMB_EIO, TMB_EDENIED. */
 TMB_MUST_USE tmb_err tmb_marks_forget(const tmb_file_port *port, const char *folder);
+
+/* tmb_marks_set_chain says what the log's chain is at the stream's mark; the next move forgets it. */
+void tmb_marks_set_chain(tmb_marks *marks, const char *stream,
+                         const uint8_t chain[TMB_CHAIN_BYTES]);
 
 /* tmb_marks_move: the parent says it knows stream up to seq, with nothing lost on the way but the gaps told
  * so far. Lower than before: what lay above is forgotten. Gives false when there are TMB_STREAMS_MAX

@@ -56,8 +56,20 @@ bool tmb_marks_move(tmb_marks *marks, const char *stream, uint64_t seq)
     }
     if (seq < mark->seq)
         cut_gaps(marks, stream, seq);
+    mark->has_chain = mark->has_chain && seq == mark->seq;
+    if (!mark->has_chain)
+        memset(mark->chain, 0, sizeof mark->chain);
     mark->seq = seq;
     return true;
+}
+
+void tmb_marks_set_chain(tmb_marks *marks, const char *stream, const uint8_t chain[TMB_CHAIN_BYTES])
+{
+    tmb_uplink_mark *mark = find(marks, stream);
+    if (!mark)
+        return;
+    mark->has_chain = true;
+    memcpy(mark->chain, chain, sizeof mark->chain);
 }
 
 /* The next gap of the stream behind at; gaps_count: none. */

@@ -118,6 +118,8 @@ static void to_wire_hello(const tmb_frame_hello *hello, wire *w)
     out->version_max = hello->version_max;
     out->has_box = hello->box != 0;
     out->box = hello->box;
+    out->has_answers = hello->answers != 0;
+    out->answers = hello->answers;
     out->n_streams = hello->streams_count;
     out->streams = w->streams_list;
     for (unsigned i = 0; i < hello->streams_count; i++) {
@@ -437,6 +439,7 @@ static tmb_err from_wire_hello(const Tombolo__V1__Hello *hello, tmb_frame_hello 
     out->version_min = hello->version_min;
     out->version_max = hello->version_max;
     out->box = hello->box;
+    out->answers = hello->answers;
     if (hello->n_streams > TMB_STREAMS_MAX)
         return TMB_ELIMIT;
     out->streams_count = (unsigned)hello->n_streams;

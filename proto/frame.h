@@ -108,7 +108,8 @@ typedef struct tmb_frame_hello {
     tmb_bytes node;
     uint32_t version_min;
     uint32_t version_max;
-    uint64_t box; /* 0: does not say */
+    uint64_t box;     /* 0: does not say */
+    uint64_t answers; /* the session whose BYE(unknown) made this HELLO; 0: none */
     unsigned streams_count;
     tmb_stream_state streams[TMB_STREAMS_MAX];
 } tmb_frame_hello;

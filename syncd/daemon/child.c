@@ -18,6 +18,8 @@ tmb_err tmb_child_new(tmb_hub *hub, tmb_bytes name, tmb_child **ret_child)
     child->hub = hub;
     tmb_intake_init(&child->intake, name, hub->daemon->config->node,
                     !hub->daemon->config->parent.host);
+    (void)uv_timer_init(&hub->daemon->loop, &child->probe);
+    child->probe.data = child;
     *ret_child = child;
     return TMB_OK;
 }
@@ -98,6 +100,9 @@ static void finish(tmb_batch *batch, tmb_intake_event_type type, bool is_malform
 {
     tmb_child *child = batch->child;
     tmb_intake_event event = {.type = type, .ticket = batch->ticket, .is_malformed = is_malformed};
+    tmb_chain chain = batch->commit.chain;
+    if (type == TMB_INTAKE_STORED)
+        event.u.chain = &chain;
     drop(batch);
     tmb_child_step(child, &event);
 }
@@ -234,8 +239,47 @@ static void persist(tmb_child *child, const tmb_intake_action *action)
     batch->commit.child = child->name;
     batch->commit.batch = &batch->frame.u.batch;
     batch->commit.mark = child->intake.lanes[action->lane].mark;
+    batch->commit.chain = child->intake.lanes[action->lane].chain;
     child->batch_count++;
     queue_work(batch, do_build, on_built);
+}
+
+static void on_probe_over(uv_timer_t *timer)
+{
+    tmb_intake_event event = {.type = TMB_INTAKE_TIMEOUT};
+    tmb_child_step(timer->data, &event);
+}
+
+static void note_fenced(tmb_child *child, tmb_bye_reason why, uint64_t box)
+{
+    uv_timeval64_t now = {0};
+    if (child->fenced.why == why && child->fenced.box == box)
+        return; /* the one that was told, and says so */
+    (void)uv_gettimeofday(&now);
+    child->fenced.why = why;
+    child->fenced.box = box;
+    child->fenced.holder = why == TMB_BYE_TWIN ? child->intake.twins.box : 0;
+    child->fenced.since_ms = now.tv_sec * 1000 + now.tv_usec / 1000;
+    child->fenced.count++;
+    if (why == TMB_BYE_TWIN)
+        LOG(TMB_LOG_ERROR, "child.twin", tmb_str("child", child->name), tmb_num("box", box),
+            tmb_str("then",
+                    "two boxes are alive under this name: the one that had the session goes on, "
+                    "this one is fenced; stop it, or give it a name and a certificate of its "
+                    "own"));
+    else
+        LOG(TMB_LOG_ERROR, why == TMB_BYE_FORKED ? "child.forked" : "child.ahead",
+            tmb_str("child", child->name), tmb_num("box", box),
+            tmb_str("then",
+                    "its journal is not the one that was carried up before (a restored backup, "
+                    "a clone); it has stopped: run tombolo-journal renew there"));
+}
+
+/* Whoever speaks now under this name is not the one that had stopped, or will say again that it stops. */
+static void forget_fenced(tmb_child *child)
+{
+    if (child->fenced.why != TMB_BYE_TWIN || child->fenced.holder != child->intake.twins.box)
+        child->fenced.why = 0;
 }
 
 static void report(tmb_child *child, const tmb_intake_action *action)
@@ -245,6 +289,7 @@ static void report(tmb_child *child, const tmb_intake_action *action)
     switch (action->report) {
     case TMB_INTAKE_REPORT_OPEN:
         child->open_session = action->number;
+        forget_fenced(child);
         LOG(TMB_LOG_NOTICE, "child.open", tmb_str("child", child->name),
             tmb_num("streams", child->intake.lanes_count));
         return;
@@ -267,6 +312,16 @@ static void report(tmb_child *child, const tmb_intake_action *action)
         child->refused++;
         LOG(TMB_LOG_ERROR, "child.refused", tmb_str("child", child->name),
             tmb_str("reason", tmb_bye_reason_str((tmb_bye_reason)action->number)));
+        return;
+    case TMB_INTAKE_REPORT_PROBE:
+        (void)uv_timer_start(&child->probe, on_probe_over, action->number, 0);
+        return;
+    case TMB_INTAKE_REPORT_TWIN:
+        note_fenced(child, TMB_BYE_TWIN, action->number);
+        return;
+    case TMB_INTAKE_REPORT_FENCED:
+        if (action->number != TMB_BYE_TWIN)
+            note_fenced(child, (tmb_bye_reason)action->number, child->intake.twins.box);
         return;
     case TMB_INTAKE_REPORT_MALFORMED:
         child->malformed++;

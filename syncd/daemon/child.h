@@ -40,6 +40,14 @@ typedef struct tmb_batch {
     UT_hash_handle hh;
 } tmb_batch;
 
+/* A box of this child that has stopped, for people to look at; TMB_BYE_CLOSING and the like: none. */
+typedef struct tmb_fenced {
+    tmb_bye_reason why;   /* 0: nobody is fenced */
+    uint64_t box, holder; /* who stopped; who went on meanwhile (twin) */
+    int64_t since_ms;     /* wall */
+    uint64_t count;       /* since start */
+} tmb_fenced;
+
 struct tmb_child {
     char name[TMB_NAME_BYTES_MAX + 1];
     tmb_hub *hub;
@@ -52,6 +60,8 @@ struct tmb_child {
     uint64_t batch_count, records, known, resends, malformed, refused, refused_commits;
     uint64_t changed_topics, dropped_props, left_out;
     uint64_t gaps[TMB_GAP_MISSING + 1];
+    uv_timer_t probe; /* of intake.twins */
+    tmb_fenced fenced;
     UT_hash_handle hh;
 };
 

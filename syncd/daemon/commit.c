@@ -154,7 +154,10 @@ static tmb_err build(tmb_commit *commit, room *r)
     commit->len = 1;
     size_t offset = 0;
     tmb_record record;
+    size_t at = 0;
     while ((err = tmb_batch_next(raw, &offset, &record)) == TMB_OK) {
+        tmb_chain_add(&commit->chain, record.seq, tmb_bytes_of(raw.ptr + at, offset - at));
+        at = offset;
         if (record.seq <= commit->mark)
             continue;
         err = add(commit, &record, r);

@@ -18,6 +18,7 @@
 #ifndef TMB_SYNCD_DAEMON_COMMIT_H
 #define TMB_SYNCD_DAEMON_COMMIT_H
 
+#include "proto/chain.h"
 #include "proto/frame.h"
 
 #define TMB_COMMIT_INVALID_TOPIC "$invalid-topic"
@@ -28,6 +29,7 @@ typedef struct tmb_commit {
     const char *child;            /* borrowed */
     const tmb_frame_batch *batch; /* borrowed */
     uint64_t mark;                /* records up to here are here already */
+    tmb_chain chain;              /* in: at the mark, or unknown; out: behind the batch */
 
     tmb_err err;      /* TMB_OK; TMB_ECORRUPT, TMB_ELIMIT: malformed; TMB_ENOMEM */
     uint8_t *payload; /* NULL when there is nothing new; freed by tmb_commit_fini */

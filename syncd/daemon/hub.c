@@ -11,6 +11,7 @@
  */
 #include "syncd/daemon/hub.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -196,6 +197,7 @@ void tmb_hub_stop(tmb_hub *hub)
     for (tmb_child *child = hub->children; child; child = child->hh.next) {
         if (child->intake.state == TMB_INTAKE_OPEN)
             tmb_child_bye(hub, child->name, child->intake.session, TMB_BYE_CLOSING);
+        uv_close((uv_handle_t *)&child->probe, NULL);
     }
     hub->is_stopping = true;
     tmb_link_close(hub->link);
@@ -218,6 +220,16 @@ void tmb_hub_free(tmb_hub *hub)
     free(hub);
 }
 
+static json_t *fenced_stats(const tmb_fenced *fenced)
+{
+    char box[2 * sizeof fenced->box + 1];
+    if (fenced->why == 0)
+        return json_null();
+    (void)snprintf(box, sizeof box, "%016" PRIx64, fenced->box);
+    return json_pack("{s:s, s:I, s:s}", "why", tmb_bye_reason_str(fenced->why), "since_ms",
+                     (json_int_t)fenced->since_ms, "box", box);
+}
+
 static json_t *child_stats(const tmb_child *child)
 {
     json_t *marks = json_object(), *gaps = json_object();
@@ -227,15 +239,16 @@ static json_t *child_stats(const tmb_child *child)
     for (unsigned i = TMB_GAP_TORN; i <= TMB_GAP_MISSING; i++)
         (void)json_object_set_new(gaps, tmb_gap_reason_str((tmb_gap_reason)i),
                                   json_integer((json_int_t)child->gaps[i]));
-    return json_pack("{s:b, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "open",
-                     child->intake.state == TMB_INTAKE_OPEN, "marks", marks, "gaps", gaps,
-                     "batches", (json_int_t)child->batch_count, "records",
-                     (json_int_t)child->records, "known", (json_int_t)child->known, "resends",
-                     (json_int_t)child->resends, "malformed", (json_int_t)child->malformed,
-                     "refused", (json_int_t)child->refused, "refused_commits",
-                     (json_int_t)child->refused_commits, "changed_topics",
-                     (json_int_t)child->changed_topics, "dropped_properties",
-                     (json_int_t)child->dropped_props, "left_out", (json_int_t)child->left_out);
+    return json_pack(
+        "{s:b, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "open",
+        child->intake.state == TMB_INTAKE_OPEN, "marks", marks, "gaps", gaps, "batches",
+        (json_int_t)child->batch_count, "records", (json_int_t)child->records, "known",
+        (json_int_t)child->known, "resends", (json_int_t)child->resends, "malformed",
+        (json_int_t)child->malformed, "refused", (json_int_t)child->refused, "refused_commits",
+        (json_int_t)child->refused_commits, "changed_topics", (json_int_t)child->changed_topics,
+        "dropped_properties", (json_int_t)child->dropped_props, "left_out",
+        (json_int_t)child->left_out, "fences", (json_int_t)child->fenced.count, "fenced",
+        fenced_stats(&child->fenced));
 }
 
 void tmb_hub_stats(const tmb_hub *hub, json_t *object)

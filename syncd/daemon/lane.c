@@ -207,6 +207,7 @@ static void note_recent(tmb_lane *lane, const tmb_load *load)
     recent->first_seq = load->batch.first_seq;
     recent->last_seq = load->batch.last_seq;
     recent->stamp = load->first_stamp;
+    recent->chain = load->chain;
 }
 
 static void on_loaded(uv_work_t *work, int status)
@@ -258,6 +259,16 @@ void tmb_lane_keep_cursor(tmb_lane *lane)
     lane->put_incarnation = lane->incarnation;
     lane->put_work.data = lane;
     (void)uv_queue_work(&lane->daemon->loop, &lane->put_work, do_put, on_put);
+}
+
+tmb_chain tmb_lane_chain(const tmb_lane *lane, uint64_t seq)
+{
+    tmb_chain chain = {.seq = seq};
+    for (unsigned i = 0; i < lane->recent_count; i++) {
+        if (lane->recent[i].chain.is_known && lane->recent[i].chain.seq == seq)
+            chain = lane->recent[i].chain;
+    }
+    return chain;
 }
 
 tmb_hlc tmb_lane_oldest(const tmb_lane *lane, uint64_t seq)

@@ -20,6 +20,7 @@ typedef struct tmb_lane tmb_lane;
 typedef struct tmb_lane_recent {
     uint64_t first_seq, last_seq;
     tmb_hlc stamp;
+    tmb_chain chain; /* behind it */
 } tmb_lane_recent;
 
 typedef struct tmb_look {
@@ -92,6 +93,9 @@ void tmb_lane_load(tmb_lane *lane, tmb_load *load);
 
 /* tmb_lane_keep_cursor writes the parent's mark to the store, if it has moved. */
 void tmb_lane_keep_cursor(tmb_lane *lane);
+
+/* tmb_lane_chain gives the chain behind record seq if a batch that was loaded lately ended there. */
+tmb_chain tmb_lane_chain(const tmb_lane *lane, uint64_t seq);
 
 /* tmb_lane_oldest gives the stamp of record seq if it is known, else 0. */
 tmb_hlc tmb_lane_oldest(const tmb_lane *lane, uint64_t seq);

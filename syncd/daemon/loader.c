@@ -31,6 +31,7 @@ struct tmb_loader {
     uint64_t told_until; /* gaps up to here were logged */
     uint8_t *raw;
     size_t raw_len, raw_cap;
+    tmb_chain chain; /* of what was read since the last seek */
 };
 
 tmb_err tmb_loader_open(const char *journal_root, const char *stream, const tmb_file_port *files,
@@ -111,6 +112,7 @@ static tmb_err go_to(tmb_loader *loader, uint64_t seq, const tmb_incarnation *in
     loader->incarnation = *incarnation;
     loader->has_kept = loader->has_kept_gap = false;
     loader->next_seq = 0;
+    memset(&loader->chain, 0, sizeof loader->chain);
     tmb_err err = tmb_tail_seek(loader->tail, seq);
     if (err == TMB_OK)
         loader->next_seq = seq;
@@ -142,9 +144,11 @@ static tmb_err append(tmb_loader *loader, const tmb_record *record, tmb_load *lo
         err = tmb_record_encode(record, loader->raw + loader->raw_len,
                                 loader->raw_cap - loader->raw_len, &len);
     TMB_ASSERT(err != TMB_ELIMIT); /* it came out of the log */
-    if (err == TMB_OK)
-        loader->raw_len += len;
-    return err;
+    if (err != TMB_OK)
+        return err;
+    tmb_chain_add(&loader->chain, record->seq, tmb_bytes_of(loader->raw + loader->raw_len, len));
+    loader->raw_len += len;
+    return TMB_OK;
 }
 
 /* What is missing before the first record is told as one gap, for the first reason. */
@@ -249,6 +253,7 @@ void tmb_loader_read(tmb_loader *loader, tmb_load *load)
         load->err = gather(loader, load);
     if (load->err == TMB_OK)
         load->err = check_incarnation(loader, load);
+    load->chain = loader->chain;
     bool has_records = load->batch.first_seq <= load->batch.last_seq;
     if (load->err == TMB_OK && has_records)
         load->err = tmb_tail_sync(loader->tail);

@@ -7,6 +7,7 @@
 #define TMB_SYNCD_DAEMON_LOADER_H
 
 #include "journal/file_port.h"
+#include "proto/chain.h"
 #include "proto/frame.h"
 
 typedef struct tmb_loader tmb_loader;
@@ -22,6 +23,7 @@ typedef struct tmb_load {
     tmb_frame_batch
         batch; /* first > last: nothing, or only a gap. Its stream is not set; data is in packed */
     tmb_hlc first_stamp;
+    tmb_chain chain; /* behind the last record, if it is known */
     uint8_t *packed; /* freed by tmb_load_free */
     unsigned damaged_ranges;
     uint64_t damaged_bytes;

@@ -97,13 +97,16 @@ static bool ensure_bound(tmb_binding *binding)
 tmb_err tmb_binding_put_mark(tmb_binding *binding, const tmb_batch *batch)
 {
     const tmb_frame_batch *b = &batch->frame.u.batch;
+    tmb_chain mark = batch->commit.chain;
     tmb_err err = TMB_OK;
     if (!binding->daemon->store)
         return TMB_OK;
+    if (mark.seq != b->last_seq)
+        mark = (tmb_chain){.seq = b->last_seq};
     uv_mutex_lock(&binding->lock);
     if (batch->generation == atomic_load(&binding->generation) && ensure_bound(binding))
-        err = tmb_store_mark_put(binding->daemon->store, tmb_bytes_str(batch->child->name),
-                                 &b->incarnation, b->stream, b->last_seq);
+        err = tmb_store_proof_put(binding->daemon->store, tmb_bytes_str(batch->child->name),
+                                  &b->incarnation, b->stream, &mark);
     uv_mutex_unlock(&binding->lock);
     return err;
 }
@@ -118,6 +121,7 @@ typedef struct marks_job {
         tmb_incarnation incarnation;
     } lanes[TMB_STREAMS_MAX];
     uint64_t seqs[TMB_STREAMS_MAX];
+    tmb_chain chains[TMB_STREAMS_MAX];
 } marks_job;
 
 static void do_marks(uv_work_t *work)
@@ -129,9 +133,10 @@ static void do_marks(uv_work_t *work)
     uv_mutex_lock(&binding->lock);
     bool is_bound = ensure_bound(binding);
     for (unsigned i = 0; i < job->count && is_bound; i++) {
-        tmb_err err = tmb_store_mark_get(binding->daemon->store, tmb_bytes_str(job->child->name),
-                                         &job->lanes[i].incarnation,
-                                         tmb_bytes_str(job->lanes[i].stream), &job->seqs[i]);
+        tmb_err err = tmb_store_proof_get(binding->daemon->store, tmb_bytes_str(job->child->name),
+                                          &job->lanes[i].incarnation,
+                                          tmb_bytes_str(job->lanes[i].stream), &job->chains[i]);
+        job->seqs[i] = job->chains[i].seq;
         if (err == TMB_OK)
             continue;
         job->seqs[i] = 0;
@@ -151,6 +156,7 @@ static void on_marks(uv_work_t *work, int status)
         tmb_intake_event event = {.type = TMB_INTAKE_MARKS};
         event.u.marks.session = job->session;
         event.u.marks.seqs = job->seqs;
+        event.u.marks.chains = job->chains;
         tmb_child_step(child, &event);
         if (child->wants_marks)
             tmb_marks_load(child, child->intake.session);

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "proto/topics.h"
+#include "syncd/daemon/fence.h"
 #include "syncd/daemon/keeper.h"
 #include "syncd/daemon/lane.h"
 #include "syncd/daemon/log.h"
@@ -30,7 +31,8 @@ struct tmb_uplink {
     tmb_link *link;
     uint64_t link_epoch;
     tmb_keeper *keeper;
-    tmb_marks marks;     /* what the parent has, and what it only heard of */
+    tmb_marks marks; /* what the parent has, and what it only heard of */
+    tmb_fence fence;
     bool are_marks_news; /* a step has moved one */
     bool is_dial_failed; /* to be told at the next turn */
     bool is_stopping, is_stepping;
@@ -209,6 +211,8 @@ static void report(tmb_uplink *u, const tmb_session_action *action)
             watch_all(u);
         return;
     case TMB_SESSION_REPORT_BYE:
+        if (action->number == TMB_BYE_TWIN)
+            tmb_fence_note(&u->fence, "twin", "", 0, u->daemon->config->data_dir);
         LOG(TMB_LOG_NOTICE, "session.bye",
             tmb_str("reason", tmb_bye_reason_str((tmb_bye_reason)action->number)));
         return;
@@ -216,11 +220,9 @@ static void report(tmb_uplink *u, const tmb_session_action *action)
         LOG(TMB_LOG_ERROR, "session.malformed", tmb_str("from", u->daemon->config->parent.host));
         return;
     case TMB_SESSION_REPORT_AHEAD:
-        LOG(TMB_LOG_ERROR, "session.fenced",
-            tmb_str("why", "the parent has more of this journal than the journal itself: is it a "
-                           "restored backup?"),
-            tmb_str("stream", stream_name(u, action->stream)),
-            tmb_num("parent_has", action->number));
+    case TMB_SESSION_REPORT_FORKED:
+        tmb_fence_note(&u->fence, action->report == TMB_SESSION_REPORT_FORKED ? "forked" : "ahead",
+                       stream_name(u, action->stream), action->number, u->daemon->config->data_dir);
         memset(&u->marks, 0, sizeof u->marks); /* of another past than this log's */
         tmb_keeper_tell(u->keeper, NULL);
         return;
@@ -274,6 +276,11 @@ static void note_mark(tmb_uplink *u, const tmb_session_action *action)
     if (!has_notes(u, lane->stream) && action->seq > 0) /* carried up when nobody took notes */
         tmb_marks_add_gap(&u->marks, lane->stream, 1, action->seq, TMB_GAP_NONE);
     u->are_marks_news = tmb_marks_move(&u->marks, lane->stream, action->seq);
+    const tmb_chain *told = &u->session.lanes[lane->index].told;
+    tmb_chain chain =
+        told->is_known && told->seq == action->seq ? *told : tmb_lane_chain(lane, action->seq);
+    if (chain.is_known)
+        tmb_marks_set_chain(&u->marks, lane->stream, chain.value);
 }
 
 /* Before it is told: should this process end right behind it, its notes must know. */
@@ -282,6 +289,16 @@ static void note_gap(tmb_uplink *u, const char *stream, const tmb_frame_batch *b
     begin_notes(u, &batch->incarnation);
     tmb_marks_add_gap(&u->marks, stream, batch->gap_first, batch->first_seq - 1, batch->gap_reason);
     tmb_keeper_save_gap(u->keeper, &u->marks);
+}
+
+static void on_proved(void *arg, uint64_t ticket, tmb_proof proof)
+{
+    tmb_uplink *u = arg;
+    tmb_session_event event = {.type = TMB_SESSION_PROVED};
+    event.u.proved.ticket = ticket;
+    event.u.proved.proof = proof;
+    if (!u->is_stopping)
+        step(u, &event);
 }
 
 static void act(tmb_uplink *u, const tmb_session_action *action)
@@ -306,6 +323,9 @@ static void act(tmb_uplink *u, const tmb_session_action *action)
         return; /* freed behind the step */
     case TMB_SESSION_LOAD:
         load_batch(u, action);
+        return;
+    case TMB_SESSION_PROVE:
+        tmb_prove(u->daemon, stream_name(u, action->stream), action, on_proved, u);
         return;
     case TMB_SESSION_PERSIST:
         note_mark(u, action);
@@ -473,10 +493,14 @@ void tmb_uplink_tick(tmb_uplink *u)
 static void set_session(tmb_uplink *u)
 {
     const tmb_config *c = u->daemon->config;
+    uint64_t box = 0;
+    while (box == 0 && uv_random(NULL, NULL, &box, sizeof box, 0, NULL) == 0) {
+    }
     tmb_session_options options = {
         .node = c->node,
         .streams_count = u->lanes_count,
-        .seed = tmb_daemon_seed(u->daemon, 1),
+        .seed = tmb_daemon_seed(u->daemon, 1) ^ box, /* a clone has the same counter of starts */
+        .box = box,
         .dial_timeout =
             tmb_dur_ms(DIAL_TIMEOUT_MS + 1000), /* the link's own comes first, with words */
         .hello_timeout = tmb_dur_ms(c->ack_timeout_ms / 2 + 1), /* nothing to be stored before it */
@@ -590,6 +614,7 @@ void tmb_uplink_stats(const tmb_uplink *u, json_t *object)
                                   json_integer((json_int_t)u->gaps[i]));
     (void)json_object_set_new(object, "state",
                               json_string(tmb_session_state_str(u->session.state)));
+    (void)json_object_set_new(object, "fenced", tmb_fence_stats(&u->fence));
     (void)json_object_set_new(object, "streams", streams);
     (void)json_object_set_new(object, "gaps", gaps);
     (void)json_object_set_new(object, "link",

@@ -187,6 +187,7 @@ typedef struct kept_lane {
     char stream[TMB_STREAM_NAME_BYTES_MAX + 1];
     tmb_incarnation incarnation;
     uint64_t mark;
+    tmb_chain chain;
     bool is_storing;
     tmb_intake_batch storing;
 } kept_lane;
@@ -198,6 +199,7 @@ static void keep_lanes(const tmb_intake *intake, kept_lane kept[TMB_STREAMS_MAX]
         memcpy(kept[i].stream, lane->stream, sizeof kept[i].stream);
         kept[i].incarnation = lane->incarnation;
         kept[i].mark = lane->mark;
+        kept[i].chain = lane->chain;
         kept[i].is_storing = lane->is_storing;
         kept[i].storing = lane->queue[0];
     }
@@ -217,6 +219,7 @@ static void fill_lane(tmb_intake_lane *lane, const tmb_stream_state *told, const
             !is_incarnation_eq(told->incarnation, kept[k].incarnation))
             continue;
         lane->mark = kept[k].mark;
+        lane->chain = kept[k].chain;
         lane->is_storing = kept[k].is_storing;
         lane->queued = kept[k].is_storing ? 1 : 0;
         lane->queue[0] = kept[k].storing;
@@ -229,6 +232,47 @@ static void refuse_hello(tmb_intake *intake, uint64_t session, tmb_bye_reason re
 {
     report(actions, TMB_INTAKE_REPORT_REFUSED, 0, (uint64_t)reason);
     send_bye(intake, session, reason, actions);
+}
+
+/* Is it this box's turn to speak under the child's name? Else it has its answer, if any. */
+static bool admit_box(tmb_intake *intake, const tmb_frame_hello *hello, tmb_intake_actions *actions)
+{
+    uint64_t open_session = intake->state == TMB_INTAKE_IDLE ? 0 : intake->session;
+    switch (tmb_twins_hello(&intake->twins, hello, open_session, intake->now)) {
+    case TMB_TWINS_TAKE:
+        return true;
+    case TMB_TWINS_PROBE:
+        send_bye(intake, open_session, TMB_BYE_UNKNOWN, actions);
+        report(actions, TMB_INTAKE_REPORT_PROBE, 0, TMB_TWINS_PROBE_MS);
+        return false;
+    case TMB_TWINS_WAIT:
+        return false;
+    case TMB_TWINS_REFUSE:
+        refuse_hello(intake, hello->session, TMB_BYE_TWIN, actions);
+        return false;
+    case TMB_TWINS_PROVED:
+        send_bye(intake, intake->twins.rival_session, TMB_BYE_TWIN, actions);
+        report(actions, TMB_INTAKE_REPORT_TWIN, 0, intake->twins.rival_box);
+        return true;
+    }
+    return true;
+}
+
+/* The child has waited for the box before it; now it is its turn. */
+static void on_timeout(tmb_intake *intake, tmb_intake_actions *actions)
+{
+    uint64_t session = tmb_twins_due(&intake->twins, intake->now);
+    if (session != 0)
+        send_bye(intake, session, TMB_BYE_UNKNOWN, actions);
+}
+
+static void on_bye(tmb_intake *intake, const tmb_frame_bye *bye, tmb_intake_actions *actions)
+{
+    if (bye->reason == TMB_BYE_AHEAD || bye->reason == TMB_BYE_FORKED ||
+        bye->reason == TMB_BYE_TWIN)
+        report(actions, TMB_INTAKE_REPORT_FENCED, 0, (uint64_t)bye->reason);
+    if (intake->state != TMB_INTAKE_IDLE && bye->session == intake->session)
+        end_session(intake, actions);
 }
 
 static void on_hello(tmb_intake *intake, const tmb_frame_hello *hello, tmb_intake_actions *actions)
@@ -250,6 +294,8 @@ static void on_hello(tmb_intake *intake, const tmb_frame_hello *hello, tmb_intak
     }
     if (intake->state != TMB_INTAKE_IDLE && hello->session == intake->session)
         return; /* the link said it twice; a child takes a new number for each HELLO */
+    if (!admit_box(intake, hello, actions))
+        return;
     for (unsigned i = 0; i < intake->lanes_count; i++)
         drop_waiting(&intake->lanes[i], actions);
     keep_lanes(intake, kept);
@@ -263,8 +309,24 @@ static void on_hello(tmb_intake *intake, const tmb_frame_hello *hello, tmb_intak
     push(actions, TMB_INTAKE_LOAD_MARKS)->session = intake->session;
 }
 
+/* A chain of another number than the mark's is of no use any more. */
+static void set_chain(tmb_intake_lane *lane, const tmb_chain *chain)
+{
+    memset(&lane->chain, 0, sizeof lane->chain);
+    lane->chain.seq = lane->mark;
+    if (chain != NULL && chain->is_known && chain->seq == lane->mark)
+        lane->chain = *chain;
+}
+
+static void tell_chain(const tmb_intake *intake, const tmb_intake_lane *lane, tmb_mark *mark)
+{
+    mark->has_chain = intake->version >= 2 && lane->chain.is_known && lane->mark > 0;
+    if (mark->has_chain)
+        memcpy(mark->chain, lane->chain.value, sizeof mark->chain);
+}
+
 static void on_marks(tmb_intake *intake, uint64_t session, const uint64_t *seqs,
-                     tmb_intake_actions *actions)
+                     const tmb_chain *chains, tmb_intake_actions *actions)
 {
     if (intake->state != TMB_INTAKE_GREETING || session != intake->session)
         return;
@@ -277,12 +339,16 @@ static void on_marks(tmb_intake *intake, uint64_t session, const uint64_t *seqs,
     for (unsigned i = 0; i < intake->lanes_count; i++) {
         tmb_intake_lane *lane = &intake->lanes[i];
         /* A STORED may have come between the shell's look-up and its answer. */
-        if (lane->mark < seqs[i])
+        if (lane->mark <= seqs[i]) {
             lane->mark = seqs[i];
+            if (!lane->chain.is_known || lane->chain.seq != lane->mark)
+                set_chain(lane, chains ? &chains[i] : NULL);
+        }
         count_received(lane);
         welcome->marks[i].stream = tmb_bytes_str(lane->stream);
         welcome->marks[i].incarnation = lane->incarnation;
         welcome->marks[i].seq = lane->mark;
+        tell_chain(intake, lane, &welcome->marks[i]);
     }
     become(intake, TMB_INTAKE_OPEN);
     report(actions, TMB_INTAKE_REPORT_OPEN, 0, intake->session);
@@ -367,8 +433,7 @@ static void on_frame(tmb_intake *intake, const tmb_frame *frame, uint64_t ticket
         on_batch(intake, &frame->u.batch, ticket, actions);
         return;
     case TMB_FRAME_BYE:
-        if (intake->state != TMB_INTAKE_IDLE && frame->u.bye.session == intake->session)
-            end_session(intake, actions);
+        on_bye(intake, &frame->u.bye, actions);
         return;
     case TMB_FRAME_DICTIONARY:
     case TMB_FRAME_ASK:
@@ -401,7 +466,8 @@ static tmb_intake_batch take_stored(tmb_intake_lane *lane)
     return batch;
 }
 
-static void on_stored(tmb_intake *intake, uint64_t ticket, tmb_intake_actions *actions)
+static void on_stored(tmb_intake *intake, uint64_t ticket, const tmb_chain *chain,
+                      tmb_intake_actions *actions)
 {
     unsigned i = find_storing(intake, ticket);
     if (i == intake->lanes_count)
@@ -414,6 +480,8 @@ static void on_stored(tmb_intake *intake, uint64_t ticket, tmb_intake_actions *a
     }
     if (lane->mark < batch.last_seq)
         lane->mark = batch.last_seq;
+    if (lane->mark == batch.last_seq)
+        set_chain(lane, chain);
     count_received(lane);
     if (intake->state == TMB_INTAKE_OPEN)
         send_ack(intake, i, actions);
@@ -483,6 +551,7 @@ static bool is_valid(const tmb_intake *intake, const tmb_intake_event *event)
     case TMB_INTAKE_STORE_FAILED:
         return event->ticket != 0 && !is_waiting(intake, event->ticket);
     case TMB_INTAKE_FRAME_BAD:
+    case TMB_INTAKE_TIMEOUT:
     case TMB_INTAKE_RESET:
         return true;
     }
@@ -504,13 +573,17 @@ tmb_err tmb_intake_step(tmb_intake *intake, const tmb_intake_event *event,
         refuse_child(intake, ret_actions);
         break;
     case TMB_INTAKE_MARKS:
-        on_marks(intake, event->u.marks.session, event->u.marks.seqs, ret_actions);
+        on_marks(intake, event->u.marks.session, event->u.marks.seqs, event->u.marks.chains,
+                 ret_actions);
         break;
     case TMB_INTAKE_STORED:
-        on_stored(intake, event->ticket, ret_actions);
+        on_stored(intake, event->ticket, event->u.chain, ret_actions);
         break;
     case TMB_INTAKE_STORE_FAILED:
         on_store_failed(intake, event->ticket, event->is_malformed, ret_actions);
+        break;
+    case TMB_INTAKE_TIMEOUT:
+        on_timeout(intake, ret_actions);
         break;
     case TMB_INTAKE_RESET:
         forget(intake, ret_actions);

@@ -22,7 +22,9 @@
 #include "base/err.h"
 #include "base/limits.h"
 #include "base/time.h"
+#include "proto/chain.h"
 #include "proto/frame.h"
+#include "syncd/hub/twins.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -42,8 +44,9 @@ typedef enum tmb_intake_event_type {
     TMB_INTAKE_FRAME, /* decoded frame; for a BATCH, ticket names the shell's copy */
     TMB_INTAKE_FRAME_BAD,
     TMB_INTAKE_MARKS,  /* answer to LOAD_MARKS: u.marks, one for each lane; late ones are ignored */
-    TMB_INTAKE_STORED, /* the batch and its mark are durable */
+    TMB_INTAKE_STORED, /* the batch and its mark are durable; u.chain as it is behind the batch */
     TMB_INTAKE_STORE_FAILED, /* they are not; `is_malformed`: they never will be */
+    TMB_INTAKE_TIMEOUT, /* the probe that REPORT_PROBE told of is over; early or stale ones are harmless */
     TMB_INTAKE_RESET /* forget all: nobody knows what became of the PERSISTs; late answers are ignored */
 } tmb_intake_event_type;
 
@@ -56,8 +59,10 @@ typedef struct tmb_intake_event {
         const tmb_frame *frame; /* borrowed for the step */
         struct {
             uint64_t session;
-            const uint64_t *seqs; /* marks, in the order of LOAD_MARKS' streams */
+            const uint64_t *seqs;    /* marks, in the order of LOAD_MARKS' streams */
+            const tmb_chain *chains; /* likewise, what is known of them; NULL: nothing */
         } marks;
+        const tmb_chain *chain; /* STORED; NULL: not known */
     } u;
 } tmb_intake_event;
 
@@ -75,6 +80,9 @@ typedef enum tmb_intake_report {
     TMB_INTAKE_REPORT_KNOWN,    /* a batch that was here already; number = records */
     TMB_INTAKE_REPORT_RESEND,   /* asked the child to go back */
     TMB_INTAKE_REPORT_REFUSED,  /* HELLO refused; number = tmb_bye_reason */
+    TMB_INTAKE_REPORT_PROBE,    /* is the box that has the session alive? TIMEOUT in number ms */
+    TMB_INTAKE_REPORT_TWIN,     /* two boxes are alive under this name; number = the fenced one's */
+    TMB_INTAKE_REPORT_FENCED,   /* the child says that it stopped: number = tmb_bye_reason */
     TMB_INTAKE_REPORT_MALFORMED /* a frame or batch that breaks the protocol */
 } tmb_intake_report;
 
@@ -104,6 +112,7 @@ typedef struct tmb_intake_lane {
     tmb_incarnation incarnation;
     uint64_t first_seq, last_seq; /* of the child's log, from HELLO */
     uint64_t mark;                /* durable here; counts when OPEN */
+    tmb_chain chain;              /* at the mark, if it is known */
     uint64_t received;            /* last number in the queue, else mark */
     bool is_storing;              /* queue[0] is with the shell */
     tmb_mono quiet_until; /* asked to resend: not again before this, unless the child went back */
@@ -120,6 +129,7 @@ typedef struct tmb_intake {
     tmb_mono now;
     uint64_t session;
     uint32_t version; /* of the protocol in this session */
+    tmb_twins twins;
     unsigned lanes_count;
     tmb_intake_lane lanes[TMB_STREAMS_MAX];
     tmb_frame out; /* a step sends one frame at most */

@@ -50,6 +50,8 @@ bool tmb_session_is_event_valid(const tmb_session *s, const tmb_session_event *e
                event->u.tail.first_seq <= event->u.tail.last_seq + 1;
     case TMB_SESSION_LOADED:
         return is_loaded_valid(s, event);
+    case TMB_SESSION_PROVED:
+        return event->u.proved.ticket > 0 && event->u.proved.ticket < s->next_ticket;
     case TMB_SESSION_LOAD_FAILED:
         return event->u.ticket > 0 && event->u.ticket < s->next_ticket;
     }

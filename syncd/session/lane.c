@@ -20,6 +20,8 @@ void tmb_session_lane_rewind(tmb_session_lane *lane)
     lane->ack_deadline = tmb_mono_never();
     lane->not_before.ns = INT64_MIN;
     lane->hold_last = 0;
+    lane->proof_ticket = 0;
+    lane->is_proof_due = false;
     lane->is_going_back = false;
     lane->is_load_unwanted = lane->load_ticket != 0;
 }

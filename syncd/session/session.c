@@ -12,6 +12,7 @@
  *   bad frame   -      -              hang up, back off    hang up, back off   -        -       -
  *   TAIL        note   note           note                 note, greet, load   note     note    note
  *   LOADED      drop   drop           drop                 send                drop     drop    drop
+ *   PROVED      -      -              -                    load, or fence      -        -       -
  *   LOAD_FAILED note   note           note                 load later          note     note    note
  *   PROGRESS    -      -              more time            more time           -        -       -
  *   TIMEOUT     -      hang up,       greet again once,    greet again, load   dial     -       -
@@ -26,6 +27,7 @@
 #include "syncd/session/session.h"
 
 #include "syncd/session/lane.h"
+#include "syncd/session/prove.h"
 
 /* An honest wait is short; this bounds what a broken parent can ask for. */
 #define WAIT_MS_MAX 60000
@@ -185,6 +187,9 @@ static void greet(tmb_session *s, tmb_session_actions *actions)
     hello->node = tmb_bytes_str(s->options.node);
     hello->version_min = TMB_PROTOCOL_VERSION_MIN;
     hello->version_max = TMB_PROTOCOL_VERSION;
+    hello->box = s->options.box;
+    hello->answers = s->answers;
+    s->answers = 0;
     for (unsigned i = 0; i < s->options.streams_count; i++) {
         tmb_session_lane *lane = &s->lanes[i];
         lane->is_greeted = lane->is_known;
@@ -212,15 +217,19 @@ static void greet_again(tmb_session *s, tmb_session_actions *actions)
     greet(s, actions);
 }
 
+static void say_bye(tmb_session *s, tmb_bye_reason reason, tmb_session_actions *actions)
+{
+    s->out.type = TMB_FRAME_BYE;
+    memset(&s->out.u.bye, 0, sizeof s->out.u.bye);
+    s->out.u.bye.session = s->session;
+    s->out.u.bye.reason = reason;
+    send_out(s, actions);
+}
+
 static void close_session(tmb_session *s, tmb_session_actions *actions)
 {
-    if (is_linked(s)) {
-        s->out.type = TMB_FRAME_BYE;
-        memset(&s->out.u.bye, 0, sizeof s->out.u.bye);
-        s->out.u.bye.session = s->session;
-        s->out.u.bye.reason = TMB_BYE_CLOSING;
-        send_out(s, actions);
-    }
+    if (is_linked(s))
+        say_bye(s, TMB_BYE_CLOSING, actions);
     if (is_linked(s) || s->state == TMB_SESSION_DIALING)
         hang_up(s, actions);
     rewind_lanes(s);
@@ -271,13 +280,17 @@ static void on_welcome(tmb_session *s, const tmb_frame_welcome *welcome,
     for (unsigned i = 0; i < s->options.streams_count; i++) {
         if (s->lanes[i].is_greeted && marks[i]->seq > s->lanes[i].last_seq) {
             report(actions, TMB_SESSION_REPORT_AHEAD, i, marks[i]->seq);
+            say_bye(s, TMB_BYE_AHEAD, actions); /* so that people see it at the parent, too */
             fence(s, actions);
             return;
         }
     }
     for (unsigned i = 0; i < s->options.streams_count; i++) {
-        if (s->lanes[i].is_greeted)
-            tmb_session_lane_resume(&s->lanes[i], marks[i]->seq);
+        if (!s->lanes[i].is_greeted)
+            continue;
+        tmb_session_lane_resume(&s->lanes[i], marks[i]->seq);
+        if (welcome->version >= 2)
+            tmb_session_prove_begin(s, i, marks[i]);
     }
     if (welcome->node.len > 0) /* a valid name: not too long */
         memcpy(s->parent, welcome->node.ptr, welcome->node.len);
@@ -319,13 +332,17 @@ static void on_bye(tmb_session *s, const tmb_frame_bye *bye, tmb_session_actions
     report(actions, TMB_SESSION_REPORT_BYE, 0, (uint64_t)bye->reason);
     switch (bye->reason) {
     case TMB_BYE_UNKNOWN:
+        s->answers = s->session;
         greet_again(s, actions);
         return;
     case TMB_BYE_IDENTITY:
     case TMB_BYE_VERSION:
     case TMB_BYE_AHEAD:
-    case TMB_BYE_TWIN:
     case TMB_BYE_FORKED:
+        fence(s, actions);
+        return;
+    case TMB_BYE_TWIN:
+        say_bye(s, TMB_BYE_TWIN, actions); /* heard */
         fence(s, actions);
         return;
     case TMB_BYE_BUSY:
@@ -427,6 +444,17 @@ static void on_loaded(tmb_session *s, const tmb_session_event *event, tmb_sessio
                           tmb_mono_after(s->now, s->options.ack_timeout));
 }
 
+static void on_proved(tmb_session *s, const tmb_session_event *event, tmb_session_actions *actions)
+{
+    unsigned i = tmb_session_prove_end(s, event->u.proved.ticket);
+    if (i == s->options.streams_count || event->u.proved.proof != TMB_PROOF_FORKED)
+        return;
+    s->lanes[i].is_persist_due = false;
+    report(actions, TMB_SESSION_REPORT_FORKED, i, s->lanes[i].told.seq);
+    say_bye(s, TMB_BYE_FORKED, actions);
+    fence(s, actions);
+}
+
 static void on_load_failed(tmb_session *s, uint64_t ticket)
 {
     unsigned i = tmb_session_find_load(s, ticket);
@@ -522,7 +550,7 @@ static void pump(tmb_session *s, tmb_session_actions *actions)
         action->seq = lane->acked;
         action->incarnation = lane->incarnation;
     }
-    if (s->state != TMB_SESSION_STREAMING)
+    if (s->state != TMB_SESSION_STREAMING || tmb_session_prove_pump(s, actions))
         return;
     while (actions->n < TMB_SESSION_ACTIONS_MAX) {
         tmb_turns_lane turns[TMB_STREAMS_MAX];
@@ -542,11 +570,11 @@ tmb_mono tmb_session_deadline(const tmb_session *s)
     list_turns(s, turns);
     for (unsigned i = 0; i < s->options.streams_count && s->state != TMB_SESSION_CLOSED; i++) {
         const tmb_session_lane *lane = &s->lanes[i];
-        if (lane->is_persist_due)
+        if (lane->is_persist_due || (is_streaming && lane->is_proof_due))
             return s->now;
         if (is_streaming)
             deadline = tmb_mono_min(deadline, lane->ack_deadline);
-        if (is_streaming && tmb_session_lane_wants_load(lane) &&
+        if (is_streaming && !tmb_session_is_proving(s) && tmb_session_lane_wants_load(lane) &&
             tmb_turns_has_place(&s->turns, turns, s->options.streams_count, i, count_room(s),
                                 s->options.batch_bytes))
             deadline = tmb_mono_min(deadline, lane->not_before);
@@ -596,6 +624,9 @@ static void dispatch(tmb_session *s, const tmb_session_event *event, tmb_session
         break;
     case TMB_SESSION_LOADED:
         on_loaded(s, event, actions);
+        break;
+    case TMB_SESSION_PROVED:
+        on_proved(s, event, actions);
         break;
     case TMB_SESSION_LOAD_FAILED:
         on_load_failed(s, event->u.ticket);

@@ -10,6 +10,7 @@
  *                         LINK_DOWN, second timeout, a frame that does not leave, malformed frame,
  *                         BYE(closing, busy: comes back at its slot, ...)
  *   any --CLOSE--> CLOSED        GREETING --WELCOME says the parent is ahead, BYE(identity, ...)--> FENCED
+ *                                   STREAMING --PROVED: the parent has other records under these numbers--'
  *
  * FENCED is left only by CLOSE or by a restart: the node's journal is not what the parent knows (a restored
  * backup), or its certificate and its name differ; going on could lose data, so it says so and waits for
@@ -42,6 +43,7 @@
 #include "base/limits.h"
 #include "base/rng.h"
 #include "base/time.h"
+#include "proto/chain.h"
 #include "proto/frame.h"
 #include "syncd/session/comeback.h"
 #include "syncd/session/turns.h"
@@ -67,6 +69,7 @@ typedef struct tmb_session_options {
     const char *streams[TMB_STREAMS_MAX]; /* borrowed likewise */
     tmb_class classes[TMB_STREAMS_MAX];   /* of streams, in their order */
     unsigned streams_count;
+    uint64_t box;  /* of this run of the daemon, random; 0: not said */
     uint64_t seed; /* of jitter and session numbers: node and boot counter mixed, never time */
     tmb_dur dial_timeout, hello_timeout, ack_timeout;
     tmb_dur backoff_base, backoff_cap;
@@ -75,6 +78,13 @@ typedef struct tmb_session_options {
         dial_gap; /* the parent's window as kept on disk, and between two dials; 0: none */
     uint32_t batch_bytes;
 } tmb_session_options;
+
+/* What the shell found when it made the parent's chain again from the log. */
+typedef enum tmb_proof {
+    TMB_PROOF_SAME,
+    TMB_PROOF_UNKNOWN, /* not all of the block is in the log any more: go on, as without a chain */
+    TMB_PROOF_FORKED   /* the parent has other records under these numbers */
+} tmb_proof;
 
 typedef enum tmb_session_event_type {
     TMB_SESSION_START, /* begin; ignored when begun */
@@ -85,6 +95,7 @@ typedef enum tmb_session_event_type {
     TMB_SESSION_TAIL,        /* what a stream's log holds now */
     TMB_SESSION_LOADED,      /* the batch asked for by LOAD: durable here, packed, ready to send */
     TMB_SESSION_LOAD_FAILED, /* the log could not be read; asked again after backoff_base */
+    TMB_SESSION_PROVED,      /* the answer to PROVE */
     TMB_SESSION_PROGRESS,    /* the peer's host has taken more bytes than at the last one */
     TMB_SESSION_TIMEOUT,     /* early or stale ones are harmless */
     TMB_SESSION_CLOSE
@@ -112,6 +123,10 @@ typedef struct tmb_session_event {
             uint32_t
                 bytes; /* of data that SEND_BATCH sends; 0: not known, counts as what was asked for */
         } loaded;
+        struct {
+            uint64_t ticket;
+            tmb_proof proof;
+        } proved;
         uint64_t ticket; /* LOAD_FAILED */
         uint64_t taken;  /* PROGRESS: SENDs and SEND_BATCHes of this dial that have left */
     } u;
@@ -123,6 +138,7 @@ typedef enum tmb_session_action_type {
     TMB_SESSION_SEND,       /* encode and send frame */
     TMB_SESSION_SEND_BATCH, /* send the batch loaded as ticket, under this session; then free it */
     TMB_SESSION_DROP_BATCH, /* free the batch loaded as ticket: no longer wanted */
+    TMB_SESSION_PROVE,   /* is *chain the log's at its number? No LOAD before PROVED has answered */
     TMB_SESSION_LOAD,    /* read from the log, make durable, pack; answer LOADED or LOAD_FAILED */
     TMB_SESSION_PERSIST, /* the parent has everything of stream up to seq: keep that on disk */
     TMB_SESSION_REPORT   /* something worth a log line or a counter */
@@ -133,6 +149,7 @@ typedef enum tmb_session_report {
     TMB_SESSION_REPORT_BYE,       /* parent said bye; number = reason */
     TMB_SESSION_REPORT_MALFORMED, /* parent broke the protocol */
     TMB_SESSION_REPORT_AHEAD, /* parent has more of stream than this log: fenced; number = its mark */
+    TMB_SESSION_REPORT_FORKED, /* parent has other records of stream: fenced; number = its mark */
     TMB_SESSION_REPORT_RESEND, /* went back to the mark; number = mark */
     TMB_SESSION_REPORT_TIMEOUT /* HELLO or ACK did not come in time */
 } tmb_session_report;
@@ -145,6 +162,7 @@ typedef struct tmb_session_action {
     unsigned stream;             /* LOAD, PERSIST, some REPORTs */
     uint64_t seq;                /* LOAD: first wanted; PERSIST: mark */
     tmb_incarnation incarnation; /* LOAD, PERSIST */
+    const tmb_chain *chain;      /* PROVE: lives until the next step */
     uint32_t bytes_max;          /* LOAD: raw bytes, unless one record is larger */
     const tmb_frame *frame;      /* SEND: lives until the next step */
     tmb_session_report report;
@@ -169,6 +187,9 @@ typedef struct tmb_session_lane {
     uint64_t load_seq;            /* first number that load was asked for */
     bool is_load_unwanted; /* drop it on arrival: the session or the place to go on has changed */
     bool is_persist_due;   /* acked is news to the shell */
+    uint64_t proof_ticket; /* 0: nothing to prove, or proved */
+    bool is_proof_due;     /* the shell has not been asked yet */
+    tmb_chain told;        /* the parent's, as of WELCOME */
     bool is_going_back;    /* ACK(resend) came, and the mark has not moved since */
     uint64_t hold_last;    /* nothing to send up to here: load when the log is longer */
     tmb_mono not_before;   /* the parent asked to wait, or a load failed */
@@ -184,6 +205,7 @@ typedef struct tmb_session {
     tmb_session_state state;
     tmb_mono now, deadline;
     uint64_t epoch, session, next_ticket;
+    uint64_t answers; /* the session that BYE(unknown) has ended: the next HELLO says so */
     tmb_rng rng;
     uint64_t sent, taken; /* frames on this link: ordered, left. HELLO is the last while GREETING */
     uint32_t version;     /* of the protocol in this session, from WELCOME */

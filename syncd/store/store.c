@@ -29,7 +29,8 @@
 
 #define FORMAT_VERSION  1u
 #define VALUE_VERSION   1u
-#define VALUE_BYTES_MAX (1 + 16 + 4)
+#define MARK_BYTES      (8 + TMB_CHAIN_BYTES) /* of one with its chain; 8 without */
+#define VALUE_BYTES_MAX (1 + MARK_BYTES + 4)
 #define KEY_BYTES_MAX   (1 + 1 + TMB_NAME_BYTES_MAX + 16 + 1 + TMB_STREAM_NAME_BYTES_MAX)
 #define ASIDE_MAX       1000
 
@@ -389,18 +390,86 @@ static tmb_err raise_number(tmb_store *store, const store_key *key, uint64_t seq
     return err;
 }
 
+/* A mark without a chain is that of an earlier build, or its chain is not known. */
+static tmb_err read_mark(tmb_store *store, const store_key *key, tmb_chain *ret_mark)
+{
+    uint8_t content[MARK_BYTES];
+    tmb_chain mark = {.seq = 0};
+    tmb_err err = read_value(store, key, content, sizeof content);
+    if (err == TMB_ECORRUPT)
+        return read_number(store, key, &ret_mark->seq);
+    if (err != TMB_OK)
+        return err;
+    tmb_reader r = tmb_reader_of(tmb_bytes_of(content, sizeof content));
+    mark.seq = tmb_get_u64(&r);
+    mark.is_known = true;
+    memcpy(mark.value, content + 8, sizeof mark.value);
+    *ret_mark = mark;
+    return TMB_OK;
+}
+
+static tmb_err write_mark(tmb_store *store, const store_key *key, const tmb_chain *mark)
+{
+    uint8_t content[MARK_BYTES];
+    tmb_writer w = tmb_writer_of(content, sizeof content);
+    tmb_put_u64(&w, mark->seq);
+    tmb_put_bytes(&w, tmb_bytes_of(mark->value, sizeof mark->value));
+    return write_value(store, key, tmb_bytes_of(content, mark->is_known ? sizeof content : 8));
+}
+
+tmb_err tmb_store_proof_get(tmb_store *store, tmb_bytes child, const tmb_incarnation *incarnation,
+                            tmb_bytes stream, tmb_chain *ret_mark)
+{
+    store_key key = make_key('m', child, incarnation, stream);
+    tmb_chain mark = {.seq = 0};
+    if (key.len == 0)
+        return TMB_EINVAL;
+    (void)pthread_mutex_lock(&store->lock);
+    tmb_err err = make_usable(store);
+    if (err == TMB_OK)
+        err = read_mark(store, &key, &mark);
+    (void)pthread_mutex_unlock(&store->lock);
+    if (err == TMB_ENOENT)
+        err = TMB_OK;
+    if (err == TMB_OK)
+        *ret_mark = mark;
+    return err;
+}
+
+tmb_err tmb_store_proof_put(tmb_store *store, tmb_bytes child, const tmb_incarnation *incarnation,
+                            tmb_bytes stream, const tmb_chain *mark)
+{
+    store_key key = make_key('m', child, incarnation, stream);
+    tmb_chain known = {.seq = 0};
+    if (key.len == 0)
+        return TMB_EINVAL;
+    (void)pthread_mutex_lock(&store->lock);
+    tmb_err err = make_usable(store);
+    if (err == TMB_OK) {
+        err = read_mark(store, &key, &known);
+        bool is_unread = err == TMB_ENOENT || err == TMB_ECORRUPT;
+        if (is_unread || (err == TMB_OK && known.seq < mark->seq))
+            err = write_mark(store, &key, mark);
+    }
+    (void)pthread_mutex_unlock(&store->lock);
+    return err;
+}
+
 tmb_err tmb_store_mark_get(tmb_store *store, tmb_bytes child, const tmb_incarnation *incarnation,
                            tmb_bytes stream, uint64_t *ret_seq)
 {
-    store_key key = make_key('m', child, incarnation, stream);
-    return get_number(store, &key, ret_seq);
+    tmb_chain mark = {.seq = 0};
+    tmb_err err = tmb_store_proof_get(store, child, incarnation, stream, &mark);
+    if (err == TMB_OK)
+        *ret_seq = mark.seq;
+    return err;
 }
 
 tmb_err tmb_store_mark_put(tmb_store *store, tmb_bytes child, const tmb_incarnation *incarnation,
                            tmb_bytes stream, uint64_t seq)
 {
-    store_key key = make_key('m', child, incarnation, stream);
-    return raise_number(store, &key, seq);
+    tmb_chain mark = {.seq = seq};
+    return tmb_store_proof_put(store, child, incarnation, stream, &mark);
 }
 
 tmb_err tmb_store_cursor_get(tmb_store *store, const tmb_incarnation *incarnation, tmb_bytes stream,

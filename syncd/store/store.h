@@ -17,6 +17,7 @@
 
 #include "base/bytes.h"
 #include "base/err.h"
+#include "proto/chain.h"
 #include "proto/record.h"
 
 #ifdef __cplusplus
@@ -59,6 +60,15 @@ TMB_MUST_USE tmb_err tmb_store_mark_get(tmb_store *store, tmb_bytes child,
 TMB_MUST_USE tmb_err tmb_store_mark_put(tmb_store *store, tmb_bytes child,
                                         const tmb_incarnation *incarnation, tmb_bytes stream,
                                         uint64_t seq);
+
+/* The same with the chain at the mark (proto/chain.h), where it is known: kept together, so that after a
+ * crash one is never of another number than the other. */
+TMB_MUST_USE tmb_err tmb_store_proof_get(tmb_store *store, tmb_bytes child,
+                                         const tmb_incarnation *incarnation, tmb_bytes stream,
+                                         tmb_chain *ret_mark);
+TMB_MUST_USE tmb_err tmb_store_proof_put(tmb_store *store, tmb_bytes child,
+                                         const tmb_incarnation *incarnation, tmb_bytes stream,
+                                         const tmb_chain *mark);
 
 /* The cursor towards the parent: it has everything of own stream up to seq. */
 TMB_MUST_USE tmb_err tmb_store_cursor_get(tmb_store *store, const tmb_incarnation *incarnation,

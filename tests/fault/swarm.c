@@ -56,6 +56,7 @@ typedef struct site {
     int64_t open_ns;
     bool is_dial_failed;
     uint64_t load_ticket, load_seq; /* asked for in this step, 0: nothing */
+    uint64_t prove_ticket;          /* likewise */
     uint32_t load_bytes;
     uint8_t *packed; /* what LOADED is about */
     tmb_frame_batch batch;
@@ -266,6 +267,9 @@ static void act(site *s, const tmb_session_action *action)
                    last_seq(s) - s->session.lanes[0].acked);
         }
         return;
+    case TMB_SESSION_PROVE:
+        s->prove_ticket = action->ticket; /* one journal a site, and nobody restores it */
+        return;
     case TMB_SESSION_DROP_BATCH:
         return;
     }
@@ -285,6 +289,12 @@ static void step_once(site *s, tmb_session_event *event)
 static void step(site *s, tmb_session_event *event)
 {
     step_once(s, event);
+    if (s->prove_ticket != 0) {
+        tmb_session_event proved = {.type = TMB_SESSION_PROVED};
+        proved.u.proved.ticket = s->prove_ticket;
+        s->prove_ticket = 0;
+        step_once(s, &proved);
+    }
     while (s->load_ticket != 0) {
         load(s);
         tmb_session_event loaded = {.type = TMB_SESSION_LOADED};

@@ -77,6 +77,7 @@ static void see_action(storm *at, const tmb_session_action *action)
         assert_int_equal(action->epoch, at->s.epoch);
         break;
     case TMB_SESSION_DROP_BATCH:
+    case TMB_SESSION_PROVE:
     case TMB_SESSION_REPORT:
         break;
     }

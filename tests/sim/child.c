@@ -286,6 +286,9 @@ static void run_action(sim_world *world, const tmb_session_action *action)
         else
             copy->ticket = 0;
         break;
+    case TMB_SESSION_PROVE:
+        sim_fail(world, "no parent of this world tells a chain");
+        break;
     case TMB_SESSION_LOAD:
         event = sim_post(world, SIM_LOADED, child->run, sim_ms(&world->disk, 0, 10));
         event->number = action->ticket;

@@ -58,7 +58,7 @@ static int teardown(void **state)
 static void tell(scene *at, uint64_t seq)
 {
     tmb_marks marks = {.node = "s1", .parent = "hub", .streams_count = 1};
-    marks.streams[0] = (tmb_uplink_mark){"default", seq};
+    marks.streams[0] = (tmb_uplink_mark){.stream = "default", .seq = seq};
     tmb_keeper_tell(at->keeper, &marks);
 }
 
@@ -124,7 +124,7 @@ static void a_gap_is_saved_at_once(void **state)
 {
     scene *at = *state;
     tmb_marks marks = {.node = "s1", .parent = "hub", .streams_count = 1}, back;
-    marks.streams[0] = (tmb_uplink_mark){"default", 9};
+    marks.streams[0] = (tmb_uplink_mark){.stream = "default", .seq = 9};
     tell(at, 9);
     tmb_marks_add_gap(&marks, "default", 3, 4, TMB_GAP_RETENTION);
     tmb_keeper_save_gap(at->keeper, &marks);

@@ -93,6 +93,15 @@ static void say_report(scene *at, const tmb_intake_action *action)
     case TMB_INTAKE_REPORT_REFUSED:
         say(at, "refused %" PRIu64, action->number);
         return;
+    case TMB_INTAKE_REPORT_PROBE:
+        say(at, "probe %" PRIu64, action->number);
+        return;
+    case TMB_INTAKE_REPORT_TWIN:
+        say(at, "twin %" PRIu64, action->number);
+        return;
+    case TMB_INTAKE_REPORT_FENCED:
+        say(at, "fenced %" PRIu64, action->number);
+        return;
     case TMB_INTAKE_REPORT_MALFORMED:
         say(at, "malformed");
         return;

@@ -39,9 +39,9 @@ static tmb_marks make_marks(void)
         .node = "s1", .parent = "hub.north_2", .is_parent_top = true, .streams_count = 3};
     for (size_t i = 0; i < sizeof marks.incarnation.bytes; i++)
         marks.incarnation.bytes[i] = (uint8_t)(0xa0 + i);
-    marks.streams[0] = (tmb_uplink_mark){"default", 17};
-    marks.streams[1] = (tmb_uplink_mark){"alarms", 0};
-    marks.streams[2] = (tmb_uplink_mark){"bulk", TMB_SEQ_MAX};
+    marks.streams[0] = (tmb_uplink_mark){.stream = "default", .seq = 17};
+    marks.streams[1] = (tmb_uplink_mark){.stream = "alarms", .seq = 0};
+    marks.streams[2] = (tmb_uplink_mark){.stream = "bulk", .seq = TMB_SEQ_MAX};
     tmb_marks_add_gap(&marks, "default", 1, 2, TMB_GAP_NONE);
     tmb_marks_add_gap(&marks, "bulk", 40, TMB_SEQ_MAX - 1, TMB_GAP_RETENTION);
     tmb_marks_add_gap(&marks, "default", 5, 8, TMB_GAP_DAMAGED);

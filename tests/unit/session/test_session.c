@@ -202,7 +202,7 @@ static void a_log_that_lost_what_was_sent_is_greeted_and_fenced(void **state)
     on_loaded(&at, 1, 1, 10);
     assert_string_equal(on_tail(&at, 0, 1, 8), "SEND hello a:1-8 b:1-0; state greeting");
     assert_string_equal(on_tail(&at, 0, 1, 8), "");
-    assert_string_equal(on_welcome(&at, 10, 0), "ahead a 10; HANGUP 1; state fenced");
+    assert_string_equal(on_welcome(&at, 10, 0), "ahead a 10; SEND bye 7; HANGUP 1; state fenced");
     assert_int_equal(deadline_ms(&at), -1);
     assert_string_equal(on_timeout(&at), "");
     assert_string_equal(on_start(&at), "");

@@ -390,7 +390,7 @@ static void a_welcome_must_answer_the_hello(void **state)
     frame.u.welcome.marks[0].incarnation = life(9);
     expect_refused(&at, &frame);
     greet_only(&at);
-    assert_string_equal(on_welcome(&at, 11, 0), "ahead a 11; HANGUP 1; state fenced");
+    assert_string_equal(on_welcome(&at, 11, 0), "ahead a 11; SEND bye 7; HANGUP 1; state fenced");
 }
 
 static void a_parent_that_forgot_gets_everything_again(void **state)

@@ -73,6 +73,9 @@ static void say_report(scene *at, const tmb_session_action *action)
     case TMB_SESSION_REPORT_AHEAD:
         say(at, "ahead %s %" PRIu64, names[action->stream], action->number);
         return;
+    case TMB_SESSION_REPORT_FORKED:
+        say(at, "forked %s %" PRIu64, names[action->stream], action->number);
+        return;
     case TMB_SESSION_REPORT_RESEND:
         say(at, "resend %s after %" PRIu64, names[action->stream], action->number);
         return;
@@ -102,6 +105,10 @@ static void say_action(scene *at, const tmb_session_action *action)
         return;
     case TMB_SESSION_DROP_BATCH:
         say(at, "DROP_BATCH %" PRIu64, action->ticket);
+        return;
+    case TMB_SESSION_PROVE:
+        say(at, "PROVE %" PRIu64 " %s at %" PRIu64 " %d", action->ticket, names[action->stream],
+            action->chain->seq, action->chain->value[0]);
         return;
     case TMB_SESSION_LOAD:
         assert_int_equal(action->bytes_max, 4096);

@@ -372,12 +372,43 @@ static void test_full_disk_is_an_error_not_an_abort(void **state)
     assert_int_equal(umount2(disk, MNT_DETACH), 0);
 }
 
+static void test_chain_is_kept_with_its_mark(void **state)
+{
+    (void)state;
+    tmb_store *store = open_store(false);
+    tmb_chain mark = {.seq = 7, .is_known = true, .value = {1, 2, 3}}, got = {.seq = 99};
+    tmb_bytes child = tmb_bytes_str("s1"), stream = tmb_bytes_str("main");
+    assert_int_equal(tmb_store_proof_get(store, child, &LIFE_A, stream, &got), TMB_OK);
+    assert_int_equal(got.seq, 0);
+    assert_int_equal(tmb_store_proof_put(store, child, &LIFE_A, stream, &mark), TMB_OK);
+    mark.seq = 5;
+    mark.value[0] = 9;
+    assert_int_equal(tmb_store_proof_put(store, child, &LIFE_A, stream, &mark),
+                     TMB_OK); /* never lower */
+    tmb_store_close(store);
+    store = open_store(false);
+    assert_int_equal(tmb_store_proof_get(store, child, &LIFE_A, stream, &got), TMB_OK);
+    assert_true(got.is_known);
+    assert_int_equal(got.seq, 7);
+    assert_int_equal(got.value[0], 1);
+    uint64_t seq = 0;
+    assert_int_equal(tmb_store_mark_get(store, child, &LIFE_A, stream, &seq), TMB_OK);
+    assert_int_equal(seq, 7);
+    /* Higher, and the chain is not known; as an earlier build left it. */
+    assert_int_equal(tmb_store_mark_put(store, child, &LIFE_A, stream, 8), TMB_OK);
+    assert_int_equal(tmb_store_proof_get(store, child, &LIFE_A, stream, &got), TMB_OK);
+    assert_int_equal(got.seq, 8);
+    assert_false(got.is_known);
+    tmb_store_close(store);
+}
+
 int main(void)
 {
     (void)signal(SIGXFSZ, SIG_IGN);
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
     const struct CMUnitTest tests[] = {
         TEST(test_roundtrip_and_never_lower),
+        TEST(test_chain_is_kept_with_its_mark),
         TEST(test_name_too_long_is_refused),
         TEST(test_other_journal_empties_marks),
         TEST(test_kill_9_loses_nothing),
