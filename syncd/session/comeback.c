@@ -9,6 +9,7 @@
 
 #define DIAL_COSTS   1000u /* of the budget's thousandths */
 #define WELCOME_PAYS 100u
+#define FIRST_PARTS  17 /* of 20 of the window: noticing the loss and the handshakes take the rest */
 #define BUDGET_MAX   10000u
 
 uint32_t tmb_window_clamp(uint32_t window_ms)
@@ -95,9 +96,9 @@ static tmb_dur draw_decorrelated(tmb_comeback *c, tmb_rng *rng)
 {
     int64_t base_ns = c->options.base.ns, cap_ns = c->options.cap.ns;
     int64_t last_ns = c->last_wait.ns > base_ns ? c->last_wait.ns : base_ns;
-    int64_t most_ns = last_ns > cap_ns / 3 ? cap_ns : last_ns * 3;
-    uint64_t width = most_ns > base_ns ? (uint64_t)(most_ns - base_ns) : 0;
-    c->last_wait.ns = base_ns + (int64_t)tmb_rng_below(rng, width + 1);
+    int64_t most_ns = last_ns > INT64_MAX / 3 ? INT64_MAX : last_ns * 3;
+    int64_t wait_ns = base_ns + (int64_t)tmb_rng_below(rng, (uint64_t)(most_ns - base_ns) + 1);
+    c->last_wait.ns = wait_ns < cap_ns ? wait_ns : cap_ns; /* so the cap itself is drawn often */
     return c->last_wait;
 }
 
@@ -105,9 +106,9 @@ static tmb_dur draw(tmb_comeback *c, tmb_rng *rng)
 {
     tmb_dur wait = {0};
     if (has_window(c)) {
-        int64_t tenth_ns = c->window.ns / 10;
-        uint64_t width = (uint64_t)(c->is_retry ? tenth_ns : 9 * tenth_ns);
-        wait.ns = (c->is_retry ? 9 * tenth_ns : 0) + (int64_t)tmb_rng_below(rng, width + 1);
+        int64_t part_ns = c->window.ns / 20;
+        uint64_t width = (uint64_t)((c->is_retry ? 2 : FIRST_PARTS) * part_ns);
+        wait.ns = (c->is_retry ? 18 * part_ns : 0) + (int64_t)tmb_rng_below(rng, width + 1);
     } else if (c->options.mode == TMB_COMEBACK_DECORRELATED) {
         wait = draw_decorrelated(c, rng);
     } else {

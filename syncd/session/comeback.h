@@ -2,8 +2,9 @@
 /* syncd/session/comeback.h - when to dial the parent again, so that a fleet does not trample it.
  *
  * window        The parent's WELCOME says in how many seconds (W) its children should spread. The first try
- *               after a loss comes at a random phase in the first nine tenths of W, each retry nine tenths of
- *               W to a whole W after the one before. So two tries are never more than W apart: W after the
+ *               after a loss comes at a random phase in the first 17 twentieths of W (the rest is for
+ *               noticing the loss, and for the handshakes), each retry nine tenths of W to a whole W after the one
+ *               before. So two tries are never more than W apart: W after the
  *               parent is there again, all have come; and they come at W's pace whether it was away for a
  *               second or for a day. Without a W: full jitter.
  * full          uniform in [0, min(cap, base * 2^failed)]

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+/* sim/cli.h - what the files of the command line share. Private to this room. */
+#ifndef TMB_SIM_CLI_H
+#define TMB_SIM_CLI_H
+
+#include "sim/herd.h"
+
+enum {
+    CLI_OK = 0,
+    CLI_FAILED = 1, /* the run did not end as it should */
+    CLI_USAGE = 2,
+    CLI_UNABLE = 3 /* no memory, a file that cannot be written */
+};
+
+typedef struct cli_options {
+    herd_options herd;
+    unsigned backoffs; /* bits of sim_backoff: a run each */
+    const char *plot;  /* NULL: none */
+    bool is_json;
+} cli_options;
+
+/* Each plays its world, prints, and gives the exit code. */
+int cli_herd(const cli_options *options);
+
+#endif
