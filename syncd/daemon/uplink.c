@@ -15,19 +15,22 @@
 #include "syncd/daemon/fence.h"
 #include "syncd/daemon/keeper.h"
 #include "syncd/daemon/lane.h"
+#include "syncd/daemon/line.h"
 #include "syncd/daemon/log.h"
 #include "syncd/link/link.h"
 #include "syncd/session/session.h"
 
 #define DIAL_TIMEOUT_MS   10000
 #define LOOK_ANYWAY_TICKS 10
-#define PROGRESS_MS_MAX   500 /* how often the session hears that what it said is still leaving */
+#define PROGRESS_MS_MAX   500 /* how often the session hears that what it said is still leaving ... */
+#define LOOK_MS           20 /* ... and while the line is busy, so that it stays so */
 
 struct tmb_uplink {
     tmb_daemon *daemon;
     tmb_session session;
     tmb_lane lanes[TMB_STREAMS_MAX];
     unsigned lanes_count;
+    tmb_line line;
     tmb_link *link;
     uint64_t link_epoch;
     tmb_keeper *keeper;
@@ -53,6 +56,8 @@ struct tmb_uplink {
 static void step(tmb_uplink *u, tmb_session_event *event);
 
 static void arm_timer(tmb_uplink *u);
+
+static void tell_progress(tmb_uplink *u);
 
 static void note_gap(tmb_uplink *u, const char *stream, const tmb_frame_batch *batch);
 
@@ -99,6 +104,7 @@ static void on_message(void *arg, const char *topic, tmb_bytes payload)
     tmb_uplink *u = arg;
     if (strcmp(topic, u->down_topic) != 0)
         return;
+    tell_progress(u); /* what is answered has been taken */
     tmb_frame frame;
     size_t cap = tmb_frame_arena_size(payload.len);
     void *arena = payload.len <= TMB_FRAME_BYTES_MAX ? malloc(cap) : NULL;
@@ -172,6 +178,8 @@ static void send_batch(tmb_uplink *u, const tmb_session_action *action)
     u->records += load->batch.last_seq - load->batch.first_seq + 1;
     u->raw_bytes += load->batch.raw_bytes;
     u->packed_bytes += load->batch.data.len;
+    tmb_line_count(&u->line, u->daemon->config->policy.streams[action->stream].class_,
+                   load->batch.data.len);
     if (load->batch.gap_first != 0 && (unsigned)load->batch.gap_reason <= TMB_GAP_MISSING)
         u->gaps[load->batch.gap_reason] += load->batch.first_seq - load->batch.gap_first;
 }
@@ -363,11 +371,16 @@ static void tell_progress(tmb_uplink *u)
     if (!u->link || !tmb_session_is_waiting(&u->session))
         return;
     tmb_link_taken(u->link, &bytes, &messages);
-    if (bytes <= u->taken_bytes)
+    uint64_t said = tmb_link_said(u->link), out = 0, in = 0;
+    if (bytes == 0 || (bytes <= u->taken_bytes && said == u->session.pace.said))
         return;
+    tmb_link_bytes(u->link, &out, &in);
     u->taken_bytes = bytes;
     messages += u->lost_frames;
     tmb_session_event event = {.type = TMB_SESSION_PROGRESS, .epoch = u->link_epoch};
+    event.bytes.said = said;
+    event.bytes.taken = bytes;
+    event.bytes.all = said + in;
     event.u.taken = messages < u->session.sent ? messages : u->session.sent;
     step(u, &event);
 }
@@ -375,16 +388,16 @@ static void tell_progress(tmb_uplink *u)
 static void on_progress(uv_timer_t *timer)
 {
     tmb_uplink *u = timer->data;
-    if (tmb_session_is_waiting(&u->session))
-        tell_progress(u);
-    else
-        (void)uv_timer_stop(timer);
+    tell_progress(u);
+    arm_timer(u);
 }
 
 /* A small part of ack_timeout: from when a frame has left its time runs, give or take this. */
 static uint64_t progress_ms(const tmb_uplink *u)
 {
     uint64_t ms = (uint64_t)u->daemon->config->ack_timeout_ms / 8;
+    if (tmb_pace_outstanding(&u->session.pace) > 0)
+        return LOOK_MS;
     return ms < PROGRESS_MS_MAX ? ms : PROGRESS_MS_MAX;
 }
 
@@ -407,8 +420,10 @@ static void arm_timer(tmb_uplink *u)
     if (u->is_stopping)
         return;
     tmb_mono deadline = tmb_session_deadline(&u->session);
-    if (tmb_session_is_waiting(&u->session) && !uv_is_active((uv_handle_t *)&u->progress))
-        (void)uv_timer_start(&u->progress, on_progress, progress_ms(u), progress_ms(u));
+    bool is_looking = uv_is_active((uv_handle_t *)&u->progress);
+    if (tmb_session_is_waiting(&u->session) &&
+        (!is_looking || uv_timer_get_due_in(&u->progress) > progress_ms(u)))
+        (void)uv_timer_start(&u->progress, on_progress, progress_ms(u), 0);
     if (u->is_dial_failed) {
         (void)uv_timer_start(&u->timer, on_timer, 0, 0);
     } else if (deadline.ns == INT64_MAX) {
@@ -459,6 +474,7 @@ static void on_loaded(tmb_lane *lane, tmb_load *load)
         event.u.loaded.gap_first = load->batch.gap_first;
         event.u.loaded.gap_reason = load->batch.gap_reason;
         event.u.loaded.bytes = (uint32_t)load->batch.data.len;
+        event.u.loaded.raw_bytes = load->batch.raw_bytes;
     } else {
         event.type = TMB_SESSION_LOAD_FAILED;
         event.u.ticket = load->ticket;
@@ -508,6 +524,7 @@ static void set_session(tmb_uplink *u)
         .backoff_base = tmb_dur_ms(c->backoff_base_ms),
         .backoff_cap = tmb_dur_ms(c->backoff_cap_ms),
         .batch_bytes = (uint32_t)c->batch_bytes,
+        .is_paced = true,
     };
     for (unsigned i = 0; i < u->lanes_count; i++) {
         options.streams[i] = c->policy.streams[i].name;
@@ -623,6 +640,7 @@ void tmb_uplink_stats(const tmb_uplink *u, json_t *object)
                                         (json_int_t)(u->bytes_in + in), "dials",
                                         (json_int_t)u->dials, "down_why", u->last_why));
     tmb_keeper_stats(u->keeper, object);
+    tmb_line_stats(&u->line, &u->session.pace, object);
     (void)json_object_set_new(object, "batches", json_integer((json_int_t)u->batches));
     (void)json_object_set_new(object, "records", json_integer((json_int_t)u->records));
     (void)json_object_set_new(object, "raw_bytes", json_integer((json_int_t)u->raw_bytes));

@@ -339,6 +339,11 @@ void tmb_link_bytes(const tmb_link *link, uint64_t *ret_out, uint64_t *ret_in)
     *ret_in = link->bytes_in + in;
 }
 
+uint64_t tmb_link_said(tmb_link *link)
+{
+    return link->wire && link->state == LINK_UP ? tmb_wire_said(link->wire) : 0;
+}
+
 void tmb_link_taken(tmb_link *link, uint64_t *ret_bytes, uint64_t *ret_messages)
 {
     *ret_bytes = *ret_messages = 0;

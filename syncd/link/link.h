@@ -64,6 +64,10 @@ TMB_MUST_USE tmb_err tmb_link_publish(tmb_link *link, const char *topic, tmb_byt
 /* Bytes of TLS on the socket, both ways, since open (everything but TCP's and IP's own headers). */
 void tmb_link_bytes(const tmb_link *link, uint64_t *ret_out, uint64_t *ret_in);
 
+/* tmb_link_said: bytes of TLS said so far, those that wait in this process (by a good estimate) among them. 0
+ * when the link is not up. */
+uint64_t tmb_link_said(tmb_link *link);
+
 /* tmb_link_taken tells how far what was said has got: bytes of TLS that the peer's TCP has acknowledged, and
  * how many messages of tmb_link_send and tmb_link_retain, in their order, lie wholly among them. 0 when the
  * link is not up. What is taken has left this host and the line; nobody need have read it. */

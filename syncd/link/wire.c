@@ -32,10 +32,13 @@
 
 #include "syncd/link/tls.h"
 
-#define TICK_MS         1000
-#define KEEPALIVE_S_MIN 5 /* libmosquitto refuses less */
-#define TEXT_MAX        256
-#define ENDS_MAX        64
+#define TICK_MS           1000
+#define KEEPALIVE_S_MIN   5 /* libmosquitto refuses less */
+#define TEXT_MAX          256
+#define ENDS_MAX          64
+#define MQTT_HEADER_BYTES 8
+#define TLS_RECORD_BYTES  16384
+#define TLS_HEADER_BYTES  22
 
 typedef enum wire_state { WIRE_CONNECTING = 0, WIRE_GREETING, WIRE_UP, WIRE_FAILED } wire_state;
 
@@ -67,6 +70,7 @@ struct tmb_wire {
     char last_log[TEXT_MAX];        /* libmosquitto's last word, OpenSSL's reason among them */
     uint64_t acked_bytes, moved_ms;
     uint64_t bytes_out, bytes_in; /* as last read from OpenSSL */
+    uint64_t bytes_said; /* bytes_out, and what libmosquitto holds: right when it holds nothing */
     uint64_t messages_written, messages_taken;
     unsigned ends_count;
     wire_end ends[ENDS_MAX];    /* not yet taken, oldest first */
@@ -290,6 +294,14 @@ static void note_end(tmb_wire *wire)
     if (wire->ends_count < ENDS_MAX)
         wire->ends_count++;
     wire->ends[wire->ends_count - 1] = (wire_end){wire->bytes_out, ++wire->messages_written};
+}
+
+uint64_t tmb_wire_said(tmb_wire *wire)
+{
+    count_bytes(wire);
+    if (wire->bytes_said < wire->bytes_out || !mosquitto_want_write(wire->mosq))
+        wire->bytes_said = wire->bytes_out;
+    return wire->bytes_said;
 }
 
 void tmb_wire_taken(tmb_wire *wire, uint64_t *ret_bytes, uint64_t *ret_messages)
@@ -532,6 +544,12 @@ void tmb_wire_close(tmb_wire *wire)
         destroy(wire);
 }
 
+/* What MQTT and TLS make of topic and payload. */
+static uint64_t wrapped_bytes(size_t bytes)
+{
+    return bytes + MQTT_HEADER_BYTES + (bytes / TLS_RECORD_BYTES + 1) * TLS_HEADER_BYTES;
+}
+
 tmb_err tmb_wire_publish(tmb_wire *wire, const char *topic, tmb_bytes payload, int qos, bool retain,
                          int *ret_id)
 {
@@ -540,6 +558,7 @@ tmb_err tmb_wire_publish(tmb_wire *wire, const char *topic, tmb_bytes payload, i
     if (payload.len > MQTT_MAX_PAYLOAD)
         return TMB_ELIMIT;
     int id = 0;
+    uint64_t said = tmb_wire_said(wire) + wrapped_bytes(strlen(topic) + payload.len);
     errno = 0;
     wire->depth++;
     int rc = mosquitto_publish_v5(wire->mosq, &id, topic, (int)payload.len, payload.ptr, qos,
@@ -547,6 +566,7 @@ tmb_err tmb_wire_publish(tmb_wire *wire, const char *topic, tmb_bytes payload, i
     wire->depth--;
     if (rc == MOSQ_ERR_NOMEM)
         return TMB_ENOMEM;
+    wire->bytes_said = said;
     if (rc == MOSQ_ERR_PAYLOAD_SIZE || rc == MOSQ_ERR_OVERSIZE_PACKET || rc == MOSQ_ERR_INVAL ||
         rc == MOSQ_ERR_MALFORMED_UTF8)
         return TMB_ELIMIT;

@@ -53,6 +53,9 @@ TMB_MUST_USE tmb_err tmb_wire_publish(tmb_wire *wire, const char *topic, tmb_byt
 /* Bytes of TLS on the socket so far. */
 void tmb_wire_bytes(const tmb_wire *wire, uint64_t *ret_out, uint64_t *ret_in);
 
+/* Bytes of TLS said so far: those on the socket, and about as many as what still waits here will need. */
+uint64_t tmb_wire_said(tmb_wire *wire);
+
 /* What the peer's host has acknowledged: bytes of TLS, and QoS 0 messages that lie wholly among them. */
 void tmb_wire_taken(tmb_wire *wire, uint64_t *ret_bytes, uint64_t *ret_messages);
 

@@ -72,6 +72,8 @@ void tmb_session_init(tmb_session *s, const tmb_session_options *options, tmb_mo
     s->deadline = tmb_mono_never();
     s->next_ticket = 1;
     s->rng.state = options->seed;
+    tmb_pace_init(&s->pace, now);
+    tmb_pace_set_cap(&s->pace, options->cap);
     tmb_comeback_options back = {.mode = options->comeback,
                                  .base = options->backoff_base,
                                  .cap = options->backoff_cap,
@@ -128,6 +130,7 @@ static void dial(tmb_session *s, tmb_session_actions *actions)
 {
     s->epoch++;
     s->sent = s->taken = 0;
+    tmb_pace_begin(&s->pace, s->now);
     tmb_comeback_dialled(&s->back, s->now);
     push(actions, TMB_SESSION_DIAL)->epoch = s->epoch;
     become(s, TMB_SESSION_DIALING, tmb_mono_after(s->now, s->options.dial_timeout), actions);
@@ -383,6 +386,12 @@ static void on_frame(tmb_session *s, const tmb_frame *frame, tmb_session_actions
     refuse_frame(s, actions); /* what only a child may say */
 }
 
+/* What a batch is at most, as it travels. */
+static uint32_t load_bytes(const tmb_session *s)
+{
+    return s->options.is_paced ? tmb_pace_piece_bytes(&s->pace) : s->options.batch_bytes;
+}
+
 /* How many more batches may be loaded now: those in flight and those being loaded count, wanted or not. */
 static unsigned count_room(const tmb_session *s)
 {
@@ -411,8 +420,8 @@ static void take_turn(tmb_session *s, unsigned i, uint32_t bytes)
 {
     tmb_turns_lane turns[TMB_STREAMS_MAX];
     list_turns(s, turns);
-    tmb_turns_took(&s->turns, turns, s->options.streams_count, i,
-                   bytes > 0 ? bytes : s->options.batch_bytes, s->options.batch_bytes);
+    tmb_turns_took(&s->turns, turns, s->options.streams_count, i, bytes > 0 ? bytes : load_bytes(s),
+                   load_bytes(s));
 }
 
 static void on_loaded(tmb_session *s, const tmb_session_event *event, tmb_session_actions *actions)
@@ -440,6 +449,7 @@ static void on_loaded(tmb_session *s, const tmb_session_event *event, tmb_sessio
     action->stream = i;
     s->sent++;
     take_turn(s, i, event->u.loaded.bytes);
+    tmb_pace_say(&s->pace, event->u.loaded.bytes, event->u.loaded.raw_bytes, s->now);
     tmb_session_lane_sent(&s->lanes[i], last_seq, s->sent,
                           tmb_mono_after(s->now, s->options.ack_timeout));
 }
@@ -467,9 +477,15 @@ static void on_load_failed(tmb_session *s, uint64_t ticket)
 }
 
 /* What has left is the parent's to answer, however fast the line is for what comes behind it. */
-static void on_progress(tmb_session *s, uint64_t taken)
+static void on_progress(tmb_session *s, const tmb_session_event *event)
 {
+    uint64_t taken = event->u.taken;
+    bool has_moved = !s->options.is_paced || event->bytes.taken > s->pace.taken;
+    if (s->options.is_paced)
+        tmb_pace_told(&s->pace, event->bytes.said, event->bytes.taken, event->bytes.all, s->now);
     s->taken = taken;
+    if (!has_moved)
+        return;
     if (s->state == TMB_SESSION_GREETING && s->sent > taken)
         s->deadline = tmb_mono_after(s->now, s->options.hello_timeout);
     for (unsigned i = 0; i < s->options.streams_count; i++) {
@@ -518,6 +534,17 @@ static void on_timeout(tmb_session *s, tmb_session_actions *actions)
     }
 }
 
+/* From when on the pace allows one more load; never: not before something else happens. */
+static tmb_mono find_pace(const tmb_session *s)
+{
+    unsigned loads = 0;
+    if (!s->options.is_paced)
+        return s->now;
+    for (unsigned i = 0; i < s->options.streams_count; i++)
+        loads += s->lanes[i].load_ticket != 0;
+    return tmb_pace_has_room(&s->pace, loads) ? tmb_pace_paid_at(&s->pace) : tmb_mono_never();
+}
+
 static void load(tmb_session *s, unsigned i, tmb_session_actions *actions)
 {
     tmb_session_lane *lane = &s->lanes[i];
@@ -531,6 +558,8 @@ static void load(tmb_session *s, unsigned i, tmb_session_actions *actions)
     action->seq = lane->load_seq;
     action->incarnation = lane->incarnation;
     action->bytes_max = s->options.batch_bytes;
+    if (s->options.is_paced)
+        action->bytes_max = tmb_pace_load_bytes(&s->pace, s->options.batch_bytes);
 }
 
 static void pump(tmb_session *s, tmb_session_actions *actions)
@@ -552,10 +581,10 @@ static void pump(tmb_session *s, tmb_session_actions *actions)
     }
     if (s->state != TMB_SESSION_STREAMING || tmb_session_prove_pump(s, actions))
         return;
-    while (actions->n < TMB_SESSION_ACTIONS_MAX) {
+    while (actions->n < TMB_SESSION_ACTIONS_MAX && find_pace(s).ns <= s->now.ns) {
         tmb_turns_lane turns[TMB_STREAMS_MAX];
         list_turns(s, turns);
-        unsigned i = tmb_turns_next(&s->turns, turns, count, count_room(s), s->options.batch_bytes);
+        unsigned i = tmb_turns_next(&s->turns, turns, count, count_room(s), load_bytes(s));
         if (i == count)
             return;
         load(s, i, actions);
@@ -568,6 +597,7 @@ tmb_mono tmb_session_deadline(const tmb_session *s)
     bool is_streaming = s->state == TMB_SESSION_STREAMING;
     tmb_turns_lane turns[TMB_STREAMS_MAX];
     list_turns(s, turns);
+    tmb_mono pace = find_pace(s);
     for (unsigned i = 0; i < s->options.streams_count && s->state != TMB_SESSION_CLOSED; i++) {
         const tmb_session_lane *lane = &s->lanes[i];
         if (lane->is_persist_due || (is_streaming && lane->is_proof_due))
@@ -576,15 +606,23 @@ tmb_mono tmb_session_deadline(const tmb_session *s)
             deadline = tmb_mono_min(deadline, lane->ack_deadline);
         if (is_streaming && !tmb_session_is_proving(s) && tmb_session_lane_wants_load(lane) &&
             tmb_turns_has_place(&s->turns, turns, s->options.streams_count, i, count_room(s),
-                                s->options.batch_bytes))
-            deadline = tmb_mono_min(deadline, lane->not_before);
+                                load_bytes(s)))
+            deadline =
+                tmb_mono_min(deadline, lane->not_before.ns > pace.ns ? lane->not_before : pace);
     }
     return deadline.ns < s->now.ns ? s->now : deadline;
 }
 
+void tmb_session_set_cap(tmb_session *s, uint64_t bytes_per_s)
+{
+    tmb_pace_set_cap(&s->pace, bytes_per_s);
+}
+
 bool tmb_session_is_waiting(const tmb_session *s)
 {
-    bool is_waiting = s->state == TMB_SESSION_GREETING;
+    bool is_waiting = s->state == TMB_SESSION_GREETING ||
+                      (s->state == TMB_SESSION_STREAMING && s->options.is_paced &&
+                       tmb_pace_outstanding(&s->pace) > 0);
     for (unsigned i = 0; i < s->options.streams_count; i++)
         is_waiting = is_waiting || s->lanes[i].inflight > 0;
     return is_waiting;
@@ -633,7 +671,7 @@ static void dispatch(tmb_session *s, const tmb_session_event *event, tmb_session
         break;
     case TMB_SESSION_PROGRESS:
         if (is_this_dial && is_linked(s))
-            on_progress(s, event->u.taken);
+            on_progress(s, event);
         break;
     case TMB_SESSION_TIMEOUT:
         on_timeout(s, actions);

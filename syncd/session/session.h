@@ -34,6 +34,9 @@
  * not move: the link goes at once, since a HELLO would stand behind it. There is no limit to how slow a line
  * may be: one that takes a byte in each ack_timeout is kept, as no other line would be faster.
  *
+ * A paced session (is_paced) has no more on the line than it carries in about half a second, so that what is
+ * urgent is soon there; LOAD is ordered when there is room for what it will bring, and asks for as much.
+ *
  * Threads: none; one caller. Cost: O(streams) a step, no allocation.
  */
 #ifndef TMB_SYNCD_SESSION_SESSION_H
@@ -46,6 +49,7 @@
 #include "proto/chain.h"
 #include "proto/frame.h"
 #include "syncd/session/comeback.h"
+#include "syncd/session/pace.h"
 #include "syncd/session/turns.h"
 
 #ifdef __cplusplus
@@ -77,6 +81,8 @@ typedef struct tmb_session_options {
     tmb_dur window,
         dial_gap; /* the parent's window as kept on disk, and between two dials; 0: none */
     uint32_t batch_bytes;
+    bool is_paced; /* PROGRESS tells bytes: what is outstanding follows the line (pace.h) */
+    uint64_t cap;  /* is_paced: bytes a second of the link, both ways; 0: none */
 } tmb_session_options;
 
 /* What the shell found when it made the parent's chain again from the log. */
@@ -96,7 +102,7 @@ typedef enum tmb_session_event_type {
     TMB_SESSION_LOADED,      /* the batch asked for by LOAD: durable here, packed, ready to send */
     TMB_SESSION_LOAD_FAILED, /* the log could not be read; asked again after backoff_base */
     TMB_SESSION_PROVED,      /* the answer to PROVE */
-    TMB_SESSION_PROGRESS,    /* the peer's host has taken more bytes than at the last one */
+    TMB_SESSION_PROGRESS,    /* the peer's host has taken more bytes; is_paced: or just a look */
     TMB_SESSION_TIMEOUT,     /* early or stale ones are harmless */
     TMB_SESSION_CLOSE
 } tmb_session_event_type;
@@ -105,6 +111,9 @@ typedef struct tmb_session_event {
     tmb_session_event_type type;
     tmb_mono now;   /* never goes back */
     uint64_t epoch; /* LINK_*, FRAME*, PROGRESS: which dial */
+    struct {
+        uint64_t said, taken, all;
+    } bytes; /* PROGRESS, is_paced: of this dial; all: also what came in */
     union {
         const tmb_frame *frame; /* borrowed for the step */
         struct {
@@ -122,6 +131,7 @@ typedef struct tmb_session_event {
             tmb_gap_reason gap_reason;
             uint32_t
                 bytes; /* of data that SEND_BATCH sends; 0: not known, counts as what was asked for */
+            uint32_t raw_bytes; /* is_paced: of the batch, unpacked */
         } loaded;
         struct {
             uint64_t ticket;
@@ -207,6 +217,7 @@ typedef struct tmb_session {
     uint64_t epoch, session, next_ticket;
     uint64_t answers; /* the session that BYE(unknown) has ended: the next HELLO says so */
     tmb_rng rng;
+    tmb_pace pace;
     uint64_t sent, taken; /* frames on this link: ordered, left. HELLO is the last while GREETING */
     uint32_t version;     /* of the protocol in this session, from WELCOME */
     tmb_comeback back;    /* when to dial; its window is the parent's, for the shell to keep */
@@ -231,6 +242,9 @@ TMB_MUST_USE tmb_err tmb_session_step(tmb_session *s, const tmb_session_event *e
 /* tmb_session_deadline: when to send TIMEOUT; now or earlier means at once: more to do than one step's
  * actions could hold. */
 tmb_mono tmb_session_deadline(const tmb_session *s);
+
+/* tmb_session_set_cap: from now on; next, ask for the deadline again. */
+void tmb_session_set_cap(tmb_session *s, uint64_t bytes_per_s);
 
 /* tmb_session_is_waiting: for an answer, so that PROGRESS would be heard. */
 bool tmb_session_is_waiting(const tmb_session *s);

@@ -13,6 +13,7 @@ Used by tests/e2e, tests/fault and the demo. Bottom up:
     ledger      the judge's bookkeeping, shared by publishers and subscribers
     publisher   one MQTT client that numbers what it says
     subscriber  one MQTT client that writes down what it hears
+    line        a bad line below TCP: rate, delay, loss, cuts
     talker      one MQTT client for a test that says a few words and wants to hear the answers
     journal     a node's log, read by the tombolo-journal command
     lab         a folder, an authority, some nodes and links: started, broken, cleaned up
@@ -23,11 +24,12 @@ from .certs import Authority
 from .judge import Verdict, judge, total
 from .lab import Lab
 from .ledger import Ledger
+from .line import Line
 from .link import Link
 from .node import Node, programs
 from .publisher import Message, Publisher
 from .subscriber import Subscriber
 from .talker import Ear, Talker
 
-__all__ = ["Authority", "Broker", "Ear", "Lab", "Ledger", "Link", "Message", "Node", "Publisher", "Subscriber",
+__all__ = ["Authority", "Broker", "Ear", "Lab", "Ledger", "Line", "Link", "Message", "Node", "Publisher", "Subscriber",
            "Talker", "Verdict", "judge", "programs", "total"]

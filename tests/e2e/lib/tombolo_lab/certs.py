@@ -28,6 +28,7 @@ class Authority:
     def __init__(self, folder: Path, domain: str = "lab.example", days: int = 30, env: dict = None):
         self.folder = Path(folder)
         self._days, self._env = str(days), env
+        self.addresses = []  # more that servers have
         self.domain = domain
         self.folder.mkdir(parents=True, exist_ok=True)
         self.ca_file = self.folder / "ca.crt"
@@ -47,7 +48,8 @@ class Authority:
             "basicConstraints=critical,CA:FALSE\n"
             "keyUsage=critical,digitalSignature\n"
             "extendedKeyUsage=serverAuth,clientAuth\n"
-            f"subjectAltName=URI:{uri},IP:127.0.0.1,DNS:localhost\n", encoding="utf-8")
+            f"subjectAltName=URI:{uri},IP:127.0.0.1,DNS:localhost"
+            f"{''.join(f',IP:{address}' for address in self.addresses)}\n", encoding="utf-8")
         _openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc",
                  "-subj", f"/CN={name}", "-keyout", str(key), "-out", str(request))
         _openssl("x509", "-req", "-in", str(request), "-CA", str(self.ca_file), "-CAkey",

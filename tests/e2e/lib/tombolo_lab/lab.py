@@ -20,6 +20,7 @@ from pathlib import Path
 
 from .certs import Authority
 from .ledger import Ledger
+from .line import Line
 from .link import Link
 from .net import wait_until
 from .node import Node, Programs, programs
@@ -37,9 +38,20 @@ class Lab:
         self.ledger = Ledger()
         self.nodes, self.links, self.clients = {}, {}, []
 
-    def node(self, name: str, *, parent: Node = None, **options) -> Node:
+    def line(self, seed: int = 0) -> Line:
+        """A bad line, for node(..., line=...). Before the parent is named: its certificate has the address."""
+        line = Line(seed)
+        self.authority.addresses.append(line.address)
+        return line
+
+    def node(self, name: str, *, parent: Node = None, line: Line = None, **options) -> Node:
         link = None
-        if parent:
+        if line:
+            line.lead_to(parent.broker.tls_port)
+            self.links[name] = link = line
+            options["parent_host"] = line.address
+            line.start()
+        elif parent:
             link = Link(f"{name}-{parent.name}", parent.broker.tls_port)
             self.links[name] = link
             link.start()

@@ -41,6 +41,7 @@ class Settings:
     keepalive: str = "10s"
     batch_bytes: str = "256KiB"
     children_topic: str = "{site}/{topic}"
+    parent: str = ""  # more YAML for the parent, indented by two
     broker: dict = None  # lines of mosquitto.conf
     stream_lines: str = ""  # more YAML for each stream, indented by four
     more: str = ""          # more YAML, not indented
@@ -50,7 +51,7 @@ class Node:
     """parent: a Node or None; parent_port: where it is reached (a link's port)."""
 
     def __init__(self, name: str, folder: Path, authority, built: Programs, *, parent=None,
-                 parent_port: int = 0, has_children: bool = False, settings: Settings = None):
+                 parent_port: int = 0, parent_host: str = "127.0.0.1", has_children: bool = False, settings: Settings = None):
         self.name, self.folder = name, Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.data = self.folder / "data"
@@ -58,6 +59,7 @@ class Node:
         self.settings = settings or Settings()
         self.certificate = authority.issue(name)
         self._domain, self._has_children = authority.domain, has_children
+        self._parent_host = parent_host
         self._parent_port = parent_port or (parent.broker.tls_port if parent else 0)
         self.broker = Broker(name, self.folder, self.certificate if has_children else None, built.plugin,
                              self.config_file, self.settings.broker)
@@ -82,7 +84,7 @@ streams:
         if self._parent_port:
             text += f"""\
 parent:
-  host: 127.0.0.1
+  host: {self._parent_host}
   port: {self._parent_port}
   backoff:
     base: {s.backoff_base}
@@ -90,7 +92,7 @@ parent:
   ack_timeout: {s.ack_timeout}
   keepalive: {s.keepalive}
   batch_bytes: {s.batch_bytes}
-"""
+{s.parent}"""
         if self._has_children:
             text += f"""\
 broker:
