@@ -15,7 +15,8 @@ from tombolo_lab.broker import _PROBE
 from tombolo_lab.net import wait_until
 from tombolo_lab.node import Settings
 
-from measure import load, memory, say, settle, spread
+from measure import load, memory, say, spread
+from wire import settle
 
 LOCAL_RATES = {"strict": 300, "process": 1000}  # messages a second of 100 B: far from what the level can take
 # "again" is "running" once more: what its ratio is off from 1, this machine's noise is worth.

@@ -74,10 +74,11 @@ def table(result: dict) -> str:
     wire = result.get("wire")
     if wire:
         rows += ["", "bytes on the wire, site to hub and back, with TLS and acknowledgements"]
-        for name in ("live", "backlog"):
+        for name in ("live", "backlog", "noise", "noise_backlog"):
             w = wire[name]
-            rows.append(f'  {name:<8} {w["messages"]:,} messages, {w["payload_bytes"]:,} B payload: '
-                        f'{w["per_payload_byte"]:.3f} per payload byte')
+            rows.append(f'  {name:<13} {w["messages"]:,} messages, {w["payload_bytes"]:,} B payload: '
+                        f'{w["per_payload_byte"]:.3f} per payload byte, Mosquitto bridge '
+                        f'{w["bridge"]["per_payload_byte"]:.3f}')
         rows.append(f'  idle     {wire["idle_bytes_per_hour"]:,} B an hour')
     rows += ["", f'{"target":<58} {"wanted":>8} {"found":>10}']
     for target in result["targets"]:
@@ -136,7 +137,7 @@ def main() -> int:
         note = (f'{result["machine"]["cpu"]}, {result["machine"]["cores"]} cores, '
                 f'{result["machine"]["file_system"]}, fdatasync {result["machine"]["fdatasync_us"]["p50"]} us, '
                 f'Mosquitto {result["mosquitto"]}, median of {result["rounds"]} rounds, {result["when"]}')
-        Path(arguments.svg).write_text(figure.svg(result["rates"], note), encoding="utf-8")
+        Path(arguments.svg).write_text(figure.svg(result["rates"], note, result.get("wire")), encoding="utf-8")
     return 0
 
 

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The picture of scripts/bench: for each load a bar a level, as shares of the same broker without the plugin."""
+"""The picture of scripts/bench: for each load a bar a level, as shares of the same broker without the plugin; and for
+each kind of payload what the link carried, beside a bridge."""
 
 from xml.sax.saxutils import escape
 
 WIDTH, ROW, BAR, LEFT, RIGHT = 800, 104, 18, 150, 220
+WIRE_ROW = 52
 COLOURS = {"none": "#9aa5b1", "process": "#2f7d8c", "group": "#6b5b95", "strict": "#c0692b"}
 NAMES = {"none": "without plugin", "process": "process", "group": "group", "strict": "strict"}
 
@@ -12,9 +14,14 @@ def text(x: float, y: float, words: str, more: str = "") -> str:
     return f'<text x="{x:.0f}" y="{y:.0f}" {more}>{escape(words)}</text>'
 
 
-def svg(cells: list, note: str) -> str:
-    """An SVG document. cells: as measure.rates gives them."""
-    height = 64 + ROW * len(cells) + 34
+LOADS = {"live": "JSON, live", "backlog": "JSON, backlog", "noise": "noise, live", "noise_backlog": "noise, backlog"}
+
+
+def svg(cells: list, note: str, wire: dict = None) -> str:
+    """An SVG document. cells: as measure.rates gives them; wire: as wire.beside_bridge does."""
+    loads = [load for load in LOADS if load in (wire or {})]
+    bars = 64 + ROW * len(cells)
+    height = bars + (40 + len(loads) * WIRE_ROW if loads else 0) + 34
     most = max(figures["ratio"]["max"] for cell in cells for figures in cell["variants"].values())
     scale = (WIDTH - LEFT - RIGHT) / max(1.0, most)
     out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" '
@@ -30,10 +37,28 @@ def svg(cells: list, note: str) -> str:
         out.append(text(16, top + 52, f'{cell["publishers"]} {word}', 'fill="#52606d"'))
         for index, (variant, figures) in enumerate(cell["variants"].items()):
             out += bar(top + 4 + index * (BAR + 5), variant, figures, scale)
-    out.append(f'<line x1="{LEFT + scale:.0f}" x2="{LEFT + scale:.0f}" y1="62" y2="{height - 34}" '
+    out.append(f'<line x1="{LEFT + scale:.0f}" x2="{LEFT + scale:.0f}" y1="62" y2="{bars}" '
                'stroke="#9aa5b1" stroke-dasharray="3 3"/>')
+    if loads:
+        out += wire_bars(bars + 20, {load: wire[load] for load in loads})
     out.append(text(16, height - 12, note, 'fill="#52606d" font-size="11"'))
     return "\n".join(out + ["</svg>", ""])
+
+
+def wire_bars(top: float, wire: dict) -> list:
+    """Bytes on the link per payload byte, ours above the bridge's."""
+    out = [text(16, top, "Bytes on the link per payload byte, both ways, TLS included", 'font-size="16"')]
+    most = max(max(w["per_payload_byte"], w["bridge"]["per_payload_byte"]) for w in wire.values())
+    scale = (WIDTH - LEFT - RIGHT) / max(1.0, most)
+    for row, (load, figures) in enumerate(wire.items()):
+        y = top + 14 + row * WIRE_ROW
+        out.append(text(16, y + 20, LOADS[load]))
+        for index, (who, value) in enumerate((("tombolo", figures["per_payload_byte"]),
+                                              ("Mosquitto bridge", figures["bridge"]["per_payload_byte"]))):
+            at, colour = y + index * (BAR + 3), COLOURS["none" if index else "process"]
+            out += [f'<rect x="{LEFT}" y="{at:.0f}" width="{max(1.0, value * scale):.1f}" height="{BAR}" fill="{colour}"/>',
+                    text(LEFT + value * scale + 8, at + 14, f"{who}: {value:.2f}")]
+    return out
 
 
 def bar(y: float, variant: str, figures: dict, scale: float) -> list:

@@ -19,7 +19,7 @@ from pathlib import Path
 from tombolo_lab import Broker, Lab
 from tombolo_lab.net import wait_until
 
-import line
+import wire
 
 VARIANTS = ("none", "process", "group", "strict")
 MEMORY = "/dev/shm"
@@ -171,37 +171,6 @@ def link_bytes(link) -> int:
     return link.bytes_up + link.bytes_down
 
 
-def carry(lab: Lab, site, name: str, arms: int, seconds: int, is_backlog: bool) -> dict:
-    """Publishes `seconds` of the line and waits until the hub's subscriber has all; bytes on the link."""
-    publisher_name = f"{name}-line"
-    source = line.Source(publisher_name, seed=7, arms=arms, seconds=seconds,
-                         is_paced=not is_backlog)
-    up, down = site.link.bytes_up, site.link.bytes_down
-    if is_backlog:
-        site.link.cut("reset")
-    lab.publish(site, publisher_name, source).join(300)
-    assert source.is_over, f"published {source.messages} messages in 300 s, and is not done"
-    if is_backlog:
-        up, down = site.link.bytes_up, site.link.bytes_down
-        site.link.heal()
-    lab.wait_drained(300)
-    settle(site.link)
-    up, down = site.link.bytes_up - up, site.link.bytes_down - down
-    return {"messages": source.messages, "payload_bytes": source.payload_bytes, "up_bytes": up,
-            "down_bytes": down, "per_payload_byte": round((up + down) / source.payload_bytes, 4)}
-
-
-def settle(link, quiet_s: float = 0.6) -> None:
-    last = {"bytes": link_bytes(link), "at": time.monotonic()}
-
-    def is_quiet():
-        now = link_bytes(link)
-        if now != last["bytes"]:
-            last.update(bytes=now, at=time.monotonic())
-        return time.monotonic() - last["at"] > quiet_s
-    wait_until(is_quiet, 30, "the last acks on the link")
-
-
 def road(folder: Path, built, seconds: int) -> dict:
     """A hub and a site: memory of all four processes when idle, and bytes on the wire per payload byte."""
     folder.mkdir(parents=True)
@@ -210,16 +179,12 @@ def road(folder: Path, built, seconds: int) -> dict:
         site = lab.node("s1", parent=hub)
         lab.start()
         wait_until(lambda: site.link.bytes_down > 0, 30, "the site to reach its hub")
-        settle(site.link)
+        wire.settle(site.link)
         idle = {f"{node.name} {what}": memory(daemon.pid) for node in (hub, site)
                 for what, daemon in (("broker", node.broker.daemon), ("syncd", node.syncd))}
         before, begin = link_bytes(site.link), time.monotonic()
         wait_until(lambda: time.monotonic() - begin > seconds, seconds + 5, "an idle while")
         per_hour = (link_bytes(site.link) - before) / (time.monotonic() - begin) * 3600
-        lab.subscribe(hub)
-        say("wire: the smart line live")
-        live = carry(lab, site, "live", 60, seconds, is_backlog=False)
-        say("wire: the smart line as a backlog after a cut")
-        backlog = carry(lab, site, "backlog", 150, seconds, is_backlog=True)
-    return {"memory_idle": idle, "wire": {"live": live, "backlog": backlog,
-                                          "idle_bytes_per_hour": round(per_hour)}}
+        say("wire: the line and noise, live and as a backlog, beside a bridge")
+        found = wire.beside_bridge(lab, site, hub, folder, seconds)
+    return {"memory_idle": idle, "wire": {**found, "idle_bytes_per_hour": round(per_hour)}}

@@ -11,6 +11,8 @@ WRITTEN_PER_BYTE = 1.1     # at WRITTEN_BYTES of payload, process
 WRITTEN_BYTES = 1000
 ADDED_RSS_KIB = 4096
 ADDED_START_MS = 20.0
+WIRE_LINE = 0.25           # bytes on the link per payload byte, the smart line's JSON
+WIRE_NOISE = 1.05          # the same, of what cannot be made smaller
 P99_SHARE = 1.10           # with the daemon stopped or the hub gone, of that with both there
 
 
@@ -51,6 +53,10 @@ def targets(result: dict) -> list:
             found.append(_at_most(f"{variant}, resident memory added, KiB", ADDED_RSS_KIB,
                                   figures["added_rss_kib"]["median"]))
             found.append(_at_most(f"{variant}, start added, ms", ADDED_START_MS, figures["added_ms"]["median"]))
+    for load, most in (("live", WIRE_LINE), ("backlog", WIRE_LINE), ("noise", WIRE_NOISE), ("noise_backlog", WIRE_NOISE)):
+        if load in result.get("wire", {}):
+            found.append(_at_most(f"wire bytes per payload byte, {load.replace('_', ' ')}", most,
+                                  result["wire"][load]["per_payload_byte"]))
     for level, states in result.get("local_p99", {}).items():
         for state, figures in states.items():
             if state in ("stopped", "hub gone"):

@@ -37,10 +37,12 @@ class Figures(unittest.TestCase):
         self.assertEqual(variants["group"]["to_strict"], {"median": 5.0, "min": 2.5, "max": 5.0})
 
     def test_picture_is_well_formed_and_has_every_bar(self):
-        drawn = figure.svg([measure.cell_figures(self.CELL, self.RUNS)], "a < b & c")
+        wire = {"noise": {"per_payload_byte": 1.02, "bridge": {"per_payload_byte": 1.07}}, "idle_bytes_per_hour": 3}
+        drawn = figure.svg([measure.cell_figures(self.CELL, self.RUNS)], "a < b & c", wire)
         root = ElementTree.fromstring(drawn)
         bars = [r for r in root.iter("{http://www.w3.org/2000/svg}rect") if r.get("fill") != "#ffffff"]
-        self.assertEqual(len(bars), 4)
+        self.assertEqual(len(bars), 6)
+        self.assertIn("Mosquitto bridge: 1.07", drawn)
         self.assertIn("process: 90/s (0.90)", drawn)
 
 
@@ -57,6 +59,9 @@ class Targets(unittest.TestCase):
             "group / strict, 1000 B, 100 publishers": True,
             "process, written per payload byte, 1000 B, 100 publishers": False})
         starts = {"none": {}, "group": {"added_rss_kib": {"median": 4097}, "added_ms": {"median": 20}}}
+        wire = {load: {"per_payload_byte": value} for load, value in (("live", 0.25), ("backlog", 0.26), ("noise", 1.05))}
+        found = self.of((100, 1), wire=wire)
+        self.assertEqual([value for name, value in found.items() if name.startswith("wire")], [True, False, True])
         local = {"strict": {"running": {}, "stopped": {"p99_ratio": {"median": 1.11}}}}
         found = self.of((100, 1), starts=starts, local_p99=local)
         self.assertEqual([found[name] for name in ("group, resident memory added, KiB", "group, start added, ms",
@@ -96,8 +101,11 @@ class Smoke(unittest.TestCase):
             self.assertGreaterEqual(cell["variants"]["strict"]["written_per_byte"]["median"], 1.0)
         for name, figures in result["memory_idle"].items():
             self.assertGreater(figures["rss_kib"], 500, name)
-        for carried in (result["wire"]["live"], result["wire"]["backlog"]):
-            self.assertGreater(carried["up_bytes"], carried["messages"])
+        for load, most in (("live", 0.4), ("backlog", 0.3), ("noise", 1.1), ("noise_backlog", 1.1)):
+            carried = result["wire"][load]  # the bounds are generous: two seconds on whatever machine
+            self.assertGreater(carried["up_bytes"], carried["messages"], load)
+            self.assertLess(carried["per_payload_byte"], most, load)
+            self.assertGreater(carried["bridge"]["per_payload_byte"], 1.0, load)
 
 
 if __name__ == "__main__":
