@@ -127,7 +127,7 @@ void tmb_config_free(tmb_config *config)
         const tmb_config_key *key = &tmb_config_keys[i];
         bool is_text = key->type == TMB_CONFIG_NAME || key->type == TMB_CONFIG_HOST ||
                        key->type == TMB_CONFIG_PATH || key->type == TMB_CONFIG_RING ||
-                       key->type == TMB_CONFIG_TEMPLATE;
+                       key->type == TMB_CONFIG_TEMPLATE || key->type == TMB_CONFIG_WEIGHTS;
         if (is_text)
             free(*(char **)(void *)((char *)config + key->offset));
     }

@@ -23,6 +23,7 @@ const char *tmb_config_text(const tmb_config_key *key, const void *base)
     case TMB_CONFIG_PATH:
     case TMB_CONFIG_RING:
     case TMB_CONFIG_TEMPLATE:
+    case TMB_CONFIG_WEIGHTS:
         return *(char *const *)field;
     case TMB_CONFIG_STREAM_NAME:
         return field;

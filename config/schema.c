@@ -71,6 +71,9 @@ const tmb_config_key tmb_config_keys[TMB_CONFIG_KEYS] = {
 
     {"children.accept", TMB_CONFIG_BOOL, AT(children_accept), .default_text = "false"},
     {"children.topic", TMB_CONFIG_TEMPLATE, AT(children_topic), .default_text = "{site}/{topic}"},
+    {"children.memory", TMB_CONFIG_SIZE, AT(children_memory), FROM(MIB(1), GIB(64)),
+     .default_text = "64MiB"},
+    {"children.weights", TMB_CONFIG_WEIGHTS, AT(children_weights), .default_text = "*=1"},
 
     {"tls.ca_file", TMB_CONFIG_PATH, AT(tls_ca_file), .is_required = true,
      .example = "ca_file: /etc/tombolo/tls/ca.crt"},
@@ -179,6 +182,8 @@ const char *tmb_config_type_str(tmb_config_type type)
         return "auto, off or a folder such as /dev/shm";
     case TMB_CONFIG_TEMPLATE:
         return "a topic in quotes such as \"{site}/{topic}\"";
+    case TMB_CONFIG_WEIGHTS:
+        return "weights of children such as \"press-*=4 test-2=1\"";
     case TMB_CONFIG_FILTERS:
         return "a list of topic filters such as [ \"alarm/#\" ]";
     case TMB_CONFIG_DURABILITY:

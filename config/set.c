@@ -12,9 +12,11 @@
 #include "config/suggest.h"
 #include "config/values.h"
 #include "policy/policy.h"
+#include "policy/weights.h"
 
-#define HOST_BYTES_MAX 253
-#define PATH_BYTES_MAX 2048
+#define HOST_BYTES_MAX    253
+#define PATH_BYTES_MAX    2048
+#define WEIGHTS_BYTES_MAX 4096
 
 /* A value on its way: what it is for, and where mistakes go. */
 typedef struct setting {
@@ -189,6 +191,24 @@ static tmb_err set_template(const setting *s)
     if (!tmb_config_template_is_right(s->key->path, s->node, s->report))
         return refuse(s);
     return keep_text(s, tmb_config_copy(s->node->text, s->node->text_len));
+}
+
+static tmb_err set_weights(const setting *s)
+{
+    tmb_bytes bad = tmb_bytes_of(NULL, 0);
+    if (s->node->text_len <= WEIGHTS_BYTES_MAX && strlen(s->node->text) == s->node->text_len) {
+        if (tmb_weights_check(s->node->text, &bad) == TMB_OK)
+            return keep_text(s, tmb_config_copy(s->node->text, s->node->text_len));
+        tmb_report_add(
+            s->report, s->node->place,
+            "%s: \"%s\" is no weight; write a child's name, or the beginning of names and a "
+            "*, then = and 1 to %u, as in press-*=4",
+            s->key->path, tmb_show((const char *)bad.ptr, bad.len).text, TMB_WEIGHT_MAX);
+        return refuse(s);
+    }
+    tmb_report_add(s->report, s->node->place, "%s: too long; use at most %d bytes", s->key->path,
+                   WEIGHTS_BYTES_MAX);
+    return refuse(s);
 }
 
 /* The place of node's text in words, or -1, which is told. */
@@ -370,6 +390,8 @@ tmb_err tmb_config_set(const tmb_config_key *key, void *base, tmb_node *node, co
         return set_ring(&s);
     case TMB_CONFIG_TEMPLATE:
         return set_template(&s);
+    case TMB_CONFIG_WEIGHTS:
+        return set_weights(&s);
     case TMB_CONFIG_DURABILITY:
         return set_durability(&s);
     case TMB_CONFIG_FULL:

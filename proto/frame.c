@@ -185,6 +185,8 @@ static void to_wire_batch(const tmb_frame_batch *batch, wire *w)
     out->has_dictionary = batch->dictionary != 0;
     out->dictionary = batch->dictionary;
     out->has_late = out->late = batch->is_late;
+    out->has_spent = batch->spent != 0;
+    out->spent = batch->spent;
     w->frame.batch = out;
 }
 
@@ -484,6 +486,7 @@ static tmb_err from_wire_batch(const Tombolo__V1__Batch *batch, tmb_frame_batch 
     out->pool = (tmb_pool)batch->pool;
     out->dictionary = batch->dictionary;
     out->is_late = batch->late != 0;
+    out->spent = batch->spent;
     return from_wire_incarnation(&batch->incarnation, &out->incarnation) ? TMB_OK : TMB_ECORRUPT;
 }
 

@@ -142,6 +142,7 @@ typedef struct tmb_frame_batch {
     tmb_pool pool;
     uint32_t dictionary; /* 0: none */
     bool is_late;
+    uint64_t spent; /* of pool in this session, this batch included; 0: does not say */
 } tmb_frame_batch;
 
 typedef struct tmb_frame_ack {

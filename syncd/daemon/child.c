@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "proto/topics.h"
+#include "syncd/daemon/credits.h"
 #include "syncd/daemon/log.h"
 
 tmb_err tmb_child_new(tmb_hub *hub, tmb_bytes name, tmb_child **ret_child)
@@ -26,6 +27,7 @@ tmb_err tmb_child_new(tmb_hub *hub, tmb_bytes name, tmb_child **ret_child)
 
 static void free_batch(tmb_batch *batch)
 {
+    tmb_credits_free(batch);
     tmb_commit_fini(&batch->commit);
     free(batch->arena);
     free(batch);
@@ -75,7 +77,7 @@ static void drop(tmb_batch *batch)
     drop_at(find_place(batch->child, batch->ticket));
 }
 
-static void send_to(tmb_hub *hub, const char *name, const tmb_frame *frame)
+void tmb_child_send(tmb_hub *hub, const char *name, const tmb_frame *frame)
 {
     char topic[sizeof TMB_TOPIC_DOWN + TMB_NAME_BYTES_MAX];
     (void)snprintf(topic, sizeof topic, "%s%s", TMB_TOPIC_DOWN, name);
@@ -93,7 +95,7 @@ void tmb_child_bye(tmb_hub *hub, const char *name, uint64_t session, tmb_bye_rea
     tmb_frame frame = {.type = TMB_FRAME_BYE};
     frame.u.bye.session = session;
     frame.u.bye.reason = reason;
-    send_to(hub, name, &frame);
+    tmb_child_send(hub, name, &frame);
 }
 
 static void finish(tmb_batch *batch, tmb_intake_event_type type, bool is_malformed)
@@ -103,6 +105,7 @@ static void finish(tmb_batch *batch, tmb_intake_event_type type, bool is_malform
     tmb_chain chain = batch->commit.chain;
     if (type == TMB_INTAKE_STORED)
         event.u.chain = &chain;
+    batch->is_committed = type == TMB_INTAKE_STORED;
     drop(batch);
     tmb_child_step(child, &event);
 }
@@ -241,6 +244,11 @@ static void persist(tmb_child *child, const tmb_intake_action *action)
     batch->commit.mark = child->intake.lanes[action->lane].mark;
     batch->commit.chain = child->intake.lanes[action->lane].chain;
     child->batch_count++;
+    tmb_credits_begin(batch);
+}
+
+void tmb_child_commit(tmb_batch *batch)
+{
     queue_work(batch, do_build, on_built);
 }
 
@@ -305,6 +313,7 @@ static void report(tmb_child *child, const tmb_intake_action *action)
         return;
     case TMB_INTAKE_REPORT_RESEND:
         child->resends++;
+        tmb_drain_owe(&child->drain);
         LOG(TMB_LOG_INFO, "child.resend", tmb_str("child", child->name), tmb_str("stream", stream),
             tmb_num("mark", action->number));
         return;
@@ -339,7 +348,7 @@ static void act(tmb_child *child, const tmb_intake_action *action)
         tmb_marks_load(child, action->session);
         return;
     case TMB_INTAKE_SEND:
-        send_to(child->hub, child->name, action->frame);
+        tmb_child_send(child->hub, child->name, action->frame);
         return;
     case TMB_INTAKE_PERSIST:
         persist(child, action);
@@ -358,6 +367,8 @@ static void act(tmb_child *child, const tmb_intake_action *action)
 void tmb_child_step(tmb_child *child, tmb_intake_event *event)
 {
     tmb_intake_actions actions = {.n = 0};
+    if (event->type == TMB_INTAKE_MARKS)
+        tmb_credits_offer(child, event);
     event->now = tmb_daemon_now();
     tmb_err err = tmb_intake_step(&child->intake, event, &actions);
     if (err != TMB_OK)
@@ -365,6 +376,7 @@ void tmb_child_step(tmb_child *child, tmb_intake_event *event)
             tmb_num("type", (uint64_t)event->type), tmb_why(err));
     for (unsigned i = 0; i < actions.n; i++)
         act(child, &actions.v[i]);
+    tmb_credits_look(child);
 }
 
 void tmb_child_receive(tmb_child *child, tmb_bytes payload)
@@ -399,6 +411,7 @@ void tmb_child_receive(tmb_child *child, tmb_bytes payload)
     batch->child = child;
     batch->next = child->batches;
     child->batches = batch;
+    event.refuse_ms = tmb_credits_take(batch);
     tmb_child_step(child, &event);
 }
 

@@ -19,6 +19,7 @@
 #include "base/rng.h"
 #include "syncd/daemon/commit.h"
 #include "syncd/daemon/daemon.h"
+#include "syncd/hub/drain.h"
 #include "syncd/hub/intake.h"
 #include "syncd/link/link.h"
 
@@ -37,6 +38,9 @@ typedef struct tmb_batch {
     tmb_commit commit;
     tmb_err mark_err;
     uint64_t generation; /* of hub->bind when it was published */
+    bool is_held, is_waiting, is_committing,
+        is_committed; /* credits.c: is_committed is set before it is freed */
+    struct tmb_batch *turn_before, *turn_next;
     UT_hash_handle hh;
 } tmb_batch;
 
@@ -56,6 +60,7 @@ struct tmb_child {
     bool is_refused;  /* the last commit was: logged once */
     bool wants_marks; /* asked for while another look-up, or our broker, was not done yet */
     bool is_loading_marks;
+    tmb_drain_child drain; /* its credits; credits.c */
     uint64_t open_session; /* as last reported open; told BYE(unknown) when our broker comes back */
     uint64_t batch_count, records, known, resends, malformed, refused, refused_commits;
     uint64_t changed_topics, dropped_props, left_out;
@@ -83,6 +88,11 @@ struct tmb_hub {
     tmb_rng rng;
     unsigned attempt;
     tmb_binding *bind;
+    tmb_drain drain; /* these four: credits.c */
+    uv_timer_t drain_timer;
+    tmb_batch *turns[TMB_DRAIN_POOLS]; /* that wait to be committed */
+    unsigned committing[TMB_DRAIN_POOLS];
+    uint64_t committing_bytes;
     char last_why[256];
     uint64_t commits, refused_commits, children_refused, frames_ignored;
     tmb_err last_mark_err;
@@ -100,6 +110,12 @@ void tmb_child_published(tmb_batch *batch, unsigned reason_code);
 
 /* Our broker is gone: everything under way is void. */
 void tmb_child_reset(tmb_child *child);
+
+/* tmb_child_commit unpacks, rewrites and publishes a batch that PERSIST gave. */
+void tmb_child_commit(tmb_batch *batch);
+
+/* tmb_child_send sends a frame to the child of that name; lost when our broker is away. */
+void tmb_child_send(tmb_hub *hub, const char *name, const tmb_frame *frame);
 
 /* tmb_child_bye sends a BYE outside of the machine. */
 void tmb_child_bye(tmb_hub *hub, const char *name, uint64_t session, tmb_bye_reason reason);

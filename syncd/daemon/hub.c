@@ -17,6 +17,7 @@
 
 #include "proto/topics.h"
 #include "syncd/daemon/child.h"
+#include "syncd/daemon/credits.h"
 #include "syncd/daemon/log.h"
 #include "syncd/session/backoff.h"
 
@@ -185,6 +186,7 @@ tmb_err tmb_hub_start(tmb_daemon *d, tmb_hub **ret_hub)
     hub->rng.state = tmb_daemon_seed(d, 2);
     (void)uv_timer_init(&d->loop, &hub->timer);
     hub->timer.data = hub;
+    tmb_credits_start(hub);
     *ret_hub = hub;
     connect_broker(hub);
     return TMB_OK;
@@ -203,6 +205,7 @@ void tmb_hub_stop(tmb_hub *hub)
     tmb_link_close(hub->link);
     hub->link = NULL;
     uv_close((uv_handle_t *)&hub->timer, NULL);
+    tmb_credits_stop(hub);
 }
 
 void tmb_hub_free(tmb_hub *hub)
@@ -240,20 +243,21 @@ static json_t *child_stats(const tmb_child *child)
         (void)json_object_set_new(gaps, tmb_gap_reason_str((tmb_gap_reason)i),
                                   json_integer((json_int_t)child->gaps[i]));
     return json_pack(
-        "{s:b, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "open",
-        child->intake.state == TMB_INTAKE_OPEN, "marks", marks, "gaps", gaps, "batches",
-        (json_int_t)child->batch_count, "records", (json_int_t)child->records, "known",
-        (json_int_t)child->known, "resends", (json_int_t)child->resends, "malformed",
-        (json_int_t)child->malformed, "refused", (json_int_t)child->refused, "refused_commits",
-        (json_int_t)child->refused_commits, "changed_topics", (json_int_t)child->changed_topics,
-        "dropped_properties", (json_int_t)child->dropped_props, "left_out",
-        (json_int_t)child->left_out, "fences", (json_int_t)child->fenced.count, "fenced",
-        fenced_stats(&child->fenced));
+        "{s:b, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "open",
+        child->intake.state == TMB_INTAKE_OPEN, "marks", marks, "gaps", gaps, "credit",
+        tmb_credits_child_stats(child), "batches", (json_int_t)child->batch_count, "records",
+        (json_int_t)child->records, "known", (json_int_t)child->known, "resends",
+        (json_int_t)child->resends, "malformed", (json_int_t)child->malformed, "refused",
+        (json_int_t)child->refused, "refused_commits", (json_int_t)child->refused_commits,
+        "changed_topics", (json_int_t)child->changed_topics, "dropped_properties",
+        (json_int_t)child->dropped_props, "left_out", (json_int_t)child->left_out, "fences",
+        (json_int_t)child->fenced.count, "fenced", fenced_stats(&child->fenced));
 }
 
 void tmb_hub_stats(const tmb_hub *hub, json_t *object)
 {
     json_t *children = json_object();
+    (void)json_object_set_new(object, "drain", tmb_credits_stats(hub));
     for (const tmb_child *child = hub->children; child; child = child->hh.next)
         (void)json_object_set_new(children, child->name, child_stats(child));
     (void)json_object_set_new(object, "children", children);

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "proto/topics.h"
+#include "syncd/daemon/credits.h"
 #include "syncd/daemon/fence.h"
 #include "syncd/daemon/keeper.h"
 #include "syncd/daemon/lane.h"
@@ -171,6 +172,8 @@ static void send_batch(tmb_uplink *u, const tmb_session_action *action)
     frame.u.batch = load->batch;
     frame.u.batch.session = action->session;
     frame.u.batch.stream = tmb_bytes_str(u->lanes[action->stream].stream);
+    frame.u.batch.pool = action->pool;
+    frame.u.batch.spent = action->spent;
     if (load->batch.gap_first != 0)
         note_gap(u, u->lanes[action->stream].stream, &load->batch);
     send_frame(u, &frame);
@@ -644,6 +647,7 @@ void tmb_uplink_stats(const tmb_uplink *u, json_t *object)
     (void)json_object_set_new(object, "batches", json_integer((json_int_t)u->batches));
     (void)json_object_set_new(object, "records", json_integer((json_int_t)u->records));
     (void)json_object_set_new(object, "raw_bytes", json_integer((json_int_t)u->raw_bytes));
+    (void)json_object_set_new(object, "credit", tmb_credits_uplink_stats(&u->session.credit));
     (void)json_object_set_new(object, "packed_bytes", json_integer((json_int_t)u->packed_bytes));
     (void)json_object_set_new(object, "resends", json_integer((json_int_t)u->resends));
     (void)json_object_set_new(object, "timeouts", json_integer((json_int_t)u->timeouts));

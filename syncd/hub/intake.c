@@ -213,6 +213,7 @@ static void fill_lane(tmb_intake_lane *lane, const tmb_stream_state *told, const
     lane->incarnation = told->incarnation;
     lane->first_seq = told->first_seq;
     lane->last_seq = told->last_seq;
+    lane->class_ = told->class_;
     lane->quiet_until.ns = INT64_MIN;
     for (unsigned k = 0; k < kept_count; k++) {
         if (!tmb_bytes_eq(told->name, tmb_bytes_str(kept[k].stream)) ||
@@ -325,9 +326,11 @@ static void tell_chain(const tmb_intake *intake, const tmb_intake_lane *lane, tm
         memcpy(mark->chain, lane->chain.value, sizeof mark->chain);
 }
 
-static void on_marks(tmb_intake *intake, uint64_t session, const uint64_t *seqs,
-                     const tmb_chain *chains, tmb_intake_actions *actions)
+static void on_marks(tmb_intake *intake, const tmb_intake_event *event, tmb_intake_actions *actions)
 {
+    uint64_t session = event->u.marks.session;
+    const uint64_t *seqs = event->u.marks.seqs;
+    const tmb_chain *chains = event->u.marks.chains;
     if (intake->state != TMB_INTAKE_GREETING || session != intake->session)
         return;
     tmb_frame_welcome *welcome = &send_frame(intake, TMB_FRAME_WELCOME, actions)->u.welcome;
@@ -335,6 +338,11 @@ static void on_marks(tmb_intake *intake, uint64_t session, const uint64_t *seqs,
     welcome->node = tmb_bytes_str(intake->node);
     welcome->version = intake->version;
     welcome->is_top = intake->is_top;
+    welcome->has_credit = intake->version >= 2 && event->u.marks.has_credit;
+    if (welcome->has_credit) {
+        welcome->live_bytes = event->u.marks.live_bytes;
+        welcome->backlog_bytes = event->u.marks.backlog_bytes;
+    }
     welcome->marks_count = intake->lanes_count;
     for (unsigned i = 0; i < intake->lanes_count; i++) {
         tmb_intake_lane *lane = &intake->lanes[i];
@@ -371,7 +379,7 @@ static unsigned count_queued(const tmb_intake *intake)
 
 /* A well-formed batch of an open session and a known lane. */
 static void receive(tmb_intake *intake, unsigned i, const tmb_frame_batch *batch, uint64_t ticket,
-                    tmb_intake_actions *actions)
+                    uint32_t refuse_ms, tmb_intake_actions *actions)
 {
     tmb_intake_lane *lane = &intake->lanes[i];
     uint64_t from = batch->gap_first != 0 ? batch->gap_first : batch->first_seq;
@@ -388,9 +396,10 @@ static void receive(tmb_intake *intake, unsigned i, const tmb_frame_batch *batch
         send_ack(intake, i, actions);
         return;
     }
-    if (count_queued(intake) >= TMB_INTAKE_QUEUE_MAX) {
+    bool is_full = count_queued(intake) >= TMB_INTAKE_QUEUE_MAX;
+    if (is_full || refuse_ms != 0) {
         drop(actions, ticket);
-        ask_resend(intake, i, WAIT_FULL_MS, actions);
+        ask_resend(intake, i, is_full ? WAIT_FULL_MS : refuse_ms, actions);
         return;
     }
     tmb_intake_batch *slot = &lane->queue[lane->queued++];
@@ -405,7 +414,7 @@ static void receive(tmb_intake *intake, unsigned i, const tmb_frame_batch *batch
 }
 
 static void on_batch(tmb_intake *intake, const tmb_frame_batch *batch, uint64_t ticket,
-                     tmb_intake_actions *actions)
+                     uint32_t refuse_ms, tmb_intake_actions *actions)
 {
     if (intake->state != TMB_INTAKE_OPEN || batch->session != intake->session) {
         drop(actions, ticket);
@@ -419,18 +428,18 @@ static void on_batch(tmb_intake *intake, const tmb_frame_batch *batch, uint64_t 
         refuse_child(intake, actions);
         return;
     }
-    receive(intake, i, batch, ticket, actions);
+    receive(intake, i, batch, ticket, refuse_ms, actions);
 }
 
-static void on_frame(tmb_intake *intake, const tmb_frame *frame, uint64_t ticket,
-                     tmb_intake_actions *actions)
+static void on_frame(tmb_intake *intake, const tmb_intake_event *event, tmb_intake_actions *actions)
 {
+    const tmb_frame *frame = event->u.frame;
     switch (frame->type) {
     case TMB_FRAME_HELLO:
         on_hello(intake, &frame->u.hello, actions);
         return;
     case TMB_FRAME_BATCH:
-        on_batch(intake, &frame->u.batch, ticket, actions);
+        on_batch(intake, &frame->u.batch, event->ticket, event->refuse_ms, actions);
         return;
     case TMB_FRAME_BYE:
         on_bye(intake, &frame->u.bye, actions);
@@ -567,14 +576,13 @@ tmb_err tmb_intake_step(tmb_intake *intake, const tmb_intake_event *event,
     intake->now = event->now;
     switch (event->type) {
     case TMB_INTAKE_FRAME:
-        on_frame(intake, event->u.frame, event->ticket, ret_actions);
+        on_frame(intake, event, ret_actions);
         break;
     case TMB_INTAKE_FRAME_BAD:
         refuse_child(intake, ret_actions);
         break;
     case TMB_INTAKE_MARKS:
-        on_marks(intake, event->u.marks.session, event->u.marks.seqs, event->u.marks.chains,
-                 ret_actions);
+        on_marks(intake, event, ret_actions);
         break;
     case TMB_INTAKE_STORED:
         on_stored(intake, event->ticket, event->u.chain, ret_actions);

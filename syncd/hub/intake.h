@@ -54,6 +54,8 @@ typedef struct tmb_intake_event {
     tmb_intake_event_type type;
     tmb_mono now;
     uint64_t ticket; /* FRAME of a BATCH: a number the shell chose, not 0; STORED, STORE_FAILED */
+    uint32_t
+        refuse_ms; /* FRAME of a BATCH: 0, or it has no room: the child comes again in so long */
     bool is_malformed;
     union {
         const tmb_frame *frame; /* borrowed for the step */
@@ -61,6 +63,8 @@ typedef struct tmb_intake_event {
             uint64_t session;
             const uint64_t *seqs;    /* marks, in the order of LOAD_MARKS' streams */
             const tmb_chain *chains; /* likewise, what is known of them; NULL: nothing */
+            bool has_credit;         /* for the WELCOME */
+            uint64_t live_bytes, backlog_bytes;
         } marks;
         const tmb_chain *chain; /* STORED; NULL: not known */
     } u;
@@ -111,6 +115,7 @@ typedef struct tmb_intake_lane {
     char stream[TMB_STREAM_NAME_BYTES_MAX + 1];
     tmb_incarnation incarnation;
     uint64_t first_seq, last_seq; /* of the child's log, from HELLO */
+    tmb_class class_;             /* likewise */
     uint64_t mark;                /* durable here; counts when OPEN */
     tmb_chain chain;              /* at the mark, if it is known */
     uint64_t received;            /* last number in the queue, else mark */

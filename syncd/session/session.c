@@ -27,6 +27,7 @@
 #include "syncd/session/session.h"
 
 #include "syncd/session/lane.h"
+#include "syncd/session/paid.h"
 #include "syncd/session/prove.h"
 
 /* An honest wait is short; this bounds what a broken parent can ask for. */
@@ -300,6 +301,7 @@ static void on_welcome(tmb_session *s, const tmb_frame_welcome *welcome,
     s->parent[welcome->node.len] = '\0';
     s->is_parent_top = welcome->is_top;
     s->version = welcome->version;
+    tmb_credit_begin(&s->credit, welcome);
     tmb_comeback_welcome(&s->back, welcome->window_ms);
     s->has_greeted_twice = false;
     become(s, TMB_SESSION_STREAMING, tmb_mono_never(), actions);
@@ -327,6 +329,7 @@ static void on_ack(tmb_session *s, const tmb_frame_ack *ack, tmb_session_actions
     if (was_back && lane->is_going_back && wait.ns < s->options.backoff_base.ns)
         wait = s->options.backoff_base;
     tmb_session_lane_resend(lane, tmb_mono_after(s->now, wait));
+    tmb_credit_owe(&s->credit);
     report(actions, TMB_SESSION_REPORT_RESEND, i, lane->acked);
 }
 
@@ -375,6 +378,9 @@ static void on_frame(tmb_session *s, const tmb_frame *frame, tmb_session_actions
             on_bye(s, &frame->u.bye, actions);
         return;
     case TMB_FRAME_CREDIT:
+        if (frame->u.credit.session == s->session)
+            tmb_credit_raise(&s->credit, &frame->u.credit);
+        return;
     case TMB_FRAME_TOLD:
         return;
     case TMB_FRAME_HELLO:
@@ -407,7 +413,8 @@ static void list_turns(const tmb_session *s, tmb_turns_lane *ret_turns)
 {
     for (unsigned i = 0; i < s->options.streams_count; i++) {
         const tmb_session_lane *lane = &s->lanes[i];
-        bool wants = tmb_session_lane_wants_load(lane) && lane->not_before.ns <= s->now.ns;
+        bool wants = tmb_session_lane_wants_load(lane) && lane->not_before.ns <= s->now.ns &&
+                     tmb_session_load_bytes(s, i, s->options.batch_bytes) > 0;
         ret_turns[i] = (tmb_turns_lane){.class_ = s->options.classes[i],
                                         .is_there = lane->is_greeted,
                                         .is_live = lane->next_seq > lane->told_last_seq,
@@ -443,6 +450,11 @@ static void on_loaded(tmb_session *s, const tmb_session_event *event, tmb_sessio
         return;
     }
     tmb_session_action *action = push(actions, TMB_SESSION_SEND_BATCH);
+    if (!tmb_session_pay(s, i, s->lanes[i].load_seq, event->u.loaded.bytes, action)) {
+        action->type = TMB_SESSION_DROP_BATCH;
+        action->ticket = ticket;
+        return;
+    }
     action->epoch = s->epoch;
     action->session = s->session;
     action->ticket = ticket;
@@ -548,6 +560,10 @@ static tmb_mono find_pace(const tmb_session *s)
 static void load(tmb_session *s, unsigned i, tmb_session_actions *actions)
 {
     tmb_session_lane *lane = &s->lanes[i];
+    uint32_t wanted = s->options.batch_bytes;
+    if (s->options.is_paced)
+        wanted = tmb_pace_load_bytes(&s->pace, wanted);
+    uint32_t load_bytes = tmb_session_load_bytes(s, i, wanted);
     lane->load_ticket = s->next_ticket++;
     lane->load_seq = lane->next_seq;
     lane->is_load_unwanted = false;
@@ -557,9 +573,7 @@ static void load(tmb_session *s, unsigned i, tmb_session_actions *actions)
     action->stream = i;
     action->seq = lane->load_seq;
     action->incarnation = lane->incarnation;
-    action->bytes_max = s->options.batch_bytes;
-    if (s->options.is_paced)
-        action->bytes_max = tmb_pace_load_bytes(&s->pace, s->options.batch_bytes);
+    lane->load_bytes = action->bytes_max = load_bytes;
 }
 
 static void pump(tmb_session *s, tmb_session_actions *actions)
@@ -605,6 +619,7 @@ tmb_mono tmb_session_deadline(const tmb_session *s)
         if (is_streaming)
             deadline = tmb_mono_min(deadline, lane->ack_deadline);
         if (is_streaming && !tmb_session_is_proving(s) && tmb_session_lane_wants_load(lane) &&
+            tmb_session_load_bytes(s, i, s->options.batch_bytes) > 0 &&
             tmb_turns_has_place(&s->turns, turns, s->options.streams_count, i, count_room(s),
                                 load_bytes(s)))
             deadline =
@@ -693,6 +708,7 @@ tmb_err tmb_session_step(tmb_session *s, const tmb_session_event *event,
     dispatch(s, event, ret_actions);
     if (s->state != TMB_SESSION_CLOSED)
         pump(s, ret_actions);
+    tmb_session_note_blocked(s);
     tmb_session_check(s);
     return TMB_OK;
 }

@@ -36,8 +36,9 @@
  *
  * A paced session (is_paced) has no more on the line than it carries in about half a second, so that what is
  * urgent is soon there; LOAD is ordered when there is room for what it will bring, and asks for as much.
+ * What the parent gives no credit for is not loaded (credit.h).
  *
- * Threads: none; one caller. Cost: O(streams) a step, no allocation.
+ * Threads: none; one caller. Cost: O(streams) a step, with credits O(streams) a load; no allocation.
  */
 #ifndef TMB_SYNCD_SESSION_SESSION_H
 #define TMB_SYNCD_SESSION_SESSION_H
@@ -49,6 +50,7 @@
 #include "proto/chain.h"
 #include "proto/frame.h"
 #include "syncd/session/comeback.h"
+#include "syncd/session/credit.h"
 #include "syncd/session/pace.h"
 #include "syncd/session/turns.h"
 
@@ -174,6 +176,8 @@ typedef struct tmb_session_action {
     tmb_incarnation incarnation; /* LOAD, PERSIST */
     const tmb_chain *chain;      /* PROVE: lives until the next step */
     uint32_t bytes_max;          /* LOAD: raw bytes, unless one record is larger */
+    tmb_pool pool;               /* SEND_BATCH: for the frame */
+    uint64_t spent;              /* SEND_BATCH: likewise */
     const tmb_frame *frame;      /* SEND: lives until the next step */
     tmb_session_report report;
     uint64_t number;
@@ -195,6 +199,8 @@ typedef struct tmb_session_lane {
     uint64_t sent;                /* highest number sent in this session, or the mark */
     uint64_t load_ticket;         /* 0: none under way */
     uint64_t load_seq;            /* first number that load was asked for */
+    uint32_t load_bytes;          /* as much it was asked for */
+    bool must_go_alone;           /* what was loaded was more than the credit left */
     bool is_load_unwanted; /* drop it on arrival: the session or the place to go on has changed */
     bool is_persist_due;   /* acked is news to the shell */
     uint64_t proof_ticket; /* 0: nothing to prove, or proved */
@@ -223,6 +229,7 @@ typedef struct tmb_session {
     tmb_comeback back;    /* when to dial; its window is the parent's, for the shell to keep */
     bool has_greeted_twice; /* this HELLO is already the second try since the last WELCOME */
     tmb_turns turns;        /* who loads next */
+    tmb_credit credit;      /* what the parent lets us send */
     char parent[TMB_NAME_BYTES_MAX + 1]; /* who said the last WELCOME; empty: none yet */
     bool is_parent_top;                  /* and said that it has no parent itself */
     tmb_session_lane lanes[TMB_STREAMS_MAX];

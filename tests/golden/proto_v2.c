@@ -7,11 +7,10 @@
 #define SESSION UINT64_C(0xfedcba9876543210)
 
 const char *const golden_v2_frames[] = {
-    "hello.bin",       "welcome.bin",     "welcome-no-credit.bin",
-    "batch-piece.bin", "batch-late.bin",  "ack-chain.bin",
-    "bye-busy.bin",    "bye-twin.bin",    "bye-forked.bin",
-    "credit.bin",      "credit-none.bin", "dictionary.bin",
-    "ask.bin",         "told.bin",        NULL};
+    "hello.bin",      "welcome.bin",   "welcome-no-credit.bin", "batch-piece.bin",
+    "batch-late.bin", "ack-chain.bin", "bye-busy.bin",          "bye-twin.bin",
+    "bye-forked.bin", "credit.bin",    "credit-none.bin",       "dictionary.bin",
+    "ask.bin",        "told.bin",      "batch-spent.bin",       NULL};
 
 static tmb_incarnation counting_from(uint8_t first)
 {
@@ -169,6 +168,11 @@ tmb_frame golden_v2_frame(const char *file)
         return golden_piece();
     if (strcmp(file, "batch-late.bin") == 0)
         return golden_late();
+    if (strcmp(file, "batch-spent.bin") == 0) {
+        f = golden_piece();
+        f.u.batch.spent = 700000;
+        return f;
+    }
     if (strncmp(file, "bye", 3) == 0)
         return golden_bye(file);
     if (strncmp(file, "credit", 6) == 0)

@@ -126,6 +126,16 @@ static void takes_long_texts_up_to_their_limits(void **state)
     tmb_config_free(load_long(template, 1024 - 7, "\" }\n", NULL));
     load_long(template, 1024 - 6, "\" }\n",
               "/etc/t/f:3:20: children.topic: 1025 bytes are too many; use at most 1024\n");
+    static const char weights[] = "children: { weights: \"*=1";
+    tmb_config *weighted = load_long(weights, 0, "\" }\n", NULL);
+    assert_string_equal(weighted->children_weights, "*=1");
+    tmb_config_free(weighted);
+    load_long(
+        weights, 2, "\" }\n",
+        "/etc/t/f:3:22: children.weights: \"*=1xx\" is no weight; write a child's name, or the "
+        "beginning of names and a *, then = and 1 to 100, as in press-*=4\n");
+    load_long(weights, 4094, "\" }\n",
+              "/etc/t/f:3:22: children.weights: too long; use at most 4096 bytes\n");
 }
 
 static void takes_files_up_to_their_limits(void **state)
@@ -211,7 +221,7 @@ static void takes_every_number_in_its_range(void **state)
         load_number(key, key->max + 1, false);
         load_number(key, UINT64_MAX, false);
     }
-    assert_int_equal(numbers, 15);
+    assert_int_equal(numbers, 16);
 }
 
 int main(void)

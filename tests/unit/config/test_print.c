@@ -53,6 +53,8 @@ static void assert_same(const tmb_config *a, const tmb_config *b)
     assert_int_equal(a->batch_bytes, b->batch_bytes);
     assert_int_equal(a->children_accept, b->children_accept);
     assert_same_text(a->children_topic, b->children_topic);
+    assert_int_equal(a->children_memory, b->children_memory);
+    assert_same_text(a->children_weights, b->children_weights);
     assert_same_text(a->tls_ca_file, b->tls_ca_file);
     assert_same_text(a->tls_cert_file, b->tls_cert_file);
     assert_same_text(a->tls_key_file, b->tls_key_file);
@@ -182,6 +184,8 @@ static void prints_effective_values(void **state)
                               "children:\n"
                               "  accept: false\n"
                               "  topic: \"{site}/{topic}\"\n"
+                              "  memory: 64MiB\n"
+                              "  weights: \"*=1\"\n"
                               "tls:\n"
                               "  ca_file: \"/etc/t/a\"\n"
                               "  cert_file: \"/etc/t/b\"\n"

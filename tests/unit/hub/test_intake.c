@@ -43,6 +43,48 @@ static void hello_is_refused_by_reason(void **state)
     assert_string_equal(on_marks(&at, 5, 0, 0), "WELCOME a:0 b:0; open");
 }
 
+static void credits_are_for_version_2(void **state)
+{
+    scene at;
+    (void)state;
+    const uint64_t seqs[] = {0, 0};
+    for (uint32_t version = 1; version <= 2; version++) {
+        scene_init(&at);
+        tmb_frame hello = make_hello(1);
+        hello.u.hello.version_max = version;
+        hello.u.hello.streams[1].class_ = TMB_CLASS_ALARM;
+        on_frame(&at, &hello, 0);
+        assert_int_equal(at.intake.lanes[1].class_, TMB_CLASS_ALARM);
+        tmb_intake_event event = {.type = TMB_INTAKE_MARKS};
+        event.u.marks.session = 1;
+        event.u.marks.seqs = seqs;
+        event.u.marks.has_credit = true;
+        event.u.marks.live_bytes = 7;
+        event.u.marks.backlog_bytes = 8;
+        on_event(&at, &event);
+        const tmb_frame_welcome *welcome = &at.intake.out.u.welcome;
+        assert_int_equal(welcome->has_credit, version == 2);
+        assert_int_equal(welcome->live_bytes, version == 2 ? 7 : 0);
+        assert_int_equal(welcome->backlog_bytes, version == 2 ? 8 : 0);
+    }
+}
+
+static void what_has_no_room_comes_again(void **state)
+{
+    scene at;
+    (void)state;
+    scene_open(&at, 0, 0);
+    tmb_frame batch = make_batch(1, "a", 1, 5);
+    tmb_intake_event event = {.type = TMB_INTAKE_FRAME, .ticket = 1, .refuse_ms = 300};
+    event.u.frame = &batch;
+    assert_string_equal(on_event(&at, &event), "DROP 1; ACK a 0 resend 300; resend a");
+    assert_string_equal(on_batch(&at, 2, "a", 6, 9), "DROP 2"); /* sent behind it: in silence */
+    assert_string_equal(on_batch(&at, 3, "a", 1, 5), "PERSIST 3");
+    event.ticket = 4;
+    assert_string_equal(on_event(&at, &event),
+                        "DROP 4; known a 5; ACK a 0"); /* a repeat needs none */
+}
+
 static void a_child_behind_the_mark_is_told_the_mark(void **state)
 {
     scene at;
@@ -298,6 +340,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(from_hello_to_ack),
         cmocka_unit_test(hello_is_refused_by_reason),
+        cmocka_unit_test(credits_are_for_version_2),
+        cmocka_unit_test(what_has_no_room_comes_again),
         cmocka_unit_test(a_child_behind_the_mark_is_told_the_mark),
         cmocka_unit_test(late_marks_are_ignored),
         cmocka_unit_test(a_batch_without_session_is_unknown),

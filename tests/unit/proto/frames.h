@@ -166,7 +166,7 @@ static inline bool batches_are_equal(const tmb_frame_batch *a, const tmb_frame_b
            a->raw_bytes == b->raw_bytes && tmb_bytes_eq(a->data, b->data) &&
            a->piece_offset == b->piece_offset && a->piece_total == b->piece_total &&
            a->piece_sum == b->piece_sum && a->pool == b->pool && a->dictionary == b->dictionary &&
-           a->is_late == b->is_late;
+           a->is_late == b->is_late && a->spent == b->spent;
 }
 
 static inline bool frames_are_equal(const tmb_frame *a, const tmb_frame *b)

@@ -188,6 +188,8 @@ static void randomise_batch(tmb_rng *rng, tmb_frame_batch *batch)
     batch->gap_reason =
         batch->gap_first == 0 ? TMB_GAP_NONE : (tmb_gap_reason)(TMB_GAP_TORN + below(rng, 4));
     batch->codec = (tmb_codec)below(rng, 2);
+    batch->pool = (tmb_pool)below(rng, 2);
+    batch->spent = random_number(rng);
     batch->data = tmb_bytes_of(noise, least + below(rng, 100));
     batch->raw_bytes = (uint32_t)batch->data.len;
     if (batch->codec == TMB_CODEC_ZSTD)
