@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* clients/cli/journal_cli.h - tombolo-journal: look into a journal, beside a running broker or after it.
  *
- * Everything here only reads. Threads: one.
+ * All but renew only reads. Threads: one.
  */
 #ifndef TMB_CLI_JOURNAL_CLI_H
 #define TMB_CLI_JOURNAL_CLI_H
@@ -31,6 +31,7 @@ typedef struct cli_options {
     const char *snapshot; /* verify: the broker's mosquitto.db; NULL: not looked at */
     bool is_json;
     bool is_follow;
+    bool is_dry_run, is_all; /* renew */
     bool has_since;
     tmb_wall since;
     uint64_t from;      /* 0: from the oldest */
@@ -73,6 +74,8 @@ uint64_t cli_node_end(const cli_node *node, const char *stream);
 int cli_list(const cli_options *options);
 int cli_dump(const cli_options *options);
 int cli_verify(const cli_options *options);
+/* cli_renew begins a new incarnation; the broker must not run. */
+int cli_renew(const cli_options *options);
 
 /* cli_fail tells stderr what went wrong with what, and gives CLI_UNREADABLE. */
 int cli_fail(const char *what, tmb_err err);

@@ -16,8 +16,11 @@ static const char help[] =
     "  tombolo-journal dump   DIR [STREAM]   the records, one JSON object a line; gaps too\n"
     "  tombolo-journal verify DIR [STREAM]   read every byte; name each range that is not good,\n"
     "                                        and whether the parent has it\n"
+    "  tombolo-journal renew  DIR            begin a new incarnation with what the parent may not "
+    "have:\n"
+    "                                        for a fenced node, with its broker stopped\n"
     "\n"
-    "DIR is the data_dir of the configuration, or the folder \"journal\" in it. Everything here "
+    "DIR is the data_dir of the configuration, or the folder \"journal\" in it. All but renew "
     "only\n"
     "reads, and may run beside the broker.\n"
     "\n"
@@ -28,6 +31,8 @@ static const char help[] =
     "  --follow, -f        dump: go on with what is written from now\n"
     "  -n N                dump: stop after N records\n"
     "  --snapshot FILE     verify: also the broker's snapshot, mosquitto.db, and FILE.kept\n"
+    "  --dry-run           renew: only say what would be done\n"
+    "  --all               renew: carry all over, also what the parent has\n"
     "  -o json|table       how to print; dump: json, others: table\n"
     "  --help, --version\n"
     "\n"
@@ -35,12 +40,22 @@ static const char help[] =
     "\n"
     "  tombolo-journal dump /var/lib/tombolo alarms --since 1h | jq .topic\n";
 
-enum { OPTION_FROM = 256, OPTION_SINCE, OPTION_SNAPSHOT, OPTION_HELP, OPTION_VERSION };
+enum {
+    OPTION_FROM = 256,
+    OPTION_SINCE,
+    OPTION_SNAPSHOT,
+    OPTION_DRY_RUN,
+    OPTION_ALL,
+    OPTION_HELP,
+    OPTION_VERSION
+};
 
 static const struct option long_options[] = {
     {"from", required_argument, NULL, OPTION_FROM},
     {"since", required_argument, NULL, OPTION_SINCE},
     {"snapshot", required_argument, NULL, OPTION_SNAPSHOT},
+    {"dry-run", no_argument, NULL, OPTION_DRY_RUN},
+    {"all", no_argument, NULL, OPTION_ALL},
     {"follow", no_argument, NULL, 'f'},
     {"output", required_argument, NULL, 'o'},
     {"help", no_argument, NULL, OPTION_HELP},
@@ -89,6 +104,12 @@ static int take_option(int option, cli_options *options, bool *ret_has_output)
     case OPTION_SNAPSHOT:
         options->snapshot = optarg;
         return CLI_OK;
+    case OPTION_DRY_RUN:
+        options->is_dry_run = true;
+        return CLI_OK;
+    case OPTION_ALL:
+        options->is_all = true;
+        return CLI_OK;
     case 'f':
         options->is_follow = true;
         return CLI_OK;
@@ -121,23 +142,27 @@ typedef struct command {
 
 static int run(char **words, int count, cli_options *options, bool has_output)
 {
-    static const command commands[] = {
-        {"list", cli_list, false}, {"dump", cli_dump, true}, {"verify", cli_verify, false}};
+    static const command commands[] = {{"list", cli_list, false},
+                                       {"dump", cli_dump, true},
+                                       {"verify", cli_verify, false},
+                                       {"renew", cli_renew, false}};
     if (count == 0)
-        return misuse("a command is missing: list, dump or verify", NULL);
+        return misuse("a command is missing: list, dump, verify or renew", NULL);
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
         const command *c = &commands[i];
         if (strcmp(words[0], c->name) != 0)
             continue;
         if (count < 2)
             return misuse("DIR is missing: the data_dir of the configuration", NULL);
-        if (count > (c->run == cli_list ? 2 : 3))
+        if (count > (c->run == cli_list || c->run == cli_renew ? 2 : 3))
             return misuse("too many words, from", words[count - 1]);
         if (!c->is_dump && (options->from || options->has_since || options->is_follow ||
                             options->count_max != UINT64_MAX))
             return misuse("--from, --since, --follow and -n are for dump, not for", c->name);
         if (options->snapshot && c->run != cli_verify)
             return misuse("--snapshot is for verify, not for", c->name);
+        if ((options->is_dry_run || options->is_all) && c->run != cli_renew)
+            return misuse("--dry-run and --all are for renew, not for", c->name);
         if (options->from && options->has_since)
             return misuse("give --from or --since, not both", NULL);
         options->folder = words[1];

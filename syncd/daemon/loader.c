@@ -249,6 +249,8 @@ void tmb_loader_read(tmb_loader *loader, tmb_load *load)
     loader->raw_len = 0;
     load->batch.incarnation = load->incarnation;
     load->err = go_to(loader, load->seq, &load->incarnation);
+    if (loader->chain.seq == 0 && load->chain.is_known && load->chain.seq + 1 == load->seq)
+        loader->chain = load->chain;
     if (load->err == TMB_OK)
         load->err = gather(loader, load);
     if (load->err == TMB_OK)

@@ -23,7 +23,7 @@ typedef struct tmb_load {
     tmb_frame_batch
         batch; /* first > last: nothing, or only a gap. Its stream is not set; data is in packed */
     tmb_hlc first_stamp;
-    tmb_chain chain; /* behind the last record, if it is known */
+    tmb_chain chain; /* in: in front of seq, proved, or not known; out: behind the last record */
     uint8_t *packed; /* freed by tmb_load_free */
     unsigned damaged_ranges;
     uint64_t damaged_bytes;

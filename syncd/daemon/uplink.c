@@ -195,6 +195,7 @@ static void load_batch(tmb_uplink *u, const tmb_session_action *action)
     load->seq = action->seq;
     load->incarnation = action->incarnation;
     load->bytes_max = action->bytes_max;
+    load->chain = u->session.lanes[action->stream].told;
     load->is_folded = u->session.version >= 2;
     tmb_lane_load(&u->lanes[action->stream], load);
 }

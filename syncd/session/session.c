@@ -469,7 +469,10 @@ static void on_loaded(tmb_session *s, const tmb_session_event *event, tmb_sessio
 static void on_proved(tmb_session *s, const tmb_session_event *event, tmb_session_actions *actions)
 {
     unsigned i = tmb_session_prove_end(s, event->u.proved.ticket);
-    if (i == s->options.streams_count || event->u.proved.proof != TMB_PROOF_FORKED)
+    if (i == s->options.streams_count || event->u.proved.proof == TMB_PROOF_SAME)
+        return;
+    s->lanes[i].told.is_known = false;
+    if (event->u.proved.proof == TMB_PROOF_UNKNOWN)
         return;
     s->lanes[i].is_persist_due = false;
     report(actions, TMB_SESSION_REPORT_FORKED, i, s->lanes[i].told.seq);

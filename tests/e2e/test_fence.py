@@ -6,6 +6,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 import time
 import unittest
@@ -63,6 +64,26 @@ class FenceCase(unittest.TestCase):
             self.assertNotIn(key, seen)
             seen[key] = payload_of(record)
 
+    def renew(self, node, *options: str) -> subprocess.CompletedProcess:
+        return subprocess.run([self.lab.built.journal, "renew", "-o", "json", *options, str(node.data)],
+                              capture_output=True, text=True, timeout=60)
+
+    def renew_and_start(self, node) -> dict:
+        """The cure: stop, renew, start. Gives what it said."""
+        done = self.renew(node)  # the broker still runs
+        self.assertEqual(done.returncode, 3, done.stdout)
+        self.assertIn("the broker is running", done.stderr)
+        node.stop()
+        plan = self.renew(node, "--dry-run")
+        self.assertEqual(plan.returncode, 0, plan.stderr)
+        done = self.renew(node)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        said = json.loads(done.stdout)
+        self.assertEqual(json.loads(plan.stdout)["streams"], said["streams"])
+        self.assertNotEqual(said["old_incarnation"], said["new_incarnation"])
+        node.start()
+        return {stream["stream"]: stream for stream in said["streams"]}
+
     def clone(self, name: str = "clone") -> Node:
         """Another box with all that the first one has, its name and certificate too. The first is stopped."""
         node = Node("s1", self.lab.folder / name, self.lab.authority, self.lab.built,
@@ -82,6 +103,7 @@ class RestoredBackupTest(FenceCase):
         self.publish(self.s1, [f"first-{i}" for i in range(5)])
         self.wait_at_hub(self.acked)
         self.s1.stop()
+        shutil.copy(self.s1.data / "uplink.marks", self.lab.folder / "newer.marks")
         shutil.rmtree(self.s1.data)
         shutil.copytree(self.lab.folder / "backup", self.s1.data)
 
@@ -91,6 +113,12 @@ class RestoredBackupTest(FenceCase):
         self.wait_fenced(self.s1, "ahead")
         self.assertIn("tombolo-journal renew", self.s1.syncd.log())
         self.assertEqual(self.at_hub(), self.acked)
+        streams = self.renew_and_start(self.s1)
+        self.assertEqual((streams["default"]["carried"], streams["default"]["parent_has"]), (0, 5))
+        self.publish(self.s1, ["after"])
+        self.wait_at_hub(self.acked)
+        self.assertEqual(self.at_hub(), self.acked)  # in order, and nothing twice
+        self.assert_none_merged_wrongly()
 
     def test_which_has_written_beyond_the_mark_meanwhile(self):
         self.make_backup()
@@ -107,6 +135,84 @@ class RestoredBackupTest(FenceCase):
         self.s1.syncd.start()  # a restart is no cure
         self.wait_fenced(self.s1, "forked")
         self.assertEqual(self.at_hub(), before)
+        streams = self.renew_and_start(self.s1)
+        self.assertEqual((streams["default"]["carried"], streams["default"]["first"]), (20, 6))
+        self.publish(self.s1, ["after"])
+        self.wait_at_hub(self.acked)
+        self.assertEqual(self.at_hub(), self.acked)  # both pasts, each message once
+        self.assert_none_merged_wrongly()
+        wait_until(lambda: self.child().get("fenced", 1) is None, 10, lambda: f"{self.child()}")
+
+    def test_a_note_of_another_past_is_not_believed(self):
+        """Only the journal was restored: uplink.marks beside it says more than this log has sent."""
+        self.make_backup()
+        shutil.copy(self.lab.folder / "newer.marks", self.s1.data / "uplink.marks")
+        self.assertIn("stream default 10 ", (self.s1.data / "uplink.marks").read_text(encoding="utf-8"))
+        self.s1.broker.start()
+        self.publish(self.s1, [f"second-{i}" for i in range(20)])
+        self.s1.stop()
+        done = json.loads(self.renew(self.s1, "--dry-run").stdout)
+        self.assertEqual([(s["carried"], s["proved"]) for s in done["streams"] if s["stream"] == "default"],
+                         [(25, False)])  # believed, it would have left ten behind
+
+    def test_a_snapshot_of_a_machine_that_ran(self):
+        """All processes stopped in the midst of it, copied, killed later, and the copy comes up again."""
+        self.publish(self.s1, [f"common-{i}" for i in range(5)])
+        self.wait_at_hub(self.acked)
+        for process in (self.s1.broker.daemon, self.s1.syncd):
+            os.kill(process.pid, signal.SIGSTOP)
+        shutil.copytree(self.s1.data, self.lab.folder / "snapshot")
+        for process in (self.s1.broker.daemon, self.s1.syncd):
+            os.kill(process.pid, signal.SIGCONT)
+        self.publish(self.s1, [f"first-{i}" for i in range(3)])
+        self.wait_at_hub(self.acked)
+        self.s1.syncd.kill9()
+        self.s1.broker.kill9()
+        shutil.rmtree(self.s1.data)
+        shutil.copytree(self.lab.folder / "snapshot", self.s1.data)
+        self.s1.broker.start()
+        self.publish(self.s1, [f"second-{i}" for i in range(3)])  # as many: only the records tell
+        before = self.at_hub()
+        self.s1.syncd.start()
+        self.wait_fenced(self.s1, "forked")
+        self.assertEqual(self.at_hub(), before)
+        self.renew_and_start(self.s1)
+        self.wait_at_hub(self.acked)
+        self.assert_none_merged_wrongly()
+        self.assertEqual(sorted(self.at_hub()), sorted(self.acked))
+
+    def test_two_clones_that_never_run_together(self):
+        self.publish(self.s1, [f"common-{i}" for i in range(5)])
+        self.wait_at_hub(self.acked)
+        self.s1.stop()
+        other = self.clone()
+        self.s1.start()
+        self.publish(self.s1, [f"first-{i}" for i in range(4)])
+        self.wait_at_hub(self.acked)
+        self.s1.stop()
+        other.broker.start()
+        self.publish(other, [f"other-{i}" for i in range(6)])
+        before = self.at_hub()
+        other.syncd.start()
+        self.wait_fenced(other, "forked")
+        self.assertEqual(self.at_hub(), before)
+
+    def test_a_hub_from_an_older_backup_gets_the_rest_again(self):
+        self.publish(self.s1, [f"common-{i}" for i in range(5)])
+        self.wait_at_hub(self.acked)
+        self.hub.stop()
+        shutil.copytree(self.hub.data, self.lab.folder / "hub-backup")
+        self.hub.start()
+        self.publish(self.s1, [f"later-{i}" for i in range(5)])
+        self.wait_at_hub(self.acked)
+        self.hub.stop()
+        shutil.rmtree(self.hub.data)
+        shutil.copytree(self.lab.folder / "hub-backup", self.hub.data)
+        self.assertEqual(len(self.at_hub()), 5)  # so the later ones are lost here
+        self.hub.start()
+        self.wait_at_hub(self.acked)
+        self.assertEqual(self.at_hub(), self.acked)
+        self.assertIsNone(self.s1.told()["fenced"])
 
 
 class TwoBoxesTest(FenceCase):
@@ -133,6 +239,50 @@ class TwoBoxesTest(FenceCase):
         self.assertEqual(self.s1.told()["fenced"], None)
         self.assertEqual(self.child()["fenced"]["why"], "twin")
         self.assert_none_merged_wrongly()
+        twin.syncd.stop()
+        twin.syncd.start()  # as long as the first is there
+        wait_until(lambda: twin.syncd.log().count("session.fenced") == 2, 20, lambda: twin.logs())
+        self.assertFalse([word for word in self.at_hub() if word.startswith("twin")])
+
+
+class OneBoxTest(FenceCase):
+    def test_no_alarm_over_restarts_and_cuts(self):
+        print(f"seed {SEED}", flush=True)
+        dice = random.Random(SEED)
+        s1, hub = self.s1, self.hub
+
+        def cut(how: str):
+            s1.link.cut(how)
+            s1.link.heal()
+
+        def again(process, end):
+            end()
+            process.start()
+        faults = {
+            "the site's daemon is killed": lambda: again(s1.syncd, s1.syncd.kill9),
+            "the site's daemon is stopped": lambda: again(s1.syncd, s1.syncd.stop),
+            "the site's broker is killed": lambda: again(s1.broker, s1.broker.kill9),
+            "the hub's daemon is killed": lambda: again(hub.syncd, hub.syncd.kill9),
+            "the hub's broker is killed": lambda: again(hub.broker, hub.broker.kill9),
+            "the link is reset": lambda: cut("reset"),
+        }
+        rounds = list(faults) * (20 if os.environ.get("TMB_LONG") else 3) + ["the site's daemon is killed"] * 2
+        dice.shuffle(rounds)
+        for number, name in enumerate(rounds):
+            starts = s1.told().get("starts", 0)
+            faults[name]()
+            if name.startswith("the site's daemon"):
+                wait_until(lambda: s1.told().get("starts", 0) > starts, 10, f"{name}: a start that is counted")
+            self.publish(s1, [f"{number}-{i}" for i in range(dice.randrange(1, 30))])
+            if dice.random() < 0.5:
+                self.wait_at_hub(self.acked)
+        self.wait_at_hub(self.acked)
+        self.assertEqual(self.at_hub(), self.acked)
+        for node in (s1, hub):
+            for word in ("fenced", "child.twin", "child.forked", "child.ahead"):
+                self.assertNotIn(word, node.syncd.log())
+        wait_until(lambda: "fences" in self.child(), 10, "the hub's statistics")
+        self.assertEqual((self.child()["fences"], self.child()["fenced"]), (0, None))
 
 
 if __name__ == "__main__":

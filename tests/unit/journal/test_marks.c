@@ -418,6 +418,39 @@ static void the_stored_file_reads_and_is_written_as_ever(void **state)
     assert_true(are_equal(&marks, &back));
 }
 
+static void a_chain_comes_back_and_goes_with_the_next_mark(void **state)
+{
+    (void)state;
+    tmb_marks marks = make_marks(), back;
+    uint8_t chain[TMB_CHAIN_BYTES] = {0, 0xff, 0x10};
+    tmb_marks_set_chain(&marks, "default", chain);
+    tmb_marks_set_chain(&marks, "unknown", chain); /* no such stream: nothing */
+    assert_int_equal(tmb_marks_write(NULL, root, &marks, false), TMB_OK);
+    assert_int_equal(tmb_marks_read(NULL, root, &back), TMB_OK);
+    assert_true(back.streams[0].has_chain);
+    assert_memory_equal(back.streams[0].chain, chain, sizeof chain);
+    assert_false(back.streams[1].has_chain);
+    assert_true(tmb_marks_move(&back, "default", 17)); /* the same number */
+    assert_true(back.streams[0].has_chain);
+    assert_true(tmb_marks_move(&back, "default", 18));
+    assert_false(back.streams[0].has_chain);
+}
+
+static void set_aside_it_is_read_as_such_alone(void **state)
+{
+    (void)state;
+    tmb_marks marks = make_marks(), back;
+    assert_int_equal(tmb_marks_set_aside(NULL, root), TMB_OK); /* none: nothing */
+    assert_int_equal(tmb_marks_read_aside(NULL, root, &back), TMB_ENOENT);
+    assert_int_equal(tmb_marks_write(NULL, root, &marks, false), TMB_OK);
+    assert_int_equal(tmb_marks_set_aside(NULL, root), TMB_OK);
+    assert_int_equal(tmb_marks_read(NULL, root, &back), TMB_ENOENT);
+    assert_int_equal(tmb_marks_read_aside(NULL, root, &back), TMB_OK);
+    assert_int_equal(tmb_marks_set_aside(NULL, root), TMB_OK); /* keeps what there is */
+    assert_int_equal(tmb_marks_read_aside(NULL, root, &back), TMB_OK);
+    assert_true(are_equal(&marks, &back));
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 2) {
@@ -429,6 +462,9 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(written_marks_come_back, setup, teardown),
         cmocka_unit_test_setup_teardown(the_largest_fits, setup, teardown),
         cmocka_unit_test_setup_teardown(what_breaks_a_rule_is_not_written, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_chain_comes_back_and_goes_with_the_next_mark, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(set_aside_it_is_read_as_such_alone, setup, teardown),
         cmocka_unit_test(a_mark_is_found_for_its_own_journal_alone),
         cmocka_unit_test(a_range_is_told_number_by_number),
         cmocka_unit_test(a_range_is_told_in_words),
