@@ -187,6 +187,7 @@ void tmb_drain_backlog(tmb_drain *d, tmb_drain_child *c, bool has_backlog, tmb_m
 /* Whether the credits cover it. `before` is what was spent before this batch. */
 static bool is_within(const tmb_drain *d, tmb_drain_child *c, tmb_pool pool, uint64_t before)
 {
+    TMB_ASSERT(pool == TMB_POOL_LIVE || pool == TMB_POOL_BACKLOG);
     tmb_drain_pool *p = &c->pools[pool];
     if (p->spent <= p->granted)
         return true;
