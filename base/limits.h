@@ -57,7 +57,8 @@
 #define TMB_INFLIGHT_BATCHES_MAX 8
 /* Children of one node. More: a HELLO is refused with TMB_BYE_LIMIT. */
 #define TMB_CHILDREN_MAX 4096
-/* In how long a parent's children should come back, as it says: one that says less or more is taken for this. */
+/* In how long a parent's children should come back, as it says: one that says less or more is taken for
+ * this. */
 #define TMB_WINDOW_MS_MIN 100
 #define TMB_WINDOW_MS_MAX 3600000
 /* How long one that is refused is told to wait; the same. */

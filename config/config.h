@@ -51,10 +51,12 @@ typedef struct tmb_config {
     int64_t keepalive_ms;       /* 10 s */
     uint64_t batch_bytes;       /* 256 KiB */
 
-    bool children_accept;     /* false */
-    char *children_topic;     /* "{site}/{topic}"; also {stream} */
-    uint64_t children_memory; /* 64 MiB: for what children send, until it is stored */
-    char *children_weights;   /* as policy/weights.h has them; "*=1": all alike */
+    bool children_accept;               /* false */
+    char *children_topic;               /* "{site}/{topic}"; also {stream} */
+    uint64_t children_memory;           /* 64 MiB: for what children send, until it is stored */
+    char *children_weights;             /* as policy/weights.h has them; "*=1": all alike */
+    uint64_t children_handshakes_per_s; /* 0: as measured */
+    int64_t children_window_min_ms;     /* 1 s */
 
     char *tls_ca_file, *tls_cert_file, *tls_key_file; /* needed with a parent or children */
 } tmb_config;

@@ -74,6 +74,10 @@ const tmb_config_key tmb_config_keys[TMB_CONFIG_KEYS] = {
     {"children.memory", TMB_CONFIG_SIZE, AT(children_memory), FROM(MIB(1), GIB(64)),
      .default_text = "64MiB"},
     {"children.weights", TMB_CONFIG_WEIGHTS, AT(children_weights), .default_text = "*=1"},
+    {"children.handshakes_per_s", TMB_CONFIG_COUNT, AT(children_handshakes_per_s), FROM(0, 100000),
+     .default_text = "0"},
+    {"children.window_min", TMB_CONFIG_DURATION, AT(children_window_min_ms), FROM(100, HOURS(1)),
+     .default_text = "1s"},
 
     {"tls.ca_file", TMB_CONFIG_PATH, AT(tls_ca_file), .is_required = true,
      .example = "ca_file: /etc/tombolo/tls/ca.crt"},

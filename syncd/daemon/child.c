@@ -8,6 +8,7 @@
 
 #include "proto/topics.h"
 #include "syncd/daemon/credits.h"
+#include "syncd/daemon/gate.h"
 #include "syncd/daemon/log.h"
 
 tmb_err tmb_child_new(tmb_hub *hub, tmb_bytes name, tmb_child **ret_child)
@@ -40,6 +41,8 @@ void tmb_child_free(tmb_child *child)
         child->batches = batch->next;
         free_batch(batch);
     }
+    if (child)
+        free(child->hello);
     free(child);
 }
 
@@ -377,6 +380,8 @@ void tmb_child_step(tmb_child *child, tmb_intake_event *event)
     for (unsigned i = 0; i < actions.n; i++)
         act(child, &actions.v[i]);
     tmb_credits_look(child);
+    if (child->is_at_work && child->intake.state != TMB_INTAKE_GREETING)
+        tmb_gate_done(child->hub->gate, child);
 }
 
 void tmb_child_receive(tmb_child *child, tmb_bytes payload)
@@ -396,6 +401,12 @@ void tmb_child_receive(tmb_child *child, tmb_bytes payload)
         free(arena);
         free(batch);
         tmb_child_step(child, &event);
+        return;
+    }
+    if (batch->frame.type == TMB_FRAME_HELLO &&
+        !tmb_gate_hello(child->hub->gate, child, &batch->frame.u.hello, payload)) {
+        free(arena);
+        free(batch);
         return;
     }
     event.type = TMB_INTAKE_FRAME;

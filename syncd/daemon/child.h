@@ -25,6 +25,7 @@
 
 typedef struct tmb_child tmb_child;
 typedef struct tmb_hub tmb_hub;
+typedef struct tmb_gate tmb_gate;
 
 typedef struct tmb_batch {
     uint64_t ticket;
@@ -61,6 +62,10 @@ struct tmb_child {
     bool wants_marks; /* asked for while another look-up, or our broker, was not done yet */
     bool is_loading_marks;
     tmb_drain_child drain; /* its credits; credits.c */
+    bool is_at_work;       /* its HELLO was let in by the gate, and is not answered yet */
+    uint8_t *hello;        /* waits at the gate; NULL: none */
+    size_t hello_len;
+    tmb_mono came_at;      /* when a HELLO was last counted as a session brought up; 0: never */
     uint64_t open_session; /* as last reported open; told BYE(unknown) when our broker comes back */
     uint64_t batch_count, records, known, resends, malformed, refused, refused_commits;
     uint64_t changed_topics, dropped_props, left_out;
@@ -93,6 +98,7 @@ struct tmb_hub {
     tmb_batch *turns[TMB_DRAIN_POOLS]; /* that wait to be committed */
     unsigned committing[TMB_DRAIN_POOLS];
     uint64_t committing_bytes;
+    tmb_gate *gate;
     char last_why[256];
     uint64_t commits, refused_commits, children_refused, frames_ignored;
     tmb_err last_mark_err;

@@ -18,12 +18,13 @@
 #include "proto/topics.h"
 #include "syncd/daemon/child.h"
 #include "syncd/daemon/credits.h"
+#include "syncd/daemon/gate.h"
 #include "syncd/daemon/log.h"
 #include "syncd/session/backoff.h"
 
 #define CONNECT_TIMEOUT_MS 5000
-#define BACKOFF_BASE_MS    200
-#define BACKOFF_CAP_MS     2000
+#define BACKOFF_BASE_MS    50
+#define BACKOFF_CAP_MS     250 /* it is on this machine, and children wait behind it */
 #define CLIENT_ID          "tombolo-syncd"
 
 static void connect_broker(tmb_hub *hub);
@@ -52,6 +53,7 @@ static void lose_broker(tmb_hub *hub, const char *why)
     hub->probe_id = 0;
     tmb_link_close(hub->link);
     hub->link = NULL;
+    tmb_gate_close(hub->gate);
     for (tmb_child *child = hub->children; child; child = child->hh.next)
         tmb_child_reset(child);
     come_again(hub);
@@ -87,6 +89,7 @@ static void open_hub(tmb_hub *hub)
             tmb_child_bye(hub, child->name, child->open_session, TMB_BYE_UNKNOWN);
         }
     }
+    tmb_gate_open(hub->gate);
 }
 
 static void on_published(void *arg, int id, unsigned reason_code)
@@ -129,6 +132,10 @@ static void on_message(void *arg, const char *topic, tmb_bytes payload)
     tmb_bytes name = tmb_bytes_str(strncmp(topic, TMB_TOPIC_UP, prefix) == 0 ? topic + prefix : "");
     if (!tmb_name_is_valid(name, TMB_NAME_BYTES_MAX)) {
         hub->frames_ignored++;
+        return;
+    }
+    if (tmb_bytes_eq(name, tmb_bytes_str(hub->daemon->config->node))) {
+        tmb_gate_probe_back(hub->gate);
         return;
     }
     tmb_child *child = NULL;
@@ -184,6 +191,11 @@ tmb_err tmb_hub_start(tmb_daemon *d, tmb_hub **ret_hub)
     }
     hub->daemon = d;
     hub->rng.state = tmb_daemon_seed(d, 2);
+    if (tmb_gate_new(hub, &hub->gate) != TMB_OK) {
+        tmb_binding_free(hub->bind);
+        free(hub);
+        return TMB_ENOMEM;
+    }
     (void)uv_timer_init(&d->loop, &hub->timer);
     hub->timer.data = hub;
     tmb_credits_start(hub);
@@ -204,6 +216,7 @@ void tmb_hub_stop(tmb_hub *hub)
     hub->is_stopping = true;
     tmb_link_close(hub->link);
     hub->link = NULL;
+    tmb_gate_stop(hub->gate);
     uv_close((uv_handle_t *)&hub->timer, NULL);
     tmb_credits_stop(hub);
 }
@@ -220,6 +233,7 @@ void tmb_hub_free(tmb_hub *hub)
         tmb_child_free(child);
     }
     tmb_binding_free(hub->bind);
+    tmb_gate_free(hub->gate);
     free(hub);
 }
 
@@ -261,6 +275,7 @@ void tmb_hub_stats(const tmb_hub *hub, json_t *object)
     for (const tmb_child *child = hub->children; child; child = child->hh.next)
         (void)json_object_set_new(children, child->name, child_stats(child));
     (void)json_object_set_new(object, "children", children);
+    tmb_gate_stats(hub->gate, object);
     (void)json_object_set_new(
         object, "broker",
         json_pack("{s:b, s:I, s:I, s:I, s:I, s:s}", "up", hub->is_open, "commits",

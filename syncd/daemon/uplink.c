@@ -18,6 +18,7 @@
 #include "syncd/daemon/lane.h"
 #include "syncd/daemon/line.h"
 #include "syncd/daemon/log.h"
+#include "syncd/daemon/window.h"
 #include "syncd/link/link.h"
 #include "syncd/session/session.h"
 
@@ -35,8 +36,9 @@ struct tmb_uplink {
     tmb_link *link;
     uint64_t link_epoch;
     tmb_keeper *keeper;
-    tmb_marks marks; /* what the parent has, and what it only heard of */
     tmb_fence fence;
+    tmb_window window;
+    tmb_marks marks;     /* what the parent has, and what it only heard of */
     bool are_marks_news; /* a step has moved one */
     bool is_dial_failed; /* to be told at the next turn */
     bool is_stopping, is_stepping;
@@ -49,7 +51,7 @@ struct tmb_uplink {
     char down_topic[sizeof TMB_TOPIC_DOWN + TMB_NAME_BYTES_MAX];
     char client_id[16 + TMB_NAME_BYTES_MAX];
     char last_why[256]; /* of the last `down`, so that a line is logged once a change */
-    uint64_t dials, batches, records, raw_bytes, packed_bytes, resends, timeouts;
+    uint64_t dials, batches, records, raw_bytes, packed_bytes, resends, timeouts, refusals;
     uint64_t bytes_out, bytes_in; /* of links that are gone */
     uint64_t gaps[TMB_GAP_MISSING + 1];
 };
@@ -225,6 +227,7 @@ static void report(tmb_uplink *u, const tmb_session_action *action)
     case TMB_SESSION_REPORT_BYE:
         if (action->number == TMB_BYE_TWIN)
             tmb_fence_note(&u->fence, "twin", "", 0, u->daemon->config->data_dir);
+        u->refusals += action->number == TMB_BYE_BUSY;
         LOG(TMB_LOG_NOTICE, "session.bye",
             tmb_str("reason", tmb_bye_reason_str((tmb_bye_reason)action->number)));
         return;
@@ -364,6 +367,8 @@ static void step(tmb_uplink *u, tmb_session_event *event)
         tmb_keeper_tell(u->keeper, &u->marks);
     u->are_marks_news = false;
     u->is_stepping = false;
+    if (u->session.back.window.ns > 0)
+        tmb_window_tell(&u->window, (uint32_t)(u->session.back.window.ns / 1000000));
     arm_timer(u);
 }
 
@@ -527,6 +532,9 @@ static void set_session(tmb_uplink *u)
         .ack_timeout = tmb_dur_ms(c->ack_timeout_ms),
         .backoff_base = tmb_dur_ms(c->backoff_base_ms),
         .backoff_cap = tmb_dur_ms(c->backoff_cap_ms),
+        .window = tmb_dur_ms(u->window.ms),
+        .dial_gap = tmb_dur_ms(c->backoff_base_ms < TMB_DIAL_GAP_MS / 2 ? 2 * c->backoff_base_ms
+                                                                        : TMB_DIAL_GAP_MS),
         .batch_bytes = (uint32_t)c->batch_bytes,
         .is_paced = true,
     };
@@ -562,6 +570,7 @@ tmb_err tmb_uplink_start(tmb_daemon *d, tmb_uplink **ret_uplink)
         tmb_uplink_free(u);
         return err;
     }
+    tmb_window_load(&u->window, d);
     set_session(u);
     if (tmb_marks_read(NULL, d->config->data_dir, &u->marks) != TMB_OK ||
         strcmp(u->marks.node, d->config->node) != 0)
@@ -643,6 +652,12 @@ void tmb_uplink_stats(const tmb_uplink *u, json_t *object)
                                         (json_int_t)(u->bytes_out + out), "bytes_in",
                                         (json_int_t)(u->bytes_in + in), "dials",
                                         (json_int_t)u->dials, "down_why", u->last_why));
+    (void)json_object_set_new(object, "return",
+                              json_pack("{s:I, s:I, s:I, s:I}", "window_ms",
+                                        (json_int_t)(u->session.back.window.ns / 1000000),
+                                        "refusals", (json_int_t)u->refusals, "slots",
+                                        (json_int_t)u->session.back.slots, "budget_waits",
+                                        (json_int_t)u->session.back.budget_spent));
     tmb_keeper_stats(u->keeper, object);
     tmb_line_stats(&u->line, &u->session.pace, object);
     (void)json_object_set_new(object, "batches", json_integer((json_int_t)u->batches));

@@ -5,8 +5,8 @@
  *               '--> refused: BYE(BUSY), come back in so many milliseconds
  *
  * First come, first served, TMB_ADMISSIONS_AT_ONCE at a time (and, when the configuration names a rate, no
- * faster than that). What is shed is shed by time: who would wait longer than TMB_ADMISSION_WAIT_MS_MAX, as fast
- * as the queue has moved lately, or comes while the first in it has waited as long, is refused and costs
+ * faster than that). What is shed is shed by time: who would wait longer than TMB_ADMISSION_WAIT_MS_MAX, as
+ * fast as the queue has moved lately, or comes while the first in it has waited as long, is refused and costs
  * nothing more than a BYE. (C is no measure for that: it holds the TLS handshake, which a child in the queue
  * has behind it.) Those who are refused get slots, one behind the other, at eight tenths of C, for some will
  * come by their own windows meanwhile; the first is when the queue is done.

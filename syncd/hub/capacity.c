@@ -6,10 +6,12 @@
 
 #include "base/err.h"
 
-#define MS              INT64_C(1000000)
-#define MEASURE_MS_MIN  100  /* a shorter time is not divided by */
-#define MEASURE_MS_MAX  2000 /* a longer one is measured in parts */
-#define SILENCE_MS      1000 /* busy for so long and no session: with something else */
+#define MS             INT64_C(1000000)
+#define MEASURE_MS_MIN 100 /* a shorter time is not divided by */
+/* A longer time is measured in parts. Handshakes that begin together end together: of a part of the time it
+ * took, that would tell nothing. */
+#define MEASURE_MS_MAX  10000
+#define SILENCE_MS      5000 /* busy for so long and no session: with something else */
 #define CALM_MS         1000
 #define WHOLE_SESSIONS  (4 * TMB_CAPACITY_SESSIONS_MIN) /* count fully */
 #define RAISE_ABOVE_PCT 70

@@ -58,7 +58,7 @@ void tmb_capacity_init(tmb_capacity *c, uint64_t rate_mps);
 void tmb_capacity_probe_sent(tmb_capacity *c, tmb_mono now);
 void tmb_capacity_probe_back(tmb_capacity *c, tmb_mono now);
 
-/* A child has come as far as HELLO. */
+/* A child has come as far as HELLO; not one that says it again on the same connection. */
 void tmb_capacity_session(tmb_capacity *c, tmb_mono now);
 
 /* The broker is gone: what was being measured is void. C stays. */

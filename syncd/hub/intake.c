@@ -343,6 +343,8 @@ static void on_marks(tmb_intake *intake, const tmb_intake_event *event, tmb_inta
         welcome->live_bytes = event->u.marks.live_bytes;
         welcome->backlog_bytes = event->u.marks.backlog_bytes;
     }
+    welcome->window_ms = intake->version >= 2 ? intake->window_ms : 0;
+    welcome->load = intake->version >= 2 ? intake->load : 0;
     welcome->marks_count = intake->lanes_count;
     for (unsigned i = 0; i < intake->lanes_count; i++) {
         tmb_intake_lane *lane = &intake->lanes[i];

@@ -125,7 +125,8 @@ typedef struct tmb_intake_lane {
     tmb_intake_batch queue[TMB_INTAKE_QUEUE_MAX];
 } tmb_intake_lane;
 
-/* Caller's memory; fields are read by the shell and tests, written by intake.c alone. */
+/* Caller's memory; fields are read by the shell and tests, and written by intake.c alone but for those that
+ * are said to be the shell's. */
 typedef struct tmb_intake {
     char child[TMB_NAME_BYTES_MAX + 1]; /* by its certificate */
     const char *node;                   /* this node's name, borrowed */
@@ -135,6 +136,7 @@ typedef struct tmb_intake {
     uint64_t session;
     uint32_t version; /* of the protocol in this session */
     tmb_twins twins;
+    uint32_t window_ms, load; /* the shell's: what the next WELCOME says, in a session of version 2 */
     unsigned lanes_count;
     tmb_intake_lane lanes[TMB_STREAMS_MAX];
     tmb_frame out; /* a step sends one frame at most */

@@ -376,6 +376,9 @@ static void on_frame(tmb_session *s, const tmb_frame *frame, tmb_session_actions
     case TMB_FRAME_BYE:
         if (frame->u.bye.session == s->session)
             on_bye(s, &frame->u.bye, actions);
+        else if (frame->u.bye.session == 0 && frame->u.bye.reason == TMB_BYE_UNKNOWN &&
+                 s->state == TMB_SESSION_GREETING)
+            greet_again(s, actions); /* to whom it may concern: our HELLO was lost */
         return;
     case TMB_FRAME_CREDIT:
         if (frame->u.credit.session == s->session)

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /* A fleet that comes back, as a model of events: the children's waits are drawn by syncd/session/comeback.c,
- * the parent queues, refuses and gives slots by syncd/hub/admission.c. The parent does C handshakes a second,
- * one behind the other; a refusal costs it a twentieth of one; a child that hears nothing for 10 s gives up.
+ * the parent queues, refuses and gives slots by syncd/hub/admission.c. The parent does C handshakes a
+ * second, one behind the other; a refusal costs it a twentieth of one; a child that hears nothing for 10 s
+ * gives up.
  *
- * Told are t99 (99 of 100 are back) as a multiple of N/C, the arrivals of the worst second as a multiple of C,
- * and the attempts that were for nothing, by child. For an instant restart (all notice within half a second)
+ * Told are t99 (99 of 100 are back) as a multiple of N/C, the arrivals of the worst second as a multiple of
+ * C, and the attempts that were for nothing, by child. For an instant restart (all notice within half a second)
  * and after 300 s, with a window that is true and with one that is half of that. TMB_SEED sets the first seed.
  */
 #include <setjmp.h>

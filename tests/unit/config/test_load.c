@@ -50,6 +50,8 @@ static void gives_defaults(void **state)
     assert_int_equal(config->batch_bytes, TMB_BATCH_BYTES_DEFAULT);
     assert_false(config->children_accept);
     assert_string_equal(config->children_topic, "{site}/{topic}");
+    assert_int_equal(config->children_handshakes_per_s, 0);
+    assert_int_equal(config->children_window_min_ms, 1000);
     assert_null(config->tls_ca_file);
     tmb_config_free(config);
     tmb_config_free(NULL);
@@ -82,7 +84,8 @@ static const char full[] =
     "  ack_timeout: 7s\n"
     "  keepalive: 20s\n"
     "  batch_bytes: 64KiB\n"
-    "children: { accept: true, topic: \"plants/{site}/{stream}/{topic}\" }\n"
+    "children: { accept: true, topic: \"plants/{site}/{stream}/{topic}\", handshakes_per_s: 90,\n"
+    "            window_min: 5s }\n"
     "tls: { ca_file: ./tls/ca.crt, cert_file: ../node.crt, key_file: /run/key }\n";
 
 static void takes_every_key(void **state)
@@ -128,6 +131,8 @@ static void takes_every_key(void **state)
     assert_int_equal(config->batch_bytes, 65536);
     assert_true(config->children_accept);
     assert_string_equal(config->children_topic, "plants/{site}/{stream}/{topic}");
+    assert_int_equal(config->children_handshakes_per_s, 90);
+    assert_int_equal(config->children_window_min_ms, 5000);
     tmb_config_free(config);
 }
 

@@ -55,6 +55,8 @@ static void assert_same(const tmb_config *a, const tmb_config *b)
     assert_same_text(a->children_topic, b->children_topic);
     assert_int_equal(a->children_memory, b->children_memory);
     assert_same_text(a->children_weights, b->children_weights);
+    assert_int_equal(a->children_handshakes_per_s, b->children_handshakes_per_s);
+    assert_int_equal(a->children_window_min_ms, b->children_window_min_ms);
     assert_same_text(a->tls_ca_file, b->tls_ca_file);
     assert_same_text(a->tls_cert_file, b->tls_cert_file);
     assert_same_text(a->tls_key_file, b->tls_key_file);
@@ -186,6 +188,8 @@ static void prints_effective_values(void **state)
                               "  topic: \"{site}/{topic}\"\n"
                               "  memory: 64MiB\n"
                               "  weights: \"*=1\"\n"
+                              "  handshakes_per_s: 0\n"
+                              "  window_min: 1s\n"
                               "tls:\n"
                               "  ca_file: \"/etc/t/a\"\n"
                               "  cert_file: \"/etc/t/b\"\n"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* C is found when there is a queue, grows when there plainly is none, and is not moved by what says nothing. */
+/* C is found when there is a queue, grows when there plainly is none, and is not moved by what says
+ * nothing. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,7 +18,8 @@ static tmb_mono at_ms(int64_t ms)
     return now;
 }
 
-/* From *ms on: `sessions` evenly over for_ms, and probes that take probe_ms each, the next one gap_ms behind. */
+/* From *ms on: `sessions` evenly over for_ms, and probes that take probe_ms each, the next one gap_ms
+ * behind. */
 static void live(tmb_capacity *c, int64_t *ms, int64_t for_ms, int64_t sessions, int64_t probe_ms,
                  int64_t gap_ms)
 {

@@ -42,6 +42,8 @@ class Settings:
     batch_bytes: str = "256KiB"
     children_topic: str = "{site}/{topic}"
     parent: str = ""  # more YAML for the parent, indented by two
+    window_min: str = "100ms"
+    handshakes_per_s: int = 0  # of children; 0: as measured
     broker: dict = None  # lines of mosquitto.conf
     stream_lines: str = ""  # more YAML for each stream, indented by four
     more: str = ""          # more YAML, not indented
@@ -101,6 +103,8 @@ broker:
 children:
   accept: true
   topic: "{s.children_topic}"
+  window_min: {s.window_min}
+  handshakes_per_s: {s.handshakes_per_s}
 """
         if self._parent_port or self._has_children:
             text += f"""\

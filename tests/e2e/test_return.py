@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A parent that can take few at a time: it refuses with slots, all come back, and nothing is lost. And a child
+knows its parent's window after it was started anew.
+"""
+
+import itertools
+import os
+import time
+import unittest
+
+from tombolo_lab import Lab, Message
+from tombolo_lab.net import wait_until
+from tombolo_lab.node import Settings
+
+SITES = 10
+RATE = 2  # sessions a second: a queue of two seconds holds three or four
+SEED = int(os.environ.get("TMB_SEED", "1"))
+
+
+def source(topic):
+    return (Message(topic, {"v": v}, 0.2) for v in itertools.count())
+
+
+class ReturnTest(unittest.TestCase):
+    def lab_of(self, sites: int, settings: Settings) -> None:
+        self.lab = Lab()
+        self.addCleanup(self.lab.close)
+        self.hub = self.lab.node("hub", has_children=True, settings=settings)
+        self.sites = [self.lab.node(f"s{i}", parent=self.hub) for i in range(1, sites + 1)]
+        self.lab.start()
+
+    def arrivals(self) -> dict:
+        return self.hub.told().get("arrivals", {})
+
+    def wait_all_open(self, timeout_s: float) -> None:
+        def are_open():
+            told = self.hub.told().get("children", {})
+            return len(told) == len(self.sites) and all(child["open"] for child in told.values())
+        wait_until(are_open, timeout_s, lambda: f"all to be open: {self.hub.told()}\n{self.lab.logs()}")
+
+    def test_those_who_are_refused_come_at_their_slots(self):
+        self.lab_of(SITES, Settings(handshakes_per_s=RATE))
+        publishers = [self.lab.publish(site, f"p{i}", source(f"t/{i}"), is_numbered=True)
+                      for i, site in enumerate(self.sites)]
+        self.wait_all_open(60)
+        self.hub.broker.kill9()
+        time.sleep(1)
+        self.hub.broker.start()
+        wait_until(lambda: self.arrivals().get("refused", 0) > 0, 30, lambda: f"a refusal: {self.arrivals()}")
+        self.wait_all_open(60)
+        time.sleep(1.5)  # what is told of it is a second old
+        told = [site.told()["return"] for site in self.sites]
+        arrivals = self.arrivals()
+        print(arrivals, told)
+        self.assertEqual(arrivals["children_known"], SITES)
+        self.assertEqual(arrivals["handshakes_per_s"], RATE)
+        self.assertLessEqual(arrivals["queue_worst_ms"], 3000)
+        self.assertGreater(sum(child["slots"] for child in told), 0, "nobody took a slot")
+        self.assertEqual(sum(child["slots"] for child in told), sum(child["refusals"] for child in told))
+        # They hang up and come at their slot: so many refusals each are not polling.
+        self.assertLess(arrivals["refused"], 8 * SITES)
+        self.lab.wait_acked(publishers)
+        self.lab.wait_drained(60)
+        verdict = self.lab.ledger.verdict()
+        self.assertTrue(verdict.is_clean(), self.lab.ledger.evidence() + self.lab.logs())
+
+    def test_a_window_is_kept_over_a_restart(self):
+        self.lab_of(1, Settings(window_min="3s"))
+        site, file = self.sites[0], self.sites[0].data / "uplink.window"
+        wait_until(file.exists, 30, lambda: "the window on the disk\n" + self.lab.logs())
+        self.assertIn("window_ms 3000\n", file.read_text(encoding="ascii"))
+        self.hub.broker.kill9()
+        site.syncd.stop()
+        site.syncd.start()
+        # Nobody has told it since; retries come in its window, not as fast as its backoff would have it.
+        wait_until(lambda: site.told().get("link", {}).get("dials", 0) >= 1, 10, "a dial")
+        self.assertEqual(site.told()["return"]["window_ms"], 3000)
+        before, began = site.told()["link"]["dials"], time.monotonic()
+        time.sleep(7)
+        dials = site.told()["link"]["dials"] - before
+        self.assertLessEqual(dials, (time.monotonic() - began + 1) / 2.7 + 1)
+        self.assertGreaterEqual(dials, 1)
+        self.hub.broker.start()
+        self.wait_all_open(30)
+
+    def test_a_damaged_window_is_told_and_done_without(self):
+        self.lab_of(1, Settings(window_min="2s"))
+        site, file = self.sites[0], self.sites[0].data / "uplink.window"
+        wait_until(file.exists, 30, lambda: "the window on the disk\n" + self.lab.logs())
+        site.syncd.stop()
+        text = file.read_bytes()
+        file.write_bytes(text.replace(b"2000", b"9000"))
+        site.syncd.start()
+        wait_until(lambda: "window.not_read" in site.syncd.tail(50), 10, lambda: site.syncd.tail(50))
+        wait_until(lambda: site.told().get("return", {}).get("window_ms") == 2000, 30, lambda: str(site.told()))
+        wait_until(lambda: file.read_bytes() == text, 10, lambda: str(file.read_bytes()))
+
+    def test_the_parent_knows_its_children_after_a_restart(self):
+        self.lab_of(2, Settings())
+        self.wait_all_open(30)
+        self.hub.syncd.stop()
+        known = (self.hub.data / "children.known").read_text(encoding="ascii")
+        self.assertIn("\ns1 ", known)
+        self.assertIn("\ns2 ", known)
+        for site in self.sites:
+            site.stop()
+        self.hub.syncd.start()
+        wait_until(lambda: self.arrivals().get("children_known") == 2, 20, lambda: str(self.hub.told()))
+
+
+if __name__ == "__main__":
+    unittest.main()
