@@ -40,6 +40,7 @@ class ReturnTest(unittest.TestCase):
 
     def test_those_who_are_refused_come_at_their_slots(self):
         self.lab_of(SITES, Settings(handshakes_per_s=RATE))
+        self.lab.subscribe(self.hub)
         publishers = [self.lab.publish(site, f"p{i}", source(f"t/{i}"), is_numbered=True)
                       for i, site in enumerate(self.sites)]
         self.wait_all_open(60)
