@@ -6,8 +6,8 @@
  *   probes: an empty message to ourselves, through our own broker
  *
  * It also knows the children that there are: those seen in the last TMB_GATE_SEEN_DAYS, kept with C in
- * <data_dir>/children.known, so that a parent that was away advertises the right window from its first WELCOME,
- * and can tell all of them to say HELLO again (BYE(unknown-session) of session 0): what one said between its
+ * <data_dir>/children.known, so that a parent that was away advertises the right window from its first
+ * WELCOME, and can tell all of them to say HELLO again (BYE(unknown-session) of session 0): what one said between its
  * broker's start and ours is lost.
  *
  * Threads: the loop's; the file is written in the pool.
@@ -34,8 +34,8 @@ void tmb_gate_free(tmb_gate *gate);
 void tmb_gate_open(tmb_gate *gate);
 void tmb_gate_close(tmb_gate *gate);
 
-/* tmb_gate_hello: a HELLO of child has come, payload as it is on the wire (copied if need be). True: it is to be
- * worked on now; false: the gate has taken care of it. */
+/* tmb_gate_hello: a HELLO of child has come, payload as it is on the wire (copied if need be). True: it is to
+ * be worked on now; false: the gate has taken care of it. */
 bool tmb_gate_hello(tmb_gate *gate, tmb_child *child, const tmb_frame_hello *hello,
                     tmb_bytes payload);
 

@@ -3,8 +3,8 @@
  *
  *   crc 1a2b3c4d        CRC-32C of all that is before it
  *
- * A file is replaced whole (written aside, synced, renamed), so that it is the old one or the new one. What is
- * in them is worth having and can be done without. Threads: any, one at a time for one file. Blocking.
+ * A file is replaced whole (written aside, synced, renamed), so that it is the old one or the new one. What
+ * is in them is worth having and can be done without. Threads: any, one at a time for one file. Blocking.
  */
 #ifndef TMB_SYNCD_DAEMON_KEPT_H
 #define TMB_SYNCD_DAEMON_KEPT_H

@@ -136,7 +136,8 @@ typedef struct tmb_intake {
     uint64_t session;
     uint32_t version; /* of the protocol in this session */
     tmb_twins twins;
-    uint32_t window_ms, load; /* the shell's: what the next WELCOME says, in a session of version 2 */
+    uint32_t window_ms,
+        load; /* the shell's: what the next WELCOME says, in a session of version 2 */
     unsigned lanes_count;
     tmb_intake_lane lanes[TMB_STREAMS_MAX];
     tmb_frame out; /* a step sends one frame at most */

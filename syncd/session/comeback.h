@@ -3,10 +3,10 @@
  *
  * window        The parent's WELCOME says in how many seconds (W) its children should spread. The first try
  *               after a loss comes at a random phase in the first 17 twentieths of W (the rest is for
- *               noticing the loss, and for the handshakes), each retry nine tenths of W to a whole W after the one
- *               before. So two tries are never more than W apart: W after the
- *               parent is there again, all have come; and they come at W's pace whether it was away for a
- *               second or for a day. Without a W: full jitter.
+ *               noticing the loss, and for the handshakes), each retry nine tenths of W to a whole W after
+ *               the one before. So two tries are never more than W apart: W after the parent is there again,
+ *               all have come; and they come at W's pace whether it was away for a second or for a day.
+ *               Without a W: full jitter.
  * full          uniform in [0, min(cap, base * 2^failed)]
  * decorrelated  min(cap, uniform in [base, 3 * the wait before])
  *
@@ -19,7 +19,8 @@
  * [TMB_SLOT_MS_MIN, TMB_SLOT_MS_MAX].
  *
  * Source: decorrelated jitter M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog,
- * 2015; the budget his "Fixing retries with token buckets and circuit breakers", 2022.
+ * 2015; the budget his "Fixing retries with token buckets and circuit breakers", 2022; the
+ * window docs/adr/0023-children-come-back-in-a-window.md.
  * Threads: none. Cost: none; no allocation.
  */
 #ifndef TMB_SYNCD_SESSION_COMEBACK_H

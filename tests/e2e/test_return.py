@@ -44,15 +44,15 @@ class ReturnTest(unittest.TestCase):
         publishers = [self.lab.publish(site, f"p{i}", source(f"t/{i}"), is_numbered=True)
                       for i, site in enumerate(self.sites)]
         self.wait_all_open(60)
-        self.hub.broker.kill9()
+        self.hub.broker.stop()  # in good order: what it delivers twice is not the matter here
         time.sleep(1)
         self.hub.broker.start()
-        wait_until(lambda: self.arrivals().get("refused", 0) > 0, 30, lambda: f"a refusal: {self.arrivals()}")
         self.wait_all_open(60)
         time.sleep(1.5)  # what is told of it is a second old
         told = [site.told()["return"] for site in self.sites]
         arrivals = self.arrivals()
         print(arrivals, told)
+        self.assertGreater(arrivals["refused"], 0, "nobody was refused")
         self.assertEqual(arrivals["children_known"], SITES)
         self.assertEqual(arrivals["handshakes_per_s"], RATE)
         self.assertLessEqual(arrivals["queue_worst_ms"], 3000)

@@ -5,8 +5,9 @@
  * gives up.
  *
  * Told are t99 (99 of 100 are back) as a multiple of N/C, the arrivals of the worst second as a multiple of
- * C, and the attempts that were for nothing, by child. For an instant restart (all notice within half a second)
- * and after 300 s, with a window that is true and with one that is half of that. TMB_SEED sets the first seed.
+ * C, and the attempts that were for nothing, by child. For an instant restart (all notice within half a
+ * second) and after 300 s, with a window that is true and with one that is half of that. TMB_SEED sets the
+ * first seed.
  */
 #include <setjmp.h>
 #include <stdarg.h>
