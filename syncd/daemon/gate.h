@@ -7,8 +7,8 @@
  *
  * It also knows the children that there are: those seen in the last TMB_GATE_SEEN_DAYS, kept with C in
  * <data_dir>/children.known, so that a parent that was away advertises the right window from its first
- * WELCOME, and can tell all of them to say HELLO again (BYE(unknown-session) of session 0): what one said between its
- * broker's start and ours is lost.
+ * WELCOME, and can tell all of them to say HELLO again (BYE(unknown-session) of session 0): what one said
+ * between its broker's start and ours is lost.
  *
  * Threads: the loop's; the file is written in the pool.
  */
