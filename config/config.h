@@ -13,6 +13,7 @@
 
 #include "base/err.h"
 #include "base/limits.h"
+#include "config/schedule.h"
 #include "policy/policy.h"
 
 #ifdef __cplusplus
@@ -50,6 +51,8 @@ typedef struct tmb_config {
     int64_t ack_timeout_ms;     /* 5 s */
     int64_t keepalive_ms;       /* 10 s */
     uint64_t batch_bytes;       /* 256 KiB */
+    uint64_t rate;              /* bits a second of the link to the parent; 0: no limit */
+    tmb_schedule schedule;      /* and when another one */
 
     bool children_accept;               /* false */
     char *children_topic;               /* "{site}/{topic}"; also {stream} */

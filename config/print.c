@@ -9,6 +9,7 @@
  *                             base: 500ms
  */
 #include "config/print.h"
+#include "config/set.h"
 
 #include <inttypes.h>
 
@@ -39,6 +40,8 @@ const char *tmb_config_text(const tmb_config_key *key, const void *base)
     case TMB_CONFIG_PORT:
     case TMB_CONFIG_COUNT:
     case TMB_CONFIG_SIZE:
+    case TMB_CONFIG_RATE:
+    case TMB_CONFIG_SCHEDULE:
     case TMB_CONFIG_DURATION:
         break;
     }
@@ -118,12 +121,31 @@ static void print_topics(FILE *out, const tmb_stream_policy *stream)
     fputs(" ]", out);
 }
 
+static void print_schedule(FILE *out, const tmb_schedule *schedule)
+{
+    fputc('[', out);
+    for (unsigned i = 0; i < schedule->count; i++) {
+        const tmb_schedule_entry *entry = &schedule->v[i];
+        char days[TMB_CONFIG_DAYS_TEXT];
+        char rate[TMB_VALUE_TEXT_MAX] = "none";
+        tmb_config_days_format(entry->days, days);
+        if (entry->rate != 0)
+            tmb_rate_format(entry->rate, rate);
+        fprintf(out, "%s{ days: %s, from: \"%02u:%02u\", to: \"%02u:%02u\", rate: %s }",
+                i > 0 ? ", " : " ", days, entry->from_min / 60, entry->from_min % 60,
+                entry->to_min / 60, entry->to_min % 60, rate);
+    }
+    fputs(schedule->count > 0 ? " ]" : "]", out);
+}
+
 static void print_value(FILE *out, const tmb_config_key *key, const void *base)
 {
     char number[TMB_VALUE_TEXT_MAX];
     const char *text = tmb_config_text(key, base);
     if (key->type == TMB_CONFIG_FILTERS) {
         print_topics(out, base);
+    } else if (key->type == TMB_CONFIG_SCHEDULE) {
+        print_schedule(out, (const void *)((const char *)base + key->offset));
     } else if (key->type == TMB_CONFIG_BOOL || key->type == TMB_CONFIG_DURABILITY ||
                key->type == TMB_CONFIG_FULL || key->type == TMB_CONFIG_CLASS) {
         fputs(text, out);
@@ -133,6 +155,8 @@ static void print_value(FILE *out, const tmb_config_key *key, const void *base)
         uint64_t value = tmb_config_number(key, base);
         if (key->type == TMB_CONFIG_DURATION)
             tmb_duration_format(value, number);
+        else if (key->type == TMB_CONFIG_RATE)
+            tmb_rate_format(value, number);
         else if (key->type == TMB_CONFIG_SIZE)
             tmb_size_format(value, number);
         else

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "config/print.h"
+#include "config/set.h"
 
 static json_t *topics_json(const tmb_stream_policy *stream)
 {
@@ -21,11 +22,31 @@ static json_t *topics_json(const tmb_stream_policy *stream)
     return list;
 }
 
+static json_t *schedule_json(const tmb_schedule *schedule)
+{
+    json_t *list = json_array();
+    for (unsigned i = 0; i < schedule->count; i++) {
+        const tmb_schedule_entry *entry = &schedule->v[i];
+        char days[TMB_CONFIG_DAYS_TEXT];
+        tmb_config_days_format(entry->days, days);
+        json_t *item =
+            json_pack("{s:s, s:i, s:i, s:I}", "days", days, "from_min", (int)entry->from_min,
+                      "to_min", (int)entry->to_min, "bits_per_s", (json_int_t)entry->rate);
+        if (json_array_append_new(list, item) != 0) {
+            json_decref(list);
+            return NULL;
+        }
+    }
+    return list;
+}
+
 static json_t *value_json(const tmb_config_key *key, const void *base)
 {
     const char *text = tmb_config_text(key, base);
     if (key->type == TMB_CONFIG_FILTERS)
         return topics_json(base);
+    if (key->type == TMB_CONFIG_SCHEDULE)
+        return schedule_json((const void *)((const char *)base + key->offset));
     if (key->type == TMB_CONFIG_BOOL)
         return json_boolean(strcmp(text, "true") == 0);
     if (text != NULL)

@@ -68,6 +68,9 @@ const tmb_config_key tmb_config_keys[TMB_CONFIG_KEYS] = {
     {"parent.keepalive", TMB_CONFIG_DURATION, AT(keepalive_ms), FROM(SECONDS(5), HOURS(1)),
      .default_text = "10s"},
     {"parent.batch_bytes", TMB_CONFIG_SIZE, AT(batch_bytes), FROM(KIB(1), MIB(8)), .default_text = "256KiB"},
+    {"parent.rate", TMB_CONFIG_RATE, AT(rate), .may_be_none = true,
+     FROM(TMB_CONFIG_RATE_MIN, TMB_CONFIG_RATE_MAX), .default_text = "none"},
+    {"parent.schedule", TMB_CONFIG_SCHEDULE, AT(schedule), .default_text = "[]"},
 
     {"children.accept", TMB_CONFIG_BOOL, AT(children_accept), .default_text = "false"},
     {"children.topic", TMB_CONFIG_TEMPLATE, AT(children_topic), .default_text = "{site}/{topic}"},
@@ -204,6 +207,11 @@ const char *tmb_config_type_str(tmb_config_type type)
         return "a whole number such as 50000";
     case TMB_CONFIG_SIZE:
         return "a size such as 64MiB";
+    case TMB_CONFIG_RATE:
+        return "a rate such as 64kbit/s";
+    case TMB_CONFIG_SCHEDULE:
+        return "a list such as [ { days: mon-fri, from: \"08:00\", to: \"18:00\", rate: 64kbit/s } "
+               "]";
     case TMB_CONFIG_DURATION:
         return "a duration such as 10s";
     }

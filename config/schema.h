@@ -30,8 +30,14 @@ typedef enum tmb_config_type {
     TMB_CONFIG_PORT,        /* unsigned */
     TMB_CONFIG_COUNT,       /* uint64_t */
     TMB_CONFIG_SIZE,        /* uint64_t, bytes */
+    TMB_CONFIG_RATE,        /* uint64_t, bits a second */
+    TMB_CONFIG_SCHEDULE,    /* tmb_schedule */
     TMB_CONFIG_DURATION     /* int64_t, milliseconds */
 } tmb_config_type;
+
+/* Below, an answer alone would take longer than a second. */
+#define TMB_CONFIG_RATE_MIN UINT64_C(8000)
+#define TMB_CONFIG_RATE_MAX UINT64_C(100000000000)
 
 typedef struct tmb_config_key {
     const char *path;
@@ -45,7 +51,7 @@ typedef struct tmb_config_key {
     const char *example;      /* for the sentence that asks for a missing key */
 } tmb_config_key;
 
-#define TMB_CONFIG_KEYS 36
+#define TMB_CONFIG_KEYS 38
 extern const tmb_config_key tmb_config_keys[TMB_CONFIG_KEYS];
 
 /* What a path leads to: a key of the table, a section of keys, a list of sections, or nothing. */

@@ -283,6 +283,8 @@ static void format_number(tmb_config_type type, uint64_t value, char ret_text[TM
 {
     if (type == TMB_CONFIG_SIZE)
         tmb_size_format(value, ret_text);
+    else if (type == TMB_CONFIG_RATE)
+        tmb_rate_format(value, ret_text);
     else if (type == TMB_CONFIG_DURATION)
         tmb_duration_format(value, ret_text);
     else
@@ -303,6 +305,9 @@ static bool parse_number(const setting *s, uint64_t *ret_value)
     if (s->key->type == TMB_CONFIG_SIZE) {
         right = tmb_size_parse(text, ret_value);
         cure = "write a whole number of bytes, or one with B, kB, MB, GB, TB, KiB, MiB, GiB or TiB";
+    } else if (s->key->type == TMB_CONFIG_RATE) {
+        right = tmb_rate_parse(text, ret_value);
+        cure = "write a whole number with bit/s, kbit/s, Mbit/s, B/s, kB/s, KiB/s or MiB/s";
     } else if (s->key->type == TMB_CONFIG_DURATION) {
         right = tmb_duration_parse(text, ret_value);
         cure = "write a whole number with ms, s, m, h or d";
@@ -372,6 +377,8 @@ tmb_err tmb_config_set(const tmb_config_key *key, void *base, tmb_node *node, co
 {
     if (key->type == TMB_CONFIG_FILTERS)
         return tmb_config_set_topics(base, node, report);
+    if (key->type == TMB_CONFIG_SCHEDULE)
+        return tmb_config_set_schedule((void *)((char *)base + key->offset), node, folder, report);
     if (node->kind != TMB_NODE_TEXT) {
         tmb_config_tell_kind(key->path, tmb_config_type_str(key->type), node, report);
         return TMB_ECONFIG;
@@ -403,9 +410,11 @@ tmb_err tmb_config_set(const tmb_config_key *key, void *base, tmb_node *node, co
     case TMB_CONFIG_PORT:
     case TMB_CONFIG_COUNT:
     case TMB_CONFIG_SIZE:
+    case TMB_CONFIG_RATE:
     case TMB_CONFIG_DURATION:
         return set_number(&s);
     case TMB_CONFIG_FILTERS:
+    case TMB_CONFIG_SCHEDULE:
         break;
     }
     return TMB_EINVAL;

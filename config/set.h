@@ -23,6 +23,15 @@ TMB_MUST_USE tmb_err tmb_config_set(const tmb_config_key *key, void *base, tmb_n
 TMB_MUST_USE tmb_err tmb_config_set_topics(tmb_stream_policy *stream, tmb_node *node,
                                            tmb_report *report);
 
+/* tmb_config_set_schedule is tmb_config_set for parent.schedule. */
+TMB_MUST_USE tmb_err tmb_config_set_schedule(tmb_schedule *schedule, tmb_node *node,
+                                             const char *folder, tmb_report *report);
+
+#define TMB_CONFIG_DAYS_TEXT 8
+
+/* tmb_config_days_format writes the days of an entry as they would stand in a file. */
+void tmb_config_days_format(uint8_t days, char ret_text[TMB_CONFIG_DAYS_TEXT]);
+
 /* tmb_config_template_is_right says whether node's text may be children.topic, and tells when not. */
 bool tmb_config_template_is_right(const char *path, tmb_node *node, tmb_report *report);
 

@@ -29,6 +29,21 @@ static const unit size_units[] = {
 #define SIZE_UNITS_WRITTEN 4
 #define SIZE_UNITS         (sizeof size_units / sizeof size_units[0])
 
+/* In bits a second; those of bytes are read and never written. */
+static const unit rate_units[] = {
+    {"Gbit/s", UINT64_C(1000000000)},
+    {"Mbit/s", UINT64_C(1000000)},
+    {"kbit/s", UINT64_C(1000)},
+    {"bit/s", 1},
+    {"MiB/s", UINT64_C(8) << 20},
+    {"KiB/s", UINT64_C(8) << 10},
+    {"MB/s", UINT64_C(8000000)},
+    {"kB/s", UINT64_C(8000)},
+    {"B/s", 8},
+};
+#define RATE_UNITS_WRITTEN 4
+#define RATE_UNITS         (sizeof rate_units / sizeof rate_units[0])
+
 static const unit duration_units[] = {
     {"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1},
 };
@@ -94,6 +109,11 @@ bool tmb_size_parse(tmb_bytes text, uint64_t *ret_bytes)
     return parse_with_unit(text, size_units, SIZE_UNITS, ret_bytes);
 }
 
+bool tmb_rate_parse(tmb_bytes text, uint64_t *ret_bits_per_s)
+{
+    return parse_with_unit(text, rate_units, RATE_UNITS, ret_bits_per_s);
+}
+
 bool tmb_duration_parse(tmb_bytes text, uint64_t *ret_ms)
 {
     return parse_with_unit(text, duration_units, DURATION_UNITS, ret_ms);
@@ -102,6 +122,11 @@ bool tmb_duration_parse(tmb_bytes text, uint64_t *ret_ms)
 void tmb_size_format(uint64_t bytes, char ret_text[TMB_VALUE_TEXT_MAX])
 {
     format_with_unit(bytes, size_units, SIZE_UNITS_WRITTEN, "", ret_text);
+}
+
+void tmb_rate_format(uint64_t bits_per_s, char ret_text[TMB_VALUE_TEXT_MAX])
+{
+    format_with_unit(bits_per_s, rate_units, RATE_UNITS_WRITTEN, "bit/s", ret_text);
 }
 
 void tmb_duration_format(uint64_t ms, char ret_text[TMB_VALUE_TEXT_MAX])

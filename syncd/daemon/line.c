@@ -3,10 +3,23 @@
  */
 #include "syncd/daemon/line.h"
 
+#include <time.h>
+
 void tmb_line_count(tmb_line *line, tmb_class class_, size_t bytes)
 {
     if ((unsigned)class_ < TMB_CLASSES)
         line->class_bytes[class_] += bytes;
+}
+
+uint64_t tmb_line_cap(const tmb_config *config)
+{
+    time_t now = time(NULL);
+    struct tm local;
+    uint64_t rate = config->rate;
+    if (config->schedule.count > 0 && localtime_r(&now, &local))
+        rate = tmb_schedule_rate(&config->schedule, rate, (unsigned)(local.tm_wday + 6) % 7,
+                                 (unsigned)(local.tm_hour * 60 + local.tm_min));
+    return rate / 8;
 }
 
 void tmb_line_stats(const tmb_line *line, const tmb_pace *pace, json_t *object)

@@ -10,6 +10,7 @@
 
 #include <jansson.h>
 
+#include "config/config.h"
 #include "syncd/session/session.h"
 
 typedef struct tmb_line {
@@ -18,6 +19,10 @@ typedef struct tmb_line {
 
 /* tmb_line_count notes data that leaves for a stream of this class. */
 void tmb_line_count(tmb_line *line, tmb_class class_, size_t bytes);
+
+/* tmb_line_cap gives what the configuration allows at this moment, by the local clock: bytes a second, 0 for
+ * no limit. */
+uint64_t tmb_line_cap(const tmb_config *config);
 
 /* tmb_line_stats adds its keys to object. */
 void tmb_line_stats(const tmb_line *line, const tmb_pace *pace, json_t *object);

@@ -498,11 +498,22 @@ static void on_loaded(tmb_lane *lane, tmb_load *load)
     tmb_load_free(load);
 }
 
+static void keep_cap(tmb_uplink *u)
+{
+    uint64_t cap = tmb_line_cap(u->daemon->config);
+    if (cap == u->session.pace.cap)
+        return;
+    LOG(TMB_LOG_NOTICE, "line.cap", tmb_num("bytes_per_s", cap));
+    tmb_session_set_cap(&u->session, cap);
+    arm_timer(u);
+}
+
 void tmb_uplink_tick(tmb_uplink *u)
 {
     if (!u || u->is_stopping)
         return;
     u->ticks++;
+    keep_cap(u);
     for (unsigned i = 0; i < u->lanes_count; i++) {
         tmb_lane *lane = &u->lanes[i];
         uint64_t waiting = first_waiting(u, lane);
@@ -537,6 +548,7 @@ static void set_session(tmb_uplink *u)
                                                                         : TMB_DIAL_GAP_MS),
         .batch_bytes = (uint32_t)c->batch_bytes,
         .is_paced = true,
+        .cap = tmb_line_cap(c),
     };
     for (unsigned i = 0; i < u->lanes_count; i++) {
         options.streams[i] = c->policy.streams[i].name;

@@ -156,7 +156,9 @@ static void takes_files_up_to_their_limits(void **state)
 
 static void format(const tmb_config_key *key, uint64_t value, char *ret_text)
 {
-    if (key->type == TMB_CONFIG_DURATION)
+    if (key->type == TMB_CONFIG_RATE)
+        tmb_rate_format(value, ret_text);
+    else if (key->type == TMB_CONFIG_DURATION)
         tmb_duration_format(value, ret_text);
     else
         tmb_size_format(value, ret_text);
@@ -221,7 +223,7 @@ static void takes_every_number_in_its_range(void **state)
         load_number(key, key->max + 1, false);
         load_number(key, UINT64_MAX, false);
     }
-    assert_int_equal(numbers, 18);
+    assert_int_equal(numbers, 19);
 }
 
 int main(void)

@@ -25,6 +25,8 @@ static void number_text(const tmb_config_key *key, uint64_t value, char *ret_tex
 {
     if (key->type == TMB_CONFIG_SIZE)
         tmb_size_format(value, ret_text);
+    else if (key->type == TMB_CONFIG_RATE)
+        tmb_rate_format(value, ret_text);
     else if (key->type == TMB_CONFIG_DURATION)
         tmb_duration_format(value, ret_text);
     else

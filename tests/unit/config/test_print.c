@@ -51,6 +51,8 @@ static void assert_same(const tmb_config *a, const tmb_config *b)
     assert_int_equal(a->ack_timeout_ms, b->ack_timeout_ms);
     assert_int_equal(a->keepalive_ms, b->keepalive_ms);
     assert_int_equal(a->batch_bytes, b->batch_bytes);
+    assert_int_equal(a->rate, b->rate);
+    assert_memory_equal(&a->schedule, &b->schedule, sizeof a->schedule);
     assert_int_equal(a->children_accept, b->children_accept);
     assert_same_text(a->children_topic, b->children_topic);
     assert_int_equal(a->children_memory, b->children_memory);
@@ -89,6 +91,10 @@ static void prints_what_loads_to_the_same(void **state)
         GOOD TLS "parent: { host: h, port: 1, backoff: { base: 1ms, cap: 61s }, keepalive: 61s }\n",
         GOOD TLS
         "children: { accept: true, topic: \"a \\\"b\\\" \\\\ {topic}\" }\nbroker: { host: b }\n",
+        GOOD TLS
+        "parent: { host: h, rate: 3KiB/s, schedule: [ { days: fri-mon, from: \"22:00\", to: "
+        "\"06:30\", rate: none }, { days: daily, from: \"00:00\", to: \"24:00\", rate: 64kbit/s "
+        "}, { days: sun, from: \"00:00\", to: \"24:00\", rate: 9Mbit/s } ] }\n",
         GOOD "data_dir: \"./a b: # {x} \\u00e9\"\n",
         GOOD "streams: [ { name: \"null\", topics: [ "
              "\"\\\"\\\\\\n\\x07\\u2028\\U0001F600\\u00a0\\ufeff\", "
@@ -183,6 +189,8 @@ static void prints_effective_values(void **state)
                               "  ack_timeout: 5s\n"
                               "  keepalive: 10s\n"
                               "  batch_bytes: 256KiB\n"
+                              "  rate: none\n"
+                              "  schedule: []\n"
                               "children:\n"
                               "  accept: false\n"
                               "  topic: \"{site}/{topic}\"\n"

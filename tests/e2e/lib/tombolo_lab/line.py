@@ -105,6 +105,10 @@ class Line(threading.Thread):
             raise result[0]
         return result[0]
 
+    @staticmethod
+    def is_possible() -> bool:
+        return os.access("/dev/net/tun", os.R_OK | os.W_OK) and os.geteuid() == 0
+
     # From any thread.
 
     def lead_to(self, port: int) -> None:
