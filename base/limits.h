@@ -12,8 +12,11 @@
 #define TMB_NAME_BYTES_MAX 63
 /* A stream name, same alphabet. Longer: refused by the configuration. */
 #define TMB_STREAM_NAME_BYTES_MAX 31
+/* What the live lane of a live_first stream is called behind the stream's name; no stream's own name ends so.
+ * A name that leaves no room for it, with live_first: refused by the configuration. */
+#define TMB_LIVE_SUFFIX ".live"
 /* Streams of one node. More: refused by the configuration, in which one less can be named: the last is the
- * loss ledger's. */
+ * loss ledger's. One with live_first counts twice. */
 #define TMB_STREAMS_MAX       32
 #define TMB_STREAMS_NAMED_MAX (TMB_STREAMS_MAX - 1)
 /* What is kept of the loss ledger, beyond the segment that is written: the oldest entries go, and if the

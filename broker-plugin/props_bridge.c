@@ -43,7 +43,8 @@ static tmb_err put_one(const mosquitto_property *item, tmb_writer *writer, unsig
     default: /* what is between a client and its broker alone, like a topic alias */
         return TMB_OK;
     }
-    bool is_mark = found && prop.id == TMB_PROP_USER && tmb_props_is_mark(prop.name);
+    bool is_mark = found && prop.id == TMB_PROP_USER &&
+                   (tmb_props_is_mark(prop.name) || tmb_props_is_late(prop.name));
     if (is_mark)
         (*marks)++;
     else if (found)

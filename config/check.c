@@ -22,6 +22,33 @@ static const tmb_node *stream_node(const tmb_node *root, unsigned index)
     return item;
 }
 
+/* The name of the second lane must be free, and must fit. */
+static void check_live(const tmb_stream_policy *stream, const tmb_node *node, tmb_report *report)
+{
+    size_t len = strlen(stream->name), suffix = sizeof TMB_LIVE_SUFFIX - 1;
+    if (len > suffix && strcmp(stream->name + len - suffix, TMB_LIVE_SUFFIX) == 0)
+        tmb_report_add(report, node->place,
+                       "streams[].name: \"%s\" ends in \"" TMB_LIVE_SUFFIX
+                       "\", as only the lanes of live_first do; take another name",
+                       stream->name);
+    else if (stream->live_first && len + suffix > TMB_STREAM_NAME_BYTES_MAX)
+        tmb_report_add(report, node->place,
+                       "streams[].name: \"%s\" has %zu bytes; with live_first use at most %zu",
+                       stream->name, len, TMB_STREAM_NAME_BYTES_MAX - suffix);
+}
+
+/* A stream with live_first has two lanes in the link, and one is the ledger's. */
+static void check_lanes(const tmb_config *config, const tmb_node *root, tmb_report *report)
+{
+    unsigned lanes = config->policy.streams_count;
+    for (unsigned i = 0; i < config->policy.streams_count; i++)
+        lanes += config->policy.streams[i].live_first;
+    if (lanes > TMB_STREAMS_MAX)
+        tmb_report_add(report, tmb_node_child(root, "streams")->key_place,
+                       "streams: one with live_first counts as two, which makes %u; use at most %u",
+                       lanes - 1, TMB_STREAMS_NAMED_MAX);
+}
+
 static void check_name(const tmb_config *config, const tmb_node *root, unsigned index,
                        tmb_report *report)
 {
@@ -31,6 +58,8 @@ static void check_name(const tmb_config *config, const tmb_node *root, unsigned 
         tmb_report_add(report, node->place,
                        "streams[].name: \"%s\" is the node's own loss ledger; take another name",
                        stream->name);
+    if (is_good(node))
+        check_live(stream, node, report);
     for (unsigned i = 0; i < index && is_good(node); i++) {
         if (strcmp(config->policy.streams[i].name, stream->name) != 0)
             continue;
@@ -159,6 +188,7 @@ void tmb_config_check(const tmb_config *config, const tmb_node *root, tmb_report
             check_name(config, root, i, report);
             check_topics(config, root, i, report);
         }
+        check_lanes(config, root, report);
     }
     check_tls(config, root, report);
     check_children(config, root, report);

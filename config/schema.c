@@ -35,6 +35,7 @@ const tmb_config_key tmb_config_keys[TMB_CONFIG_KEYS] = {
     {"streams[].class", TMB_CONFIG_CLASS, IN_STREAM(class_), .default_text = "telemetry"},
     {"streams[].linger", TMB_CONFIG_DURATION, IN_STREAM(linger_ms), .may_be_auto = true, FROM(1, SECONDS(60)),
      .default_text = "auto"},
+    {"streams[].live_first", TMB_CONFIG_BOOL, IN_STREAM(live_first), .default_text = "false"},
     {"streams[].mark", TMB_CONFIG_BOOL, IN_STREAM(mark), .default_text = "false"},
     {"streams[].retention.bytes", TMB_CONFIG_SIZE, IN_STREAM(retention_bytes), .may_be_none = true,
      FROM(KIB(4), TIB(1024)), .default_text = "4GiB"},

@@ -55,7 +55,7 @@ static bool names_are_valid(const tmb_marks *marks)
             if (strcmp(mark->stream, marks->streams[k].stream) == 0)
                 return false;
     }
-    return gaps_are_valid(marks);
+    return gaps_are_valid(marks) && tmb_live_ranges_are_valid(marks->aheads, marks->aheads_count);
 }
 
 static size_t print(const tmb_marks *marks, char out[TMB_MARKS_TEXT_BYTES_MAX])
@@ -64,8 +64,9 @@ static size_t print(const tmb_marks *marks, char out[TMB_MARKS_TEXT_BYTES_MAX])
     tmb_text_hex(&marks->incarnation, hex);
     size_t cap = TMB_MARKS_TEXT_BYTES_MAX;
     size_t len =
-        (size_t)snprintf(out, cap, FIRST_WORD "1\nnode %s\nincarnation %s\nparent %s\ntop %d\n",
-                         marks->node, hex, marks->parent, marks->is_parent_top ? 1 : 0);
+        (size_t)snprintf(out, cap, FIRST_WORD "%d\nnode %s\nincarnation %s\nparent %s\ntop %d\n",
+                         marks->aheads_count > 0 ? 2 : 1, marks->node, hex, marks->parent,
+                         marks->is_parent_top ? 1 : 0);
     for (unsigned i = 0; i < marks->streams_count; i++) {
         const tmb_uplink_mark *mark = &marks->streams[i];
         if (mark->has_chain)
@@ -77,7 +78,24 @@ static size_t print(const tmb_marks *marks, char out[TMB_MARKS_TEXT_BYTES_MAX])
         len += (size_t)snprintf(out + len, cap - len, "gap %s %" PRIu64 " %" PRIu64 " %s\n",
                                 marks->gaps[i].stream, marks->gaps[i].first, marks->gaps[i].last,
                                 reason_str(marks->gaps[i].reason));
+    for (unsigned i = 0; i < marks->aheads_count; i++)
+        len += (size_t)snprintf(out + len, cap - len, "ahead %s %" PRIu64 " %" PRIu64 "\n",
+                                marks->aheads[i].stream, marks->aheads[i].first,
+                                marks->aheads[i].last);
     return tmb_text_seal(out, len, cap);
+}
+
+static tmb_err parse_aheads(const char *at, tmb_marks *marks)
+{
+    for (int used = 0;; at += used) {
+        tmb_live_range ahead = {.first = 0};
+        if (sscanf(at, " ahead %31s %19" SCNu64 " %19" SCNu64 "%n", ahead.stream, &ahead.first,
+                   &ahead.last, &used) != 3)
+            return TMB_OK;
+        if (marks->aheads_count == TMB_LIVE_RANGES_MAX)
+            return TMB_ECORRUPT;
+        marks->aheads[marks->aheads_count++] = ahead;
+    }
 }
 
 static tmb_err parse_gaps(const char *at, tmb_marks *marks)
@@ -88,7 +106,7 @@ static tmb_err parse_gaps(const char *at, tmb_marks *marks)
         int used = 0, known = TMB_GAP_NONE;
         if (sscanf(at, " gap %31s %19" SCNu64 " %19" SCNu64 " %15s%n", gap.stream, &gap.first,
                    &gap.last, reason, &used) != 4)
-            return TMB_OK;
+            return parse_aheads(at, marks);
         while (known <= TMB_GAP_MISSING && strcmp(reason, reason_str((tmb_gap_reason)known)) != 0)
             known++;
         if (known > TMB_GAP_MISSING || marks->gaps_count == TMB_MARKS_GAPS_MAX)
@@ -137,7 +155,7 @@ static tmb_err parse(const char *text, size_t len, tmb_marks *ret_marks)
     size_t head = strlen(FIRST_WORD);
     if (!tmb_text_is_whole(text, len) || strncmp(text, FIRST_WORD, head) != 0)
         return TMB_ECORRUPT;
-    if (strncmp(text + head, "1\n", 2) != 0)
+    if (strncmp(text + head, "1\n", 2) != 0 && strncmp(text + head, "2\n", 2) != 0)
         return TMB_EVERSION;
     tmb_err err = parse_lines(text + head + 2, &marks);
     if (err)

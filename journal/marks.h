@@ -11,6 +11,12 @@
  *   gap default 5 8 damaged                           but of these only that they were lost here
  *   crc32c 89abcdef
  *
+ * Once records of a live_first stream went ahead it is version 2, with more lines:
+ *
+ *   stream meters 700                                 as above, of the numbers of the stream's own lane
+ *   stream meters.live 5200                           and of those of its live lane
+ *   ahead meters 5001 6024                            which are these (journal/live.h), behind the gaps
+ *
  * Written by tombolo-syncd alone, after each WELCOME and ACK; read by the plugin and by tombolo-journal. It
  * is a view: whoever reads it and finds none, or a damaged one, knows nothing and claims nothing; it comes
  * again with the next session. It may be old, and then says too little; too much only while a parent has lost
@@ -24,6 +30,7 @@
 #include "base/err.h"
 #include "base/limits.h"
 #include "journal/file_port.h"
+#include "journal/live.h"
 #include "proto/frame.h"
 #include "proto/record.h"
 
@@ -64,6 +71,8 @@ typedef struct tmb_marks {
     tmb_uplink_mark streams[TMB_STREAMS_MAX];
     unsigned gaps_count; /* of these streams, rising in each */
     tmb_uplink_gap gaps[TMB_MARKS_GAPS_MAX];
+    unsigned aheads_count;
+    tmb_live_range aheads[TMB_LIVE_RANGES_MAX];
 } tmb_marks;
 
 /* What a range of numbers has become, in records. */
@@ -108,7 +117,8 @@ bool tmb_marks_move(tmb_marks *marks, const char *stream, uint64_t seq);
 void tmb_marks_add_gap(tmb_marks *marks, const char *stream, uint64_t first, uint64_t last,
                        tmb_gap_reason reason);
 
-/* tmb_marks_find gives the parent's mark of a stream; 0 when it has said none, or of another incarnation. */
+/* tmb_marks_find gives the parent's mark of a stream: it knows all numbers up to it, by either lane. 0 when
+ * it has said none, or of another incarnation. */
 uint64_t tmb_marks_find(const tmb_marks *marks, const tmb_incarnation *incarnation,
                         const char *stream);
 

@@ -124,53 +124,105 @@ void tmb_marks_add_gap(tmb_marks *marks, const char *stream, uint64_t first, uin
     gap->reason = reason;
 }
 
-uint64_t tmb_marks_find(const tmb_marks *marks, const tmb_incarnation *incarnation,
-                        const char *stream)
+/* The name of the lane that carries what goes ahead of stream's backlog; "" for a lane itself. */
+static void live_name(const char *stream, char out[TMB_STREAM_NAME_BYTES_MAX + 1])
 {
-    if (memcmp(marks->incarnation.bytes, incarnation->bytes, sizeof incarnation->bytes) != 0)
-        return 0;
+    size_t len = strlen(stream), suffix = strlen(TMB_LIVE_SUFFIX);
+    bool fits = len + suffix <= TMB_STREAM_NAME_BYTES_MAX;
+    memcpy(out, stream, fits ? len : 0);
+    memcpy(out + (fits ? len : 0), TMB_LIVE_SUFFIX, fits ? suffix + 1 : 0);
+    if (!fits)
+        out[0] = '\0';
+}
+
+static uint64_t lane_mark(const tmb_marks *marks, const char *stream)
+{
     for (unsigned i = 0; i < marks->streams_count; i++)
         if (strcmp(marks->streams[i].stream, stream) == 0)
             return marks->streams[i].seq;
     return 0;
 }
 
-tmb_marks_part tmb_marks_about(const tmb_marks *marks, const tmb_incarnation *incarnation,
-                               const char *stream, uint64_t first, uint64_t last)
+uint64_t tmb_marks_find(const tmb_marks *marks, const tmb_incarnation *incarnation,
+                        const char *stream)
 {
-    tmb_marks_part part = {0, 0, 0};
-    uint64_t count = last - first + 1;
-    if (!marks ||
-        memcmp(marks->incarnation.bytes, incarnation->bytes, sizeof incarnation->bytes) != 0) {
-        part.unknown = count;
-        return part;
+    char live[TMB_STREAM_NAME_BYTES_MAX + 1];
+    if (memcmp(marks->incarnation.bytes, incarnation->bytes, sizeof incarnation->bytes) != 0)
+        return 0;
+    live_name(stream, live);
+    uint64_t mark = lane_mark(marks, stream), live_mark = lane_mark(marks, live);
+    for (unsigned i = 0; i < marks->aheads_count; i++) {
+        const tmb_live_range *ahead = &marks->aheads[i];
+        if (strcmp(ahead->stream, stream) != 0 || ahead->first > mark + 1)
+            continue;
+        uint64_t known = live_mark >= ahead->first ? live_mark : ahead->first - 1;
+        if (known < ahead->last)
+            return known; /* the first that is missing at the parent is behind it */
+        mark = mark > ahead->last ? mark : ahead->last;
     }
-    uint64_t mark = tmb_marks_find(marks, incarnation, stream);
+    return mark;
+}
+
+/* What one lane has told about the numbers first to last. */
+static void add_part(const tmb_marks *marks, const char *lane, uint64_t first, uint64_t last,
+                     tmb_marks_part *part)
+{
+    uint64_t mark = lane_mark(marks, lane);
     uint64_t end = last < mark ? last : mark; /* of what the parent knows */
     if (end < last)
-        part.not_there = last - (end >= first ? end : first - 1);
+        part->not_there += last - (end >= first ? end : first - 1);
     if (end < first)
-        return part;
-    part.at_parent = end - first + 1;
+        return;
+    part->at_parent += end - first + 1;
     for (unsigned i = 0; i < marks->gaps_count; i++) {
         const tmb_uplink_gap *gap = &marks->gaps[i];
         uint64_t from = gap->first > first ? gap->first : first;
         uint64_t to = gap->last < end ? gap->last : end;
-        if (strcmp(gap->stream, stream) != 0 || from > to)
+        if (strcmp(gap->stream, lane) != 0 || from > to)
             continue;
-        part.at_parent -= to - from + 1;
+        part->at_parent -= to - from + 1;
         if (gap->reason == TMB_GAP_NONE)
-            part.unknown += to - from + 1;
+            part->unknown += to - from + 1;
         else
-            part.not_there += to - from + 1;
+            part->not_there += to - from + 1;
+    }
+}
+
+tmb_marks_part tmb_marks_about(const tmb_marks *marks, const tmb_incarnation *incarnation,
+                               const char *stream, uint64_t first, uint64_t last)
+{
+    tmb_marks_part part = {0, 0, 0};
+    char live[TMB_STREAM_NAME_BYTES_MAX + 1];
+    if (!marks ||
+        memcmp(marks->incarnation.bytes, incarnation->bytes, sizeof incarnation->bytes) != 0) {
+        part.unknown = last - first + 1;
+        return part;
+    }
+    live_name(stream, live);
+    for (uint64_t seq = first; seq <= last;) {
+        uint64_t from = 0, to = 0;
+        bool is_own =
+            tmb_live_part(marks->aheads, marks->aheads_count, stream, false, seq, &from, &to) &&
+            from == seq;
+        if (!is_own &&
+            !tmb_live_part(marks->aheads, marks->aheads_count, stream, true, seq, &from, &to))
+            to = last; /* the open range is longer by now */
+        to = to < last ? to : last;
+        add_part(marks, is_own ? stream : live, seq, to, &part);
+        seq = to + 1;
     }
     return part;
 }
 
 bool tmb_marks_has_losses(const tmb_marks *marks, const char *stream)
 {
-    for (unsigned i = 0; i < marks->gaps_count; i++)
-        if (strcmp(marks->gaps[i].stream, stream) == 0 && marks->gaps[i].reason != TMB_GAP_TORN)
+    char live[TMB_STREAM_NAME_BYTES_MAX + 1];
+    live_name(stream, live);
+    for (unsigned i = 0; i < marks->gaps_count; i++) {
+        const tmb_uplink_gap *gap = &marks->gaps[i];
+        if ((strcmp(gap->stream, stream) == 0 || strcmp(gap->stream, live) == 0) &&
+            gap->reason != TMB_GAP_TORN)
             return true;
+    }
     return false;
 }

@@ -46,6 +46,7 @@ typedef struct tmb_stream_policy {
     tmb_full full;
     tmb_class class_;  /* which lanes of the link go before it, and which after */
     int64_t linger_ms; /* what comes within it goes up together; 0: as tmb_policy_linger_ms says */
+    bool live_first;   /* after an outage what is new goes up before what waited */
     bool mark;         /* each stored message is delivered with its number, in a user property */
     bool is_ledger;    /* the loss ledger: in no configuration, written by the plugin alone */
 } tmb_stream_policy;
@@ -59,7 +60,8 @@ typedef struct tmb_policy {
 int tmb_policy_stream_for_topic(const tmb_policy *policy, tmb_bytes topic);
 
 /* tmb_policy_stream_for_child gives the stream in which records of a child's stream called name are kept:
- * the one of the same name, else the last that is not the ledger. -1 when there are no streams. */
+ * the one of the same name (a live lane's without its suffix), else the last that is not the ledger. -1 when
+ * there are no streams. */
 int tmb_policy_stream_for_child(const tmb_policy *policy, tmb_bytes name);
 
 /* tmb_policy_linger_ms gives how long a record may wait for those behind it before they go up together:

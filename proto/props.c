@@ -231,6 +231,12 @@ tmb_err tmb_props_number(tmb_bytes value, tmb_bytes *ret_run, uint64_t *ret_numb
     return TMB_OK;
 }
 
+bool tmb_props_is_late(tmb_bytes name)
+{
+    return tmb_bytes_eq(name, tmb_bytes_str(TMB_PROP_LATE_NAME)) ||
+           tmb_bytes_eq(name, tmb_bytes_str(TMB_PROP_TIME_NAME));
+}
+
 bool tmb_props_is_mark(tmb_bytes name)
 {
     return tmb_bytes_eq(name, tmb_bytes_str(TMB_PROP_ID_NAME)) ||

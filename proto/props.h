@@ -70,7 +70,15 @@ TMB_MUST_USE tmb_err tmb_props_number(tmb_bytes value, tmb_bytes *ret_run, uint6
  * says which it is. */
 #define TMB_PROP_RECEIPT_NAME "tombolo-receipt"
 
-/* tmb_props_is_mark says whether a user property has one of these two names. */
+/* User properties that a parent adds to records of a live_first stream that come after newer ones: "1", and
+ * when the record was written where it was born, as 2026-11-21T22:15:00.123Z. Taken off what clients send. */
+#define TMB_PROP_LATE_NAME "tombolo-late"
+#define TMB_PROP_TIME_NAME "tombolo-time"
+
+/* tmb_props_is_late says whether a user property has one of these two names. */
+bool tmb_props_is_late(tmb_bytes name);
+
+/* tmb_props_is_mark says whether a user property has one of the two names of marks. */
 bool tmb_props_is_mark(tmb_bytes name);
 
 #ifdef __cplusplus

@@ -305,6 +305,8 @@ static void report(tmb_child *child, const tmb_intake_action *action)
             tmb_num("streams", child->intake.lanes_count));
         return;
     case TMB_INTAKE_REPORT_GAP:
+        if (action->gap_reason == TMB_GAP_LATER || action->gap_reason == TMB_GAP_AHEAD)
+            return; /* of the stream's other lane: nothing is missing */
         if ((unsigned)action->gap_reason <= TMB_GAP_MISSING)
             child->gaps[action->gap_reason] += action->number;
         LOG(TMB_LOG_WARNING, "child.gap", tmb_str("child", child->name), tmb_str("stream", stream),

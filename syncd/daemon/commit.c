@@ -9,11 +9,13 @@
 #include "proto/batch.h"
 #include "proto/props.h"
 #include "proto/topics.h"
+#include "syncd/daemon/late.h"
 #include "syncd/daemon/log.h"
 
 typedef struct room {
     uint8_t *topic; /* TMB_TOPIC_BYTES_MAX */
     uint8_t *props; /* TMB_PROPS_BYTES_MAX */
+    uint8_t *late;  /* likewise; NULL unless the batch is late */
     uint8_t *raw;   /* of the batch, unpacked */
     void *folding;  /* tmb_batch_room_bytes, of a folded batch */
     size_t folding_cap;
@@ -121,6 +123,10 @@ static tmb_err add(tmb_commit *commit, const tmb_record *from, room *r)
         commit->dropped_props++;
     }
     set_topic(commit, &record, r);
+    if (commit->batch->is_late &&
+        !tmb_late_mark(record.props, record.has_origin ? record.origin.stamp : record.stamp,
+                       r->late, TMB_PROPS_BYTES_MAX, &record.props))
+        commit->dropped_props++;
     set_source(commit, &record);
     size_t len = 0;
     tmb_err err = make_room(commit, r, tmb_record_size(&record));
@@ -172,6 +178,7 @@ void tmb_commit_build(tmb_commit *commit)
     room r = {.cap = 0};
     r.topic = malloc(TMB_TOPIC_BYTES_MAX);
     r.props = malloc(TMB_PROPS_BYTES_MAX);
+    r.late = commit->batch->is_late ? malloc(TMB_PROPS_BYTES_MAX) : NULL;
     TMB_ASSERT(commit->batch->raw_bytes <= TMB_BATCH_BYTES_MAX); /* tmb_frame_decode saw to it */
     r.raw = malloc((size_t)commit->batch->raw_bytes + 1);
     if (tmb_codec_is_folded(commit->batch->codec))
@@ -180,13 +187,14 @@ void tmb_commit_build(tmb_commit *commit)
     commit->payload = NULL;
     commit->len = 0;
     commit->records = commit->changed_topics = commit->dropped_props = commit->left_out = 0;
-    commit->err = r.topic && r.props && r.raw && (r.folding || r.folding_cap == 0)
-                      ? build(commit, &r)
-                      : TMB_ENOMEM;
+    bool has_late = r.late || !commit->batch->is_late;
+    bool has_room = r.topic && r.props && r.raw && has_late && (r.folding || r.folding_cap == 0);
+    commit->err = has_room ? build(commit, &r) : TMB_ENOMEM;
     if (commit->err != TMB_OK || commit->records == 0)
         tmb_commit_fini(commit);
     free(r.topic);
     free(r.props);
+    free(r.late);
     free(r.raw);
     free(r.folding);
 }

@@ -11,6 +11,7 @@
  *   topic not valid, too long, or beginning with "$"  ->  "<child>/$invalid-topic", and the topic in the
  *                                                         user property "tombolo-topic"
  *   properties that cannot be read                    ->  none
+ *   no room for the marks of a late record (late.h)    ->  it goes without
  *   record above TMB_RECORD_BYTES_MAX after all that  ->  left out: the one loss, an error in the log
  *
  * Threads: any; blocking (it unpacks).

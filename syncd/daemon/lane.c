@@ -95,9 +95,21 @@ static void do_look(uv_work_t *work)
                                             sizeof look->incarnation.bytes) != 0;
     look->cursor = 0;
     if (is_new && lane->daemon->store &&
-        tmb_store_cursor_get(lane->daemon->store, &look->incarnation, tmb_bytes_str(lane->stream),
+        tmb_store_cursor_get(lane->daemon->store, &look->incarnation, tmb_bytes_str(lane->name),
                              &look->cursor) != TMB_OK)
         look->cursor = 0;
+}
+
+/* Which of the open range has gone before this process began is not known: any of it that there is. */
+static void begin_live(tmb_lane *lane, const tmb_look *look)
+{
+    tmb_live_range range;
+    if (!lane->ahead)
+        return;
+    tmb_ahead_begin(lane->ahead, &look->incarnation);
+    lane->sent_last = 0;
+    if (tmb_ahead_last(lane->ahead, lane->stream, &range))
+        lane->sent_last = range.last < look->last_seq ? range.last : look->last_seq;
 }
 
 static void on_looked(uv_work_t *work, int status)
@@ -116,6 +128,7 @@ static void on_looked(uv_work_t *work, int status)
             lane->cursor_due = 0;
             lane->recent_count = 0;
             lane->oldest_seq = 0;
+            begin_live(lane, look);
         }
         lane->is_known = true;
         lane->incarnation = look->incarnation;
@@ -192,7 +205,10 @@ void tmb_lane_watch_later(tmb_lane *lane)
 static void do_load(uv_work_t *work)
 {
     tmb_lane *lane = work->data;
-    tmb_loader_read(lane->loader, lane->load);
+    if (lane->ahead)
+        tmb_ahead_read(lane->ahead, lane->stream, lane->is_live, lane->loader, lane->load);
+    else
+        tmb_loader_read(lane->loader, lane->load);
 }
 
 static void note_recent(tmb_lane *lane, const tmb_load *load)
@@ -229,6 +245,7 @@ void tmb_lane_load(tmb_lane *lane, tmb_load *load)
 {
     TMB_ASSERT(!lane->load); /* the session asks for one at a time */
     lane->load = load;
+    load->log_last = lane->last_seq;
     lane->load_work.data = lane;
     (void)uv_queue_work(&lane->daemon->loop, &lane->load_work, do_load, on_loaded);
 }
@@ -237,7 +254,7 @@ static void do_put(uv_work_t *work)
 {
     tmb_lane *lane = work->data;
     lane->put_err = tmb_store_cursor_put(lane->daemon->store, &lane->put_incarnation,
-                                         tmb_bytes_str(lane->stream), lane->putting);
+                                         tmb_bytes_str(lane->name), lane->putting);
 }
 
 static void on_put(uv_work_t *work, int status)

@@ -9,6 +9,7 @@
 #define TMB_SYNCD_DAEMON_LANE_H
 
 #include "journal/tail.h"
+#include "syncd/daemon/ahead.h"
 #include "syncd/daemon/daemon.h"
 #include "syncd/daemon/loader.h"
 
@@ -35,7 +36,11 @@ typedef struct tmb_look {
 
 struct tmb_lane {
     tmb_daemon *daemon;
-    const char *stream;
+    const char *stream;                       /* of the journal */
+    char name[TMB_STREAM_NAME_BYTES_MAX + 1]; /* of the lane: stream, or the live lane's */
+    bool is_live;
+    unsigned own;     /* index of the stream, and of its own lane */
+    tmb_ahead *ahead; /* NULL: the stream has one lane */
     unsigned index;
     void *arg;
     void (*looked)(tmb_lane *lane);
@@ -59,6 +64,7 @@ struct tmb_lane {
     bool is_known;
     tmb_incarnation incarnation;
     uint64_t first_seq, last_seq, cursor;
+    uint64_t sent_last; /* live: nothing above it went ahead */
 
     uint64_t cursor_due, cursor_put; /* parent's mark: to be kept on disk, kept */
     uv_work_t put_work;

@@ -164,6 +164,11 @@ static void widen_gap(tmb_load *load, uint64_t last_seq, tmb_gap_reason reason)
     load->batch.last_seq = last_seq;
 }
 
+static bool is_beyond(const tmb_load *load, uint64_t seq)
+{
+    return load->seq_max != 0 && seq > load->seq_max;
+}
+
 /* gather reads until the batch is full, a gap, or the end. TMB_OK: load->batch tells what is in raw. */
 static tmb_err gather(tmb_loader *loader, tmb_load *load)
 {
@@ -178,6 +183,10 @@ static tmb_err gather(tmb_loader *loader, tmb_load *load)
             note_damage(loader, load, &gap);
             if (gap.last_seq == 0)
                 continue;
+            if (count == 0 && is_beyond(load, gap.last_seq + 1)) {
+                widen_gap(load, load->seq_max, gap.reason);
+                return TMB_OK;
+            }
             if (count > 0) {
                 loader->kept_gap = gap;
                 loader->has_kept_gap = true;
@@ -190,6 +199,11 @@ static tmb_err gather(tmb_loader *loader, tmb_load *load)
             return err == TMB_EAGAIN || count > 0 ? TMB_OK : err;
         if (record.seq <= load->batch.last_seq)
             continue;
+        if (is_beyond(load, record.seq)) {
+            if (count == 0)
+                widen_gap(load, load->seq_max, TMB_GAP_MISSING);
+            return TMB_OK;
+        }
         if (record.seq != load->batch.last_seq + 1 && count == 0)
             widen_gap(load, record.seq - 1, TMB_GAP_MISSING);
         if (record.seq == load->batch.last_seq + 1)
@@ -264,6 +278,8 @@ void tmb_loader_read(tmb_loader *loader, tmb_load *load)
     /* After an error the place is not known for sure: the next read seeks. After nothing but a gap it is
      * behind the gap, and the gap has to be told again with the record that follows it. */
     loader->next_seq = load->err == TMB_OK ? load->batch.last_seq + 1 : 0;
+    if (is_beyond(load, load->batch.last_seq + 1))
+        loader->next_seq = 0; /* what the tail gave beyond it is forgotten */
     if (loader->raw_cap > RAW_KEEP_BYTES) {
         free(loader->raw);
         loader->raw = NULL;

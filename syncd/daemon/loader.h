@@ -18,6 +18,8 @@ typedef struct tmb_load {
     tmb_incarnation incarnation;
     uint32_t bytes_max; /* raw; a single record may be larger */
     bool is_folded;     /* the parent unfolds: protocol 2 */
+    uint64_t seq_max;   /* no number above it; 0: no such limit */
+    uint64_t log_last;  /* the log's end as known when it was asked for */
 
     tmb_err err; /* TMB_OK: the rest is set */
     tmb_frame_batch

@@ -18,6 +18,7 @@
 #include "syncd/daemon/lane.h"
 #include "syncd/daemon/line.h"
 #include "syncd/daemon/log.h"
+#include "syncd/daemon/pair.h"
 #include "syncd/daemon/window.h"
 #include "syncd/link/link.h"
 #include "syncd/session/session.h"
@@ -36,6 +37,8 @@ struct tmb_uplink {
     tmb_link *link;
     uint64_t link_epoch;
     tmb_keeper *keeper;
+    tmb_ahead *ahead;   /* of live_first streams */
+    bool are_tails_due; /* of live_first streams, behind this step */
     tmb_fence fence;
     tmb_window window;
     tmb_marks marks;     /* what the parent has, and what it only heard of */
@@ -63,6 +66,10 @@ static void arm_timer(tmb_uplink *u);
 static void tell_progress(tmb_uplink *u);
 
 static void note_gap(tmb_uplink *u, const char *stream, const tmb_frame_batch *batch);
+
+static void decide_pairs(tmb_uplink *u);
+
+static void tell_tail(tmb_uplink *u, const tmb_lane *lane);
 
 static void drop_link(tmb_uplink *u)
 {
@@ -173,11 +180,17 @@ static void send_batch(tmb_uplink *u, const tmb_session_action *action)
     tmb_frame frame = {.type = TMB_FRAME_BATCH};
     frame.u.batch = load->batch;
     frame.u.batch.session = action->session;
-    frame.u.batch.stream = tmb_bytes_str(u->lanes[action->stream].stream);
+    tmb_lane *lane = &u->lanes[action->stream];
+    frame.u.batch.stream = tmb_bytes_str(lane->name);
     frame.u.batch.pool = action->pool;
     frame.u.batch.spent = action->spent;
-    if (load->batch.gap_first != 0)
-        note_gap(u, u->lanes[action->stream].stream, &load->batch);
+    frame.u.batch.is_late = tmb_pair_is_late(lane, load->batch.last_seq);
+    lane->sent_last =
+        lane->sent_last > load->batch.last_seq ? lane->sent_last : load->batch.last_seq;
+    if (load->batch.gap_first != 0 && load->batch.gap_reason <= TMB_GAP_MISSING)
+        note_gap(u, lane->name, &load->batch);
+    else if (load->batch.gap_first != 0 && u->session.version < 2)
+        frame.u.batch.gap_reason = TMB_GAP_TORN; /* it knows no other that is no loss */
     send_frame(u, &frame);
     u->batches++;
     u->records += load->batch.last_seq - load->batch.first_seq + 1;
@@ -204,7 +217,7 @@ static void load_batch(tmb_uplink *u, const tmb_session_action *action)
 
 static const char *stream_name(const tmb_uplink *u, unsigned stream)
 {
-    return stream < u->lanes_count ? u->lanes[stream].stream : "";
+    return stream < u->lanes_count ? u->lanes[stream].name : "";
 }
 
 static void watch_all(tmb_uplink *u)
@@ -221,8 +234,10 @@ static void report(tmb_uplink *u, const tmb_session_action *action)
             LOG(action->number == TMB_SESSION_FENCED ? TMB_LOG_ERROR : TMB_LOG_NOTICE,
                 "session.state",
                 tmb_str("state", tmb_session_state_str((tmb_session_state)action->number)));
-        if (action->number == TMB_SESSION_STREAMING)
+        if (action->number == TMB_SESSION_STREAMING) {
+            decide_pairs(u);
             watch_all(u);
+        }
         return;
     case TMB_SESSION_REPORT_BYE:
         if (action->number == TMB_BYE_TWIN)
@@ -288,20 +303,29 @@ static void note_mark(tmb_uplink *u, const tmb_session_action *action)
     tmb_lane *lane = &u->lanes[action->stream];
     lane->cursor_due = action->seq;
     begin_notes(u, &action->incarnation);
-    if (!has_notes(u, lane->stream) && action->seq > 0) /* carried up when nobody took notes */
-        tmb_marks_add_gap(&u->marks, lane->stream, 1, action->seq, TMB_GAP_NONE);
-    u->are_marks_news = tmb_marks_move(&u->marks, lane->stream, action->seq);
+    if (!has_notes(u, lane->name) && action->seq > 0) /* carried up when nobody took notes */
+        tmb_marks_add_gap(&u->marks, lane->name, 1, action->seq, TMB_GAP_NONE);
+    u->are_marks_news = tmb_marks_move(&u->marks, lane->name, action->seq);
     const tmb_chain *told = &u->session.lanes[lane->index].told;
     tmb_chain chain =
         told->is_known && told->seq == action->seq ? *told : tmb_lane_chain(lane, action->seq);
     if (chain.is_known)
-        tmb_marks_set_chain(&u->marks, lane->stream, chain.value);
+        tmb_marks_set_chain(&u->marks, lane->name, chain.value);
+}
+
+static void note_aheads(tmb_uplink *u)
+{
+    tmb_live live;
+    tmb_ahead_copy(u->ahead, &live);
+    u->marks.aheads_count = live.ranges_count;
+    memcpy(u->marks.aheads, live.ranges, sizeof live.ranges);
 }
 
 /* Before it is told: should this process end right behind it, its notes must know. */
 static void note_gap(tmb_uplink *u, const char *stream, const tmb_frame_batch *batch)
 {
     begin_notes(u, &batch->incarnation);
+    note_aheads(u);
     tmb_marks_add_gap(&u->marks, stream, batch->gap_first, batch->first_seq - 1, batch->gap_reason);
     tmb_keeper_save_gap(u->keeper, &u->marks);
 }
@@ -340,7 +364,7 @@ static void act(tmb_uplink *u, const tmb_session_action *action)
         load_batch(u, action);
         return;
     case TMB_SESSION_PROVE:
-        tmb_prove(u->daemon, stream_name(u, action->stream), action, on_proved, u);
+        tmb_prove(u->daemon, u->lanes[action->stream].stream, action, on_proved, u);
         return;
     case TMB_SESSION_PERSIST:
         note_mark(u, action);
@@ -364,11 +388,18 @@ static void step(tmb_uplink *u, tmb_session_event *event)
     for (unsigned i = 0; i < actions.n; i++)
         act(u, &actions.v[i]);
     if (u->are_marks_news)
+        note_aheads(u);
+    if (u->are_marks_news)
         tmb_keeper_tell(u->keeper, &u->marks);
     u->are_marks_news = false;
     u->is_stepping = false;
     if (u->session.back.window.ns > 0)
         tmb_window_tell(&u->window, (uint32_t)(u->session.back.window.ns / 1000000));
+    bool are_tails_due = u->are_tails_due && !u->is_stopping;
+    u->are_tails_due = false;
+    for (unsigned i = 0; i < u->lanes_count && are_tails_due; i++)
+        if (u->lanes[i].ahead && u->lanes[i].is_known)
+            tell_tail(u, &u->lanes[i]);
     arm_timer(u);
 }
 
@@ -448,22 +479,33 @@ static uint64_t first_waiting(const tmb_uplink *u, const tmb_lane *lane)
 {
     uint64_t acked = u->session.lanes[lane->index].acked;
     uint64_t have = acked > lane->cursor ? acked : lane->cursor;
-    if (!lane->is_known || have >= lane->last_seq)
-        return 0;
-    return have + 1 > lane->first_seq ? have + 1 : lane->first_seq;
+    return lane->is_known ? tmb_pair_first_waiting(lane, &u->session, have) : 0;
+}
+
+static void tell_tail(tmb_uplink *u, const tmb_lane *lane)
+{
+    tmb_session_event event = {.type = TMB_SESSION_TAIL};
+    event.u.tail.stream = lane->index;
+    event.u.tail.incarnation = lane->incarnation;
+    tmb_pair_range(lane, &u->session, &event.u.tail.first_seq, &event.u.tail.last_seq);
+    step(u, &event);
+}
+
+/* A WELCOME came: before anything is loaded it is decided what goes ahead. */
+static void decide_pairs(tmb_uplink *u)
+{
+    for (unsigned i = 0; i < u->lanes_count; i++) {
+        if (u->lanes[i].is_live)
+            tmb_pair_decide(&u->lanes[u->lanes[i].own], &u->lanes[i], &u->session);
+        u->are_tails_due = u->are_tails_due || u->lanes[i].is_live;
+    }
 }
 
 static void on_looked(tmb_lane *lane)
 {
     tmb_uplink *u = lane->arg;
-    if (lane->look.err == TMB_OK) {
-        tmb_session_event event = {.type = TMB_SESSION_TAIL};
-        event.u.tail.stream = lane->index;
-        event.u.tail.incarnation = lane->incarnation;
-        event.u.tail.first_seq = lane->first_seq;
-        event.u.tail.last_seq = lane->last_seq;
-        step(u, &event);
-    }
+    if (lane->look.err == TMB_OK)
+        tell_tail(u, lane);
     if (u->is_stopping)
         return;
     if (lane->has_news)
@@ -488,7 +530,7 @@ static void on_loaded(tmb_lane *lane, tmb_load *load)
         event.type = TMB_SESSION_LOAD_FAILED;
         event.u.ticket = load->ticket;
         if (load->err != lane->load_err)
-            LOG(TMB_LOG_ERROR, "journal.load_failed", tmb_str("stream", lane->stream),
+            LOG(TMB_LOG_ERROR, "journal.load_failed", tmb_str("stream", lane->name),
                 tmb_num("seq", load->seq), tmb_why(load->err));
     }
     lane->load_err = load->err;
@@ -551,10 +593,32 @@ static void set_session(tmb_uplink *u)
         .cap = tmb_line_cap(c),
     };
     for (unsigned i = 0; i < u->lanes_count; i++) {
-        options.streams[i] = c->policy.streams[i].name;
-        options.classes[i] = c->policy.streams[i].class_;
+        const tmb_lane *lane = &u->lanes[i];
+        options.streams[i] = lane->name;
+        options.classes[i] = c->policy.streams[lane->own].class_;
+        options.is_live[i] = lane->is_live;
     }
     tmb_session_init(&u->session, &options, tmb_daemon_now());
+}
+
+static tmb_err add_lane(tmb_uplink *u, unsigned stream, bool is_live)
+{
+    const tmb_stream_policy *policy = &u->daemon->config->policy.streams[stream];
+    TMB_ASSERT(u->lanes_count < TMB_STREAMS_MAX); /* the configuration counted them */
+    tmb_lane *lane = &u->lanes[u->lanes_count];
+    lane->daemon = u->daemon;
+    lane->stream = policy->name;
+    (void)snprintf(lane->name, sizeof lane->name, "%s%s", policy->name,
+                   is_live ? TMB_LIVE_SUFFIX : "");
+    lane->is_live = is_live;
+    lane->ahead = policy->live_first ? u->ahead : NULL;
+    lane->own = stream;
+    lane->index = u->lanes_count++;
+    lane->arg = u;
+    lane->looked = on_looked;
+    lane->loaded = on_loaded;
+    lane->linger_ms = (uint64_t)tmb_policy_linger_ms(policy);
+    return tmb_lane_open(lane);
 }
 
 tmb_err tmb_uplink_start(tmb_daemon *d, tmb_uplink **ret_uplink)
@@ -567,17 +631,13 @@ tmb_err tmb_uplink_start(tmb_daemon *d, tmb_uplink **ret_uplink)
     (void)snprintf(u->down_topic, sizeof u->down_topic, "%s%s", TMB_TOPIC_DOWN, d->config->node);
     (void)snprintf(u->client_id, sizeof u->client_id, "tombolo-%s", d->config->node);
     tmb_err err = tmb_keeper_new(d, &u->keeper);
-    for (unsigned i = 0; i < d->config->policy.streams_count && err == TMB_OK; i++) {
-        tmb_lane *lane = &u->lanes[u->lanes_count++];
-        lane->daemon = d;
-        lane->stream = d->config->policy.streams[i].name;
-        lane->index = i;
-        lane->arg = u;
-        lane->looked = on_looked;
-        lane->loaded = on_loaded;
-        lane->linger_ms = (uint64_t)tmb_policy_linger_ms(&d->config->policy.streams[i]);
-        err = tmb_lane_open(lane);
-    }
+    if (err == TMB_OK)
+        err = tmb_ahead_new(d, &u->ahead);
+    for (unsigned i = 0; i < d->config->policy.streams_count && err == TMB_OK; i++)
+        err = add_lane(u, i, false);
+    for (unsigned i = 0; i < d->config->policy.streams_count && err == TMB_OK; i++)
+        if (d->config->policy.streams[i].live_first)
+            err = add_lane(u, i, true);
     if (err != TMB_OK) {
         tmb_uplink_free(u);
         return err;
@@ -620,14 +680,16 @@ void tmb_uplink_free(tmb_uplink *u)
     for (unsigned i = 0; i < u->lanes_count; i++)
         tmb_lane_close(&u->lanes[i]);
     tmb_keeper_free(u->keeper);
+    tmb_ahead_free(u->ahead);
     free(u);
 }
 
 static json_t *lane_stats(const tmb_uplink *u, const tmb_lane *lane)
 {
     uint64_t first = first_waiting(u, lane), acked = u->session.lanes[lane->index].acked;
-    uint64_t age_ms = 0;
+    uint64_t age_ms = 0, begin = 0, end = 0;
     tmb_hlc stamp = tmb_lane_oldest(lane, first);
+    tmb_pair_range(lane, &u->session, &begin, &end);
     if (first != 0 && stamp.u64 != 0) {
         struct timespec now;
         (void)clock_gettime(CLOCK_REALTIME, &now);
@@ -635,12 +697,11 @@ static json_t *lane_stats(const tmb_uplink *u, const tmb_lane *lane)
         int64_t age = now_ms - tmb_hlc_wall(stamp).ms;
         age_ms = age > 0 ? (uint64_t)age : 0;
     }
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "last_seq", (json_int_t)lane->last_seq,
-                     "acked", (json_int_t)(acked > lane->cursor ? acked : lane->cursor), "waiting",
-                     (json_int_t)(first != 0 ? lane->last_seq - first + 1 : 0),
-                     "oldest_waiting_age_ms", (json_int_t)age_ms, "damaged_ranges",
-                     (json_int_t)lane->damaged_ranges, "damaged_bytes",
-                     (json_int_t)lane->damaged_bytes);
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "last_seq", (json_int_t)end, "acked",
+                     (json_int_t)(acked > lane->cursor ? acked : lane->cursor), "waiting",
+                     (json_int_t)(first != 0 ? end - first + 1 : 0), "oldest_waiting_age_ms",
+                     (json_int_t)age_ms, "damaged_ranges", (json_int_t)lane->damaged_ranges,
+                     "damaged_bytes", (json_int_t)lane->damaged_bytes);
 }
 
 void tmb_uplink_stats(const tmb_uplink *u, json_t *object)
@@ -650,7 +711,7 @@ void tmb_uplink_stats(const tmb_uplink *u, json_t *object)
         tmb_link_bytes(u->link, &out, &in);
     json_t *streams = json_object(), *gaps = json_object();
     for (unsigned i = 0; i < u->lanes_count; i++)
-        (void)json_object_set_new(streams, u->lanes[i].stream, lane_stats(u, &u->lanes[i]));
+        (void)json_object_set_new(streams, u->lanes[i].name, lane_stats(u, &u->lanes[i]));
     for (unsigned i = TMB_GAP_TORN; i <= TMB_GAP_MISSING; i++)
         (void)json_object_set_new(gaps, tmb_gap_reason_str((tmb_gap_reason)i),
                                   json_integer((json_int_t)u->gaps[i]));
@@ -672,6 +733,7 @@ void tmb_uplink_stats(const tmb_uplink *u, json_t *object)
                                         (json_int_t)u->session.back.budget_spent));
     tmb_keeper_stats(u->keeper, object);
     tmb_line_stats(&u->line, &u->session.pace, object);
+    tmb_ahead_stats(u->ahead, object);
     (void)json_object_set_new(object, "batches", json_integer((json_int_t)u->batches));
     (void)json_object_set_new(object, "records", json_integer((json_int_t)u->records));
     (void)json_object_set_new(object, "raw_bytes", json_integer((json_int_t)u->raw_bytes));

@@ -6,6 +6,8 @@
 
 static tmb_pool pool_of(const tmb_session *s, unsigned i, uint64_t seq)
 {
+    if (s->options.is_live[i])
+        return TMB_POOL_LIVE;
     return tmb_credit_pool_of(s->options.classes[i], seq, s->lanes[i].told_last_seq);
 }
 

@@ -420,7 +420,8 @@ static void list_turns(const tmb_session *s, tmb_turns_lane *ret_turns)
                      tmb_session_load_bytes(s, i, s->options.batch_bytes) > 0;
         ret_turns[i] = (tmb_turns_lane){.class_ = s->options.classes[i],
                                         .is_there = lane->is_greeted,
-                                        .is_live = lane->next_seq > lane->told_last_seq,
+                                        .is_live = s->options.is_live[i] ||
+                                                   lane->next_seq > lane->told_last_seq,
                                         .is_idle = lane->inflight == 0 && lane->load_ticket == 0,
                                         .wants = wants};
     }

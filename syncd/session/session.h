@@ -74,6 +74,7 @@ typedef struct tmb_session_options {
     const char *node;                     /* borrowed for the session's life */
     const char *streams[TMB_STREAMS_MAX]; /* borrowed likewise */
     tmb_class classes[TMB_STREAMS_MAX];   /* of streams, in their order */
+    bool is_live[TMB_STREAMS_MAX];        /* never a backlog: the live lane of a stream */
     unsigned streams_count;
     uint64_t box;  /* of this run of the daemon, random; 0: not said */
     uint64_t seed; /* of jitter and session numbers: node and boot counter mixed, never time */

@@ -26,6 +26,7 @@ static void assert_same_streams(const tmb_policy *a, const tmb_policy *b)
         assert_int_equal(s->retention_ms, t->retention_ms);
         assert_int_equal(s->full, t->full);
         assert_int_equal(s->class_, t->class_);
+        assert_int_equal(s->live_first, t->live_first);
         assert_int_equal(s->mark, t->mark);
     }
 }
@@ -84,8 +85,9 @@ static void prints_what_loads_to_the_same(void **state)
     static const char *const texts[] = {
         GOOD,
         GOOD "broker: { host: b }\n",
-        GOOD "journal: { ring: off }\ndisk: { reserve: 0 }\nstreams: [ { name: a, topics: [ a ], "
-             "class: bulk, full: drop-newest, mark: true, durability: group } ]\n",
+        GOOD
+        "journal: { ring: off }\ndisk: { reserve: 0 }\nstreams: [ { name: a, topics: [ a ], "
+        "class: bulk, live_first: true, full: drop-newest, mark: true, durability: group } ]\n",
         GOOD "journal: { ring: \"/dev/shm/a b\" }\n",
         GOOD "journal: { segment_bytes: 5001 }\ncheckpoint: { interval: 1500ms, records: 3 }\n",
         GOOD TLS "parent: { host: h, port: 1, backoff: { base: 1ms, cap: 61s }, keepalive: 61s }\n",
@@ -167,6 +169,7 @@ static void prints_effective_values(void **state)
                               "    full: reject\n"
                               "    class: telemetry\n"
                               "    linger: auto\n"
+                              "    live_first: false\n"
                               "    mark: false\n"
                               "    retention:\n"
                               "      bytes: 4GiB\n"

@@ -302,7 +302,8 @@ static void other_words_with_a_right_checksum_are_refused(void **state)
         {"tombolo-uplink 1\nnode s1\nincarnation 000102030405060708090a0b0c0d0e0f\nparent hub\ntop "
          "1\nstream a 1\n",
          TMB_OK},
-        {"tombolo-uplink 2\nnode s1\n", TMB_EVERSION},
+        {"tombolo-uplink 2\nnode s1\n", TMB_ECORRUPT},
+        {"tombolo-uplink 3\nnode s1\n", TMB_EVERSION},
         {"tombolo-journal 1\nnode s1\n", TMB_ECORRUPT},
         {"tombolo-uplink 1\nnode s1\nincarnation 000102030405060708090a0b0c0d0e0f\nparent hub\ntop "
          "1\nstream a 1\nstream a 2\n",
