@@ -4,21 +4,31 @@ knows its parent's window after it was started anew.
 """
 
 import itertools
-import os
 import time
 import unittest
 
 from tombolo_lab import Lab, Message
 from tombolo_lab.net import wait_until
 from tombolo_lab.node import Settings
+from tombolo_lab.talker import Talker
 
 SITES = 10
 RATE = 2  # sessions a second: a queue of two seconds holds three or four
-SEED = int(os.environ.get("TMB_SEED", "1"))
+LIMIT = 6  # the reason of a BYE
 
 
 def source(topic):
     return (Message(topic, {"v": v}, 0.2) for v in itertools.count())
+
+
+def hello(node: str, session: int, version: int) -> bytes:
+    """A HELLO without streams, as protobuf has it: session, node, the versions from 1."""
+    body = bytes([8, session, 18, len(node)]) + node.encode() + bytes([32, 1, 40, version])
+    return bytes([10, len(body)]) + body
+
+
+def bye(session: int, reason: int) -> bytes:
+    return bytes([42, 4, 8, session, 16, reason])
 
 
 class ReturnTest(unittest.TestCase):
@@ -64,6 +74,25 @@ class ReturnTest(unittest.TestCase):
         self.lab.wait_drained(60)
         verdict = self.lab.ledger.verdict()
         self.assertTrue(verdict.is_clean(), self.lab.ledger.evidence() + self.lab.logs())
+
+    def test_one_of_version_1_is_told_limit(self):
+        """It knows no BYE(busy): it waits by its own backoff."""
+        self.lab_of(1, Settings(handshakes_per_s=1))
+        self.wait_all_open(30)
+        old = self.lab.authority.issue("old")
+        session, heard = 7, set()
+        with Talker(self.hub.broker.tls_port, "old", certificate=old) as talker:
+            self.assertLess(talker.subscribe("$tombolo/v1/down/old", 0), 0x80)
+            # One after the other is let in for the first seconds; the others fill the queue.
+            others = [self.lab.authority.issue(f"o{i}") for i in range(6)]
+            for i, certificate in enumerate(others):
+                with Talker(self.hub.broker.tls_port, f"o{i}", certificate=certificate) as other:
+                    self.assertEqual(other.publish(f"$tombolo/v1/up/o{i}", hello(f"o{i}", session, 2), 1), 0)
+            self.assertEqual(talker.publish("$tombolo/v1/up/old", hello("old", session, 1), 1), 0)
+            wait_until(lambda: talker.heard, 10, lambda: f"an answer: {self.hub.told()}\n{self.lab.logs()}")
+            heard = {bytes(message.payload) for message in talker.heard}
+        self.assertEqual(heard, {bye(session, LIMIT)})
+        wait_until(lambda: self.arrivals()["refused_version_1"] == 1, 10, lambda: str(self.arrivals()))
 
     def test_a_window_is_kept_over_a_restart(self):
         self.lab_of(1, Settings(window_min="3s"))

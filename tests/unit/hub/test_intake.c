@@ -43,7 +43,7 @@ static void hello_is_refused_by_reason(void **state)
     assert_string_equal(on_marks(&at, 5, 0, 0), "WELCOME a:0 b:0; open");
 }
 
-static void credits_are_for_version_2(void **state)
+static void credits_and_windows_are_for_version_2(void **state)
 {
     scene at;
     (void)state;
@@ -61,11 +61,15 @@ static void credits_are_for_version_2(void **state)
         event.u.marks.has_credit = true;
         event.u.marks.live_bytes = 7;
         event.u.marks.backlog_bytes = 8;
+        at.intake.window_ms = 3125;
+        at.intake.load = 40;
         on_event(&at, &event);
         const tmb_frame_welcome *welcome = &at.intake.out.u.welcome;
         assert_int_equal(welcome->has_credit, version == 2);
         assert_int_equal(welcome->live_bytes, version == 2 ? 7 : 0);
         assert_int_equal(welcome->backlog_bytes, version == 2 ? 8 : 0);
+        assert_int_equal(welcome->window_ms, version == 2 ? 3125 : 0);
+        assert_int_equal(welcome->load, version == 2 ? 40 : 0);
     }
 }
 
@@ -340,7 +344,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(from_hello_to_ack),
         cmocka_unit_test(hello_is_refused_by_reason),
-        cmocka_unit_test(credits_are_for_version_2),
+        cmocka_unit_test(credits_and_windows_are_for_version_2),
         cmocka_unit_test(what_has_no_room_comes_again),
         cmocka_unit_test(a_child_behind_the_mark_is_told_the_mark),
         cmocka_unit_test(late_marks_are_ignored),

@@ -204,6 +204,33 @@ static void a_refused_session_hangs_up_and_comes_at_its_slot(void **state)
     assert_int_equal(deadline_ms(&at), 200);
 }
 
+static const char *on_call(scene *at, tmb_bye_reason reason)
+{
+    tmb_frame frame = {.type = TMB_FRAME_BYE};
+    tmb_session_event event = {.type = TMB_SESSION_FRAME, .epoch = at->s.epoch};
+    frame.u.bye.reason = reason;
+    event.u.frame = &frame;
+    return on_event(at, &event);
+}
+
+/* The parent's daemon has just begun: who waits for a WELCOME says HELLO again, who has one does not. */
+static void a_call_to_all_is_heard_by_who_is_greeting(void **state)
+{
+    (void)state;
+    scene at;
+    scene_init(&at);
+    on_start(&at);
+    assert_string_equal(on_call(&at, TMB_BYE_UNKNOWN), "");
+    on_link(&at, true, 1);
+    uint64_t before = at.s.session;
+    assert_string_equal(on_call(&at, TMB_BYE_CLOSING), "");
+    assert_string_equal(on_call(&at, TMB_BYE_UNKNOWN), "SEND hello");
+    assert_int_not_equal(at.s.session, before);
+    on_welcome(&at, 0, 0);
+    assert_int_equal(at.s.state, TMB_SESSION_STREAMING);
+    assert_string_equal(on_call(&at, TMB_BYE_UNKNOWN), "");
+}
+
 /* With a window from the disk even the first dial comes at a phase of its own. */
 static void a_session_with_a_window_starts_at_its_phase(void **state)
 {
@@ -239,6 +266,7 @@ int main(void)
         cmocka_unit_test(full_and_decorrelated_are_what_their_source_says),
         cmocka_unit_test(great_times_do_not_overflow),
         cmocka_unit_test(a_refused_session_hangs_up_and_comes_at_its_slot),
+        cmocka_unit_test(a_call_to_all_is_heard_by_who_is_greeting),
         cmocka_unit_test(a_session_with_a_window_starts_at_its_phase),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
