@@ -145,7 +145,7 @@ class RoadTest(unittest.TestCase):
         with Talker(self.s1.broker.port, "pub") as pub:
             for i in range(5):
                 self.assertEqual(pub.publish("safe/t", f"lost-{i}"), 0)
-        wait_until(lambda: marks.exists() and "stream safe 10\n" in marks.read_text(encoding="utf-8"), 20, "the marks")
+        wait_until(lambda: marks.exists() and "stream safe 10 " in marks.read_text(encoding="utf-8"), 20, "the marks")
         self.s1.stop()
         shutil.rmtree(self.s1.journal_root)
         shutil.copytree(backup, self.s1.journal_root)
