@@ -276,6 +276,20 @@ static void on_bye(tmb_intake *intake, const tmb_frame_bye *bye, tmb_intake_acti
         end_session(intake, actions);
 }
 
+/* For a HELLO that holds, as soon as nothing of another box is being stored. */
+static void look_for_marks(tmb_intake *intake, tmb_intake_actions *actions)
+{
+    if (!intake->is_holding || intake->state != TMB_INTAKE_GREETING)
+        return;
+    for (unsigned i = 0; i < intake->lanes_count; i++) {
+        const tmb_intake_lane *lane = &intake->lanes[i];
+        if (lane->is_storing && lane->queue[0].box != intake->twins.box)
+            return;
+    }
+    intake->is_holding = false;
+    push(actions, TMB_INTAKE_LOAD_MARKS)->session = intake->session;
+}
+
 static void on_hello(tmb_intake *intake, const tmb_frame_hello *hello, tmb_intake_actions *actions)
 {
     kept_lane kept[TMB_STREAMS_MAX];
@@ -307,7 +321,8 @@ static void on_hello(tmb_intake *intake, const tmb_frame_hello *hello, tmb_intak
     intake->version =
         hello->version_max < TMB_PROTOCOL_VERSION ? hello->version_max : TMB_PROTOCOL_VERSION;
     become(intake, TMB_INTAKE_GREETING);
-    push(actions, TMB_INTAKE_LOAD_MARKS)->session = intake->session;
+    intake->is_holding = true;
+    look_for_marks(intake, actions);
 }
 
 /* A chain of another number than the mark's is of no use any more. */
@@ -410,6 +425,7 @@ static void receive(tmb_intake *intake, unsigned i, const tmb_frame_batch *batch
     slot->last_seq = batch->last_seq;
     slot->gap_first = batch->gap_first;
     slot->gap_reason = batch->gap_reason;
+    slot->box = intake->twins.box;
     lane->received = batch->last_seq;
     if (!lane->is_storing)
         persist(intake, i, actions);
@@ -498,6 +514,7 @@ static void on_stored(tmb_intake *intake, uint64_t ticket, const tmb_chain *chai
         send_ack(intake, i, actions);
     if (lane->queued > 0)
         persist(intake, i, actions);
+    look_for_marks(intake, actions);
 }
 
 static void on_store_failed(tmb_intake *intake, uint64_t ticket, bool is_malformed,
@@ -509,6 +526,7 @@ static void on_store_failed(tmb_intake *intake, uint64_t ticket, bool is_malform
     tmb_intake_lane *lane = &intake->lanes[i];
     take_stored(lane);
     drop_waiting(lane, actions); /* they would leave a hole */
+    look_for_marks(intake, actions);
     if (intake->state != TMB_INTAKE_OPEN)
         return;
     if (is_malformed)

@@ -12,7 +12,8 @@
  *
  * A batch given by PERSIST is the shell's until it answers, and then to free; it outlives its session: if the
  * next HELLO has the same stream and incarnation its STORED still moves the mark, else it is ignored. All
- * others the shell frees on DROP.
+ * others the shell frees on DROP. If that HELLO is of another box, whose log may have gone apart, it gets its
+ * WELCOME only when nothing of the box before is being stored: it proves its log at a mark that moves no more.
  *
  * Threads: none. Cost: O(streams) a step, no allocation; batches stay with the shell, named by ticket.
  */
@@ -109,6 +110,7 @@ typedef struct tmb_intake_actions {
 typedef struct tmb_intake_batch {
     uint64_t ticket, first_seq, last_seq, gap_first;
     tmb_gap_reason gap_reason;
+    uint64_t box; /* who sent it */
 } tmb_intake_batch;
 
 typedef struct tmb_intake_lane {
@@ -136,6 +138,8 @@ typedef struct tmb_intake {
     uint64_t session;
     uint32_t version; /* of the protocol in this session */
     tmb_twins twins;
+    bool
+        is_holding; /* GREETING: LOAD_MARKS waits for a batch of another box that is being stored */
     uint32_t window_ms,
         load; /* the shell's: what the next WELCOME says, in a session of version 2 */
     unsigned lanes_count;

@@ -244,6 +244,24 @@ static void an_older_child_is_told_no_chain(void **state)
     assert_false(mark_of(&at)->has_chain);
 }
 
+static void another_box_waits_for_what_is_being_stored(void **state)
+{
+    scene at;
+    (void)state;
+    scene_of_box_7(&at);
+    on_batch(&at, 1, "a", 1, 5);
+    on_batch(&at, 2, "b", 1, 5);
+    on_bye(&at, 1);
+    assert_string_equal(on_box(&at, 2, 8, 0), "");
+    assert_string_equal(on_box(&at, 3, 8, 0), ""); /* asks again */
+    assert_string_equal(on_stored(&at, 1), "");
+    assert_string_equal(on_store_failed(&at, 2, false), "LOAD_MARKS");
+    assert_string_equal(on_marks(&at, 3, 0, 0), "WELCOME a:5 b:0; open");
+    /* One's own does not hold: there is nothing to prove. */
+    on_batch(&at, 3, "a", 6, 9);
+    assert_string_equal(on_box(&at, 4, 8, 0), "LOAD_MARKS");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -257,6 +275,7 @@ int main(void)
         cmocka_unit_test(a_short_life_between_does_not_keep_the_next_out),
         cmocka_unit_test(who_does_not_say_its_box_is_not_looked_at),
         cmocka_unit_test(more_than_the_table_holds_are_found_anew),
+        cmocka_unit_test(another_box_waits_for_what_is_being_stored),
         cmocka_unit_test(a_fenced_child_ends_its_session_and_is_reported),
         cmocka_unit_test(welcome_tells_the_chain_of_the_mark),
         cmocka_unit_test(an_older_child_is_told_no_chain),
