@@ -6,58 +6,19 @@
  * One event is told at a time, never from inside doing an action: what an action learns at once (a dial that
  * cannot even begin) is told at the next turn of the loop.
  */
-#include "syncd/daemon/uplink.h"
+#include "syncd/daemon/uplink_inside.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "proto/topics.h"
 #include "syncd/daemon/credits.h"
-#include "syncd/daemon/fence.h"
-#include "syncd/daemon/keeper.h"
-#include "syncd/daemon/lane.h"
-#include "syncd/daemon/line.h"
 #include "syncd/daemon/log.h"
 #include "syncd/daemon/pair.h"
-#include "syncd/daemon/window.h"
-#include "syncd/link/link.h"
-#include "syncd/session/session.h"
 
 #define DIAL_TIMEOUT_MS   10000
 #define LOOK_ANYWAY_TICKS 10
 #define PROGRESS_MS_MAX   500 /* how often the session hears that what it said is still leaving ... */
 #define LOOK_MS           20 /* ... and while the line is busy, so that it stays so */
-
-struct tmb_uplink {
-    tmb_daemon *daemon;
-    tmb_session session;
-    tmb_lane lanes[TMB_STREAMS_MAX];
-    unsigned lanes_count;
-    tmb_line line;
-    tmb_link *link;
-    uint64_t link_epoch;
-    tmb_keeper *keeper;
-    tmb_ahead *ahead;   /* of live_first streams */
-    bool are_tails_due; /* of live_first streams, behind this step */
-    tmb_fence fence;
-    tmb_window window;
-    tmb_marks marks;     /* what the parent has, and what it only heard of */
-    bool are_marks_news; /* a step has moved one */
-    bool is_dial_failed; /* to be told at the next turn */
-    bool is_stopping, is_stepping;
-    uv_timer_t timer, progress;
-    uint64_t taken_bytes; /* by the peer's host, as told to the session; of this link */
-    uint64_t lost_frames; /* of this link: the session sent them, the link did not take them */
-    tmb_load *loaded;     /* the batch that LOADED is about, during its step */
-    unsigned ticks;
-    char up_topic[sizeof TMB_TOPIC_UP + TMB_NAME_BYTES_MAX];
-    char down_topic[sizeof TMB_TOPIC_DOWN + TMB_NAME_BYTES_MAX];
-    char client_id[16 + TMB_NAME_BYTES_MAX];
-    char last_why[256]; /* of the last `down`, so that a line is logged once a change */
-    uint64_t dials, batches, records, raw_bytes, packed_bytes, resends, timeouts, refusals;
-    uint64_t bytes_out, bytes_in; /* of links that are gone */
-    uint64_t gaps[TMB_GAP_MISSING + 1];
-};
 
 static void step(tmb_uplink *u, tmb_session_event *event);
 
@@ -474,14 +435,6 @@ static void arm_timer(tmb_uplink *u)
     }
 }
 
-/* The number whose record is the oldest that waits; 0: none. */
-static uint64_t first_waiting(const tmb_uplink *u, const tmb_lane *lane)
-{
-    uint64_t acked = u->session.lanes[lane->index].acked;
-    uint64_t have = acked > lane->cursor ? acked : lane->cursor;
-    return lane->is_known ? tmb_pair_first_waiting(lane, &u->session, have) : 0;
-}
-
 static void tell_tail(tmb_uplink *u, const tmb_lane *lane)
 {
     tmb_session_event event = {.type = TMB_SESSION_TAIL};
@@ -558,7 +511,7 @@ void tmb_uplink_tick(tmb_uplink *u)
     keep_cap(u);
     for (unsigned i = 0; i < u->lanes_count; i++) {
         tmb_lane *lane = &u->lanes[i];
-        uint64_t waiting = first_waiting(u, lane);
+        uint64_t waiting = tmb_uplink_first_waiting(u, lane);
         bool wants_stamp = waiting != 0 && tmb_lane_oldest(lane, waiting).u64 == 0;
         tmb_lane_keep_cursor(lane);
         if (wants_stamp || !lane->has_poll || u->ticks % LOOK_ANYWAY_TICKS == 0)
@@ -682,63 +635,4 @@ void tmb_uplink_free(tmb_uplink *u)
     tmb_keeper_free(u->keeper);
     tmb_ahead_free(u->ahead);
     free(u);
-}
-
-static json_t *lane_stats(const tmb_uplink *u, const tmb_lane *lane)
-{
-    uint64_t first = first_waiting(u, lane), acked = u->session.lanes[lane->index].acked;
-    uint64_t age_ms = 0, begin = 0, end = 0;
-    tmb_hlc stamp = tmb_lane_oldest(lane, first);
-    tmb_pair_range(lane, &u->session, &begin, &end);
-    if (first != 0 && stamp.u64 != 0) {
-        struct timespec now;
-        (void)clock_gettime(CLOCK_REALTIME, &now);
-        int64_t now_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-        int64_t age = now_ms - tmb_hlc_wall(stamp).ms;
-        age_ms = age > 0 ? (uint64_t)age : 0;
-    }
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "last_seq", (json_int_t)end, "acked",
-                     (json_int_t)(acked > lane->cursor ? acked : lane->cursor), "waiting",
-                     (json_int_t)(first != 0 ? end - first + 1 : 0), "oldest_waiting_age_ms",
-                     (json_int_t)age_ms, "damaged_ranges", (json_int_t)lane->damaged_ranges,
-                     "damaged_bytes", (json_int_t)lane->damaged_bytes);
-}
-
-void tmb_uplink_stats(const tmb_uplink *u, json_t *object)
-{
-    uint64_t out = 0, in = 0;
-    if (u->link)
-        tmb_link_bytes(u->link, &out, &in);
-    json_t *streams = json_object(), *gaps = json_object();
-    for (unsigned i = 0; i < u->lanes_count; i++)
-        (void)json_object_set_new(streams, u->lanes[i].name, lane_stats(u, &u->lanes[i]));
-    for (unsigned i = TMB_GAP_TORN; i <= TMB_GAP_MISSING; i++)
-        (void)json_object_set_new(gaps, tmb_gap_reason_str((tmb_gap_reason)i),
-                                  json_integer((json_int_t)u->gaps[i]));
-    (void)json_object_set_new(object, "state",
-                              json_string(tmb_session_state_str(u->session.state)));
-    (void)json_object_set_new(object, "fenced", tmb_fence_stats(&u->fence));
-    (void)json_object_set_new(object, "streams", streams);
-    (void)json_object_set_new(object, "gaps", gaps);
-    (void)json_object_set_new(object, "link",
-                              json_pack("{s:I, s:I, s:I, s:s}", "bytes_out",
-                                        (json_int_t)(u->bytes_out + out), "bytes_in",
-                                        (json_int_t)(u->bytes_in + in), "dials",
-                                        (json_int_t)u->dials, "down_why", u->last_why));
-    (void)json_object_set_new(object, "return",
-                              json_pack("{s:I, s:I, s:I, s:I}", "window_ms",
-                                        (json_int_t)(u->session.back.window.ns / 1000000),
-                                        "refusals", (json_int_t)u->refusals, "slots",
-                                        (json_int_t)u->session.back.slots, "budget_waits",
-                                        (json_int_t)u->session.back.budget_spent));
-    tmb_keeper_stats(u->keeper, object);
-    tmb_line_stats(&u->line, &u->session.pace, object);
-    tmb_ahead_stats(u->ahead, object);
-    (void)json_object_set_new(object, "batches", json_integer((json_int_t)u->batches));
-    (void)json_object_set_new(object, "records", json_integer((json_int_t)u->records));
-    (void)json_object_set_new(object, "raw_bytes", json_integer((json_int_t)u->raw_bytes));
-    (void)json_object_set_new(object, "credit", tmb_credits_uplink_stats(&u->session.credit));
-    (void)json_object_set_new(object, "packed_bytes", json_integer((json_int_t)u->packed_bytes));
-    (void)json_object_set_new(object, "resends", json_integer((json_int_t)u->resends));
-    (void)json_object_set_new(object, "timeouts", json_integer((json_int_t)u->timeouts));
 }
