@@ -3,6 +3,7 @@
 #ifndef TMB_SIM_CLI_H
 #define TMB_SIM_CLI_H
 
+#include "sim/faults.h"
 #include "sim/herd.h"
 
 enum {
@@ -17,9 +18,13 @@ typedef struct cli_options {
     unsigned backoffs; /* bits of sim_backoff: a run each */
     const char *plot;  /* NULL: none */
     bool is_json;
+    bool is_faults;
+    uint64_t seeds; /* of the world of faults, from herd.seed on */
+    fault_plant plant;
 } cli_options;
 
 /* Each plays its world, prints, and gives the exit code. */
 int cli_herd(const cli_options *options);
+int cli_faults(const cli_options *options);
 
 #endif

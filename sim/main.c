@@ -29,11 +29,22 @@ static const char help[] =
     "  --limit S             give up S seconds after the hub is back; 14400\n"
     "  --plot FILE           arrivals, connected sites and backlog over time, as SVG\n"
     "\n"
+    "  tombolo-sim --faults [--seed N] [--seeds N] [-o json|text]\n"
+    "      A top, a hub and some sites in a world in which everything fails that can, and then "
+    "nothing:\n"
+    "      all must arrive, once and in order. One seed is told line by line, several are "
+    "counted.\n"
+    "\n"
+    "  --seeds N             play so many seeds, from --seed on; 1\n"
+    "  --plant BUG           with a planted bug, which must be found: ack-before-store, "
+    "send-before-sync,\n"
+    "                        mark-too-high, no-proof, clock-back, no-retry\n"
+    "\n"
     "  --seed N              one seed is one run; 1\n"
     "  -o json|text          how to print; text\n"
     "  --help, --version\n"
     "\n"
-    "Exit: 0 all came back; 1 they did not; 2 wrong usage; 3 no memory, or FILE could not be "
+    "Exit: 0 all came back, or arrived; 1 not so; 2 wrong usage; 3 no memory, or FILE could not be "
     "written.\n"
     "\n"
     "  tombolo-sim --sites 5000 --outage 300 --rate 200 --plot return.svg\n"
@@ -53,6 +64,9 @@ enum {
     OPTION_LIMIT,
     OPTION_PLOT,
     OPTION_SEED,
+    OPTION_FAULTS,
+    OPTION_SEEDS,
+    OPTION_PLANT,
     OPTION_HELP,
     OPTION_VERSION
 };
@@ -70,6 +84,9 @@ static const struct option long_options[] = {
     {"limit", required_argument, NULL, OPTION_LIMIT},
     {"plot", required_argument, NULL, OPTION_PLOT},
     {"seed", required_argument, NULL, OPTION_SEED},
+    {"faults", no_argument, NULL, OPTION_FAULTS},
+    {"seeds", required_argument, NULL, OPTION_SEEDS},
+    {"plant", required_argument, NULL, OPTION_PLANT},
     {"output", required_argument, NULL, 'o'},
     {"help", no_argument, NULL, OPTION_HELP},
     {"version", no_argument, NULL, OPTION_VERSION},
@@ -95,7 +112,7 @@ static bool parse(const char *option, const char *text, double times, double lea
     return false;
 }
 
-static bool parse_seed(const char *text, uint64_t *ret_seed)
+static bool parse_seed(const char *option, const char *text, uint64_t *ret_seed)
 {
     char *end;
     errno = 0;
@@ -104,7 +121,7 @@ static bool parse_seed(const char *text, uint64_t *ret_seed)
         *ret_seed = seed;
         return true;
     }
-    fprintf(stderr, "tombolo-sim: --seed \"%s\" is not a whole number\n", text);
+    fprintf(stderr, "tombolo-sim: --%s \"%s\" is not a whole number\n", option, text);
     return false;
 }
 
@@ -172,7 +189,19 @@ static int take_option(int option, cli_options *options)
         options->plot = optarg;
         return CLI_OK;
     case OPTION_SEED:
-        return parse_seed(optarg, &options->herd.seed) ? CLI_OK : CLI_USAGE;
+        return parse_seed("seed", optarg, &options->herd.seed) ? CLI_OK : CLI_USAGE;
+    case OPTION_SEEDS:
+        return parse_seed("seeds", optarg, &options->seeds) ? CLI_OK : CLI_USAGE;
+    case OPTION_FAULTS:
+        options->is_faults = true;
+        return CLI_OK;
+    case OPTION_PLANT:
+        options->plant = fault_plant_find(optarg);
+        if (options->plant != FAULT_PLANTS)
+            return CLI_OK;
+        fprintf(stderr, "tombolo-sim: --plant \"%s\" is no bug that it has; --help tells which\n",
+                optarg);
+        return CLI_USAGE;
     case 'o':
         options->is_json = strcmp(optarg, "json") == 0;
         if (options->is_json || strcmp(optarg, "text") == 0)
@@ -217,7 +246,7 @@ static int settle(cli_options *options)
 
 int main(int argc, char **argv)
 {
-    cli_options options = {.backoffs = 1u << SIM_BACKOFF_WINDOW};
+    cli_options options = {.backoffs = 1u << SIM_BACKOFF_WINDOW, .seeds = 1};
     int option, code;
     herd_options_init(&options.herd);
     options.herd.live_milli = 100;
@@ -232,6 +261,8 @@ int main(int argc, char **argv)
                 argv[optind]);
         return CLI_USAGE;
     }
+    if (options.is_faults)
+        return cli_faults(&options);
     code = settle(&options);
     return code == CLI_OK ? cli_herd(&options) : code;
 }
