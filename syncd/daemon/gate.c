@@ -69,14 +69,14 @@ static void count_known(tmb_gate *gate)
     tmb_admission_set(&gate->admission, gate->counted, gate->capacity.rate_mps);
 }
 
+/* The analyzer loses track of the links that uthash keeps. */
 static void forget_oldest(tmb_gate *gate)
 {
     known *oldest = gate->known;
     for (known *k = gate->known; k; k = k->hh.next)
-        oldest = k->day < oldest->day ? k : oldest;
+        oldest = k->day < oldest->day ? k : oldest; /* NOLINT(clang-analyzer-*) */
     if (oldest) {
-        HASH_DEL(gate->known,
-                 oldest); /* NOLINT(clang-analyzer-*): it loses track of uthash's links */
+        HASH_DEL(gate->known, oldest); /* NOLINT(clang-analyzer-*) */
         free(oldest);
     }
 }
