@@ -37,16 +37,16 @@ static void check_live(const tmb_stream_policy *stream, const tmb_node *node, tm
                        stream->name, len, TMB_STREAM_NAME_BYTES_MAX - suffix);
 }
 
-/* A stream with live_first has two lanes in the link, and one is the ledger's. */
+/* A stream with live_first has two lanes in the link; the ledger's is not among these. */
 static void check_lanes(const tmb_config *config, const tmb_node *root, tmb_report *report)
 {
     unsigned lanes = config->policy.streams_count;
     for (unsigned i = 0; i < config->policy.streams_count; i++)
         lanes += config->policy.streams[i].live_first;
-    if (lanes > TMB_STREAMS_MAX)
+    if (lanes > TMB_STREAMS_NAMED_MAX)
         tmb_report_add(report, tmb_node_child(root, "streams")->key_place,
                        "streams: one with live_first counts as two, which makes %u; use at most %u",
-                       lanes - 1, TMB_STREAMS_NAMED_MAX);
+                       lanes, TMB_STREAMS_NAMED_MAX);
 }
 
 static void check_name(const tmb_config *config, const tmb_node *root, unsigned index,

@@ -10,7 +10,8 @@
 #include "syncd/session/session.h"
 
 /* tmb_pair_range gives the part of the log that a lane is told of by TAIL: the stream's own lane ends where
- * the live lane took over; a live lane that never carried anything has an empty log. Any lane may be asked. */
+ * the live lane took over; a live lane that never carried anything has an empty log. Any lane may be
+ * asked. */
 void tmb_pair_range(const tmb_lane *lane, const tmb_session *session, uint64_t *ret_first,
                     uint64_t *ret_last);
 

@@ -60,6 +60,26 @@ static void takes_31_streams(void **state)
                  "/etc/t/f:35:5: streams: more than 31; put topics together\n");
 }
 
+/* One with live_first counts twice. */
+static tmb_config *load_live_streams(unsigned count, const char *want)
+{
+    growing g;
+    grow(&g);
+    fputs("streams:\n", g.out);
+    for (unsigned i = 0; i < count; i++)
+        fprintf(g.out, "  - { name: s%u, topics: [ t%u ], live_first: true }\n", i, i);
+    return finish(&g, want);
+}
+
+static void takes_15_streams_with_live_first(void **state)
+{
+    (void)state;
+    tmb_config_free(load_live_streams(TMB_STREAMS_NAMED_MAX / 2, NULL));
+    load_live_streams(TMB_STREAMS_NAMED_MAX / 2 + 1,
+                      "/etc/t/f:3:1: streams: one with live_first counts as two, which makes 32; "
+                      "use at most 31\n");
+}
+
 static tmb_config *load_topics(unsigned count, const char *want)
 {
     growing g;
@@ -230,6 +250,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(takes_31_streams),
+        cmocka_unit_test(takes_15_streams_with_live_first),
         cmocka_unit_test(takes_64_topics_a_stream),
         cmocka_unit_test(takes_long_texts_up_to_their_limits),
         cmocka_unit_test(takes_files_up_to_their_limits),

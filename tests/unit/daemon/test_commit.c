@@ -143,6 +143,39 @@ static void test_everything_is_kept_and_the_source_is_said(void **state)
     unpack(&p);
 }
 
+/* Born here: its stamp; handed on: that of its birth. What is not late is left as it is. */
+static void test_late_records_say_so_and_when_they_were_born(void **state)
+{
+    (void)state;
+    tmb_record records[2] = {message(5, "a", "1"), message(6, "a", "2")};
+    records[0].stamp.u64 = UINT64_C(1000) << 16;
+    records[1].has_origin = true;
+    records[1].origin = (tmb_origin){tmb_bytes_str("cell"),
+                                     GRANDCHILD_LIFE,
+                                     tmb_bytes_str("alarms"),
+                                     99,
+                                     {UINT64_C(2000) << 16}};
+    packed p = pack(records, 2);
+    for (int is_late = 0; is_late < 2; is_late++) {
+        p.batch.is_late = is_late;
+        tmb_commit c = build(&p, 0, TEMPLATE);
+        assert_int_equal(c.err, TMB_OK);
+        size_t offset = 0;
+        for (unsigned i = 0; i < 2; i++) {
+            tmb_bytes props = read_record(&c, &offset).props, value = {0};
+            assert_int_equal(tmb_props_find_user(props, "tombolo-late", &value),
+                             is_late ? TMB_OK : TMB_ENOENT);
+            if (!is_late)
+                continue;
+            assert_bytes(value, "1");
+            assert_int_equal(tmb_props_find_user(props, "tombolo-time", &value), TMB_OK);
+            assert_bytes(value, i == 0 ? "1970-01-01T00:00:01.000Z" : "1970-01-01T00:00:02.000Z");
+        }
+        tmb_commit_fini(&c);
+    }
+    unpack(&p);
+}
+
 static void test_what_is_here_is_skipped(void **state)
 {
     (void)state;
@@ -285,6 +318,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_everything_is_kept_and_the_source_is_said),
+        cmocka_unit_test(test_late_records_say_so_and_when_they_were_born),
         cmocka_unit_test(test_what_is_here_is_skipped),
         cmocka_unit_test(test_templates),
         cmocka_unit_test(test_unusable_topics_are_moved_aside),

@@ -65,6 +65,9 @@ static void test_stream_for_child(void **state)
     assert_int_equal(tmb_policy_stream_for_child(policy, tmb_bytes_str("meter")), 2);
     assert_int_equal(tmb_policy_stream_for_child(policy, tmb_bytes_str("")), 2);
     tmb_policy_add_ledger(policy);
+    assert_int_equal(tmb_policy_stream_for_child(policy, tmb_bytes_str("alarms.live")), 0);
+    assert_int_equal(tmb_policy_stream_for_child(policy, tmb_bytes_str("meter.live")), 2);
+    assert_int_equal(tmb_policy_stream_for_child(policy, tmb_bytes_str(".live")), 2);
     assert_int_equal(tmb_policy_stream_for_child(policy, tmb_bytes_str("loss")), 3);
     assert_int_equal(tmb_policy_stream_for_child(policy, tmb_bytes_str("meter")), 2);
     assert_int_equal(tmb_policy_stream_for_topic(policy, tmb_bytes_str(TMB_LEDGER_TOPIC)), 2);

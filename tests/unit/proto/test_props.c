@@ -215,6 +215,9 @@ static void refuses_what_is_no_number(void **state)
 static void knows_the_marks_of_a_node(void **state)
 {
     (void)state;
+    assert_true(tmb_props_is_late(tmb_bytes_str("tombolo-late")));
+    assert_true(tmb_props_is_late(tmb_bytes_str("tombolo-time")));
+    assert_false(tmb_props_is_late(tmb_bytes_str("tombolo-id")));
     assert_true(tmb_props_is_mark(tmb_bytes_str("tombolo-id")));
     assert_true(tmb_props_is_mark(tmb_bytes_str("tombolo-replay")));
     static const char *const others[] = {"", "tombolo-i", "tombolo-id ", "Tombolo-id",
