@@ -40,7 +40,7 @@ int tmb_policy_stream_for_child(const tmb_policy *policy, tmb_bytes name)
 int64_t tmb_policy_linger_ms(const tmb_stream_policy *stream)
 {
     static const int64_t of_class[TMB_CLASSES] = {
-        [TMB_CLASS_STATE] = 20, [TMB_CLASS_TELEMETRY] = 100, [TMB_CLASS_BULK] = 500};
+        [TMB_CLASS_STATE] = 20, [TMB_CLASS_TELEMETRY] = 200, [TMB_CLASS_BULK] = 500};
     return stream->linger_ms > 0 ? stream->linger_ms : of_class[stream->class_];
 }
 

@@ -65,10 +65,9 @@ TMB_MUST_USE tmb_err tmb_batch_unfold(const tmb_frame_batch *batch,
                                       const tmb_dictionary *dictionary, void *room, size_t room_cap,
                                       uint8_t *out, size_t cap, tmb_bytes *ret_raw);
 
-/* tmb_batch_text gives the text part of raw folded: what a dictionary is made of. Room as above.
- * Errors: as tmb_fold_records. */
-TMB_MUST_USE tmb_err tmb_batch_text(tmb_bytes raw, void *room, size_t room_cap,
-                                    tmb_bytes *ret_text);
+/* tmb_batch_room_text gives the text of what was folded last in room, while that is there: what a dictionary
+ * is made of. Only when the batch came out folded. */
+tmb_bytes tmb_batch_room_text(const void *room);
 
 #ifdef __cplusplus
 }

@@ -234,14 +234,8 @@ tmb_err tmb_batch_unfold(const tmb_frame_batch *batch, const tmb_dictionary *dic
     return err;
 }
 
-tmb_err tmb_batch_text(tmb_bytes raw, void *room_of, size_t room_cap, tmb_bytes *ret_text)
+tmb_bytes tmb_batch_room_text(const void *room_of)
 {
-    room r;
-    if (!take_room(room_of, room_cap, raw.len, &r))
-        return TMB_ELIMIT;
-    size_t text_len = raw.len, numbers_len = raw.len;
-    tmb_err err = tmb_fold_records(r.fold, raw, r.text, &text_len, r.numbers, &numbers_len);
-    if (err == TMB_OK)
-        *ret_text = tmb_bytes_of(r.text, text_len);
-    return err;
+    const tmb_fold *fold = room_of;
+    return tmb_bytes_of(fold->text, fold->text_len);
 }

@@ -20,6 +20,7 @@ tmb_err tmb_child_new(tmb_hub *hub, tmb_bytes name, tmb_child **ret_child)
     child->hub = hub;
     tmb_intake_init(&child->intake, name, hub->daemon->config->node,
                     !hub->daemon->config->parent.host);
+    tmb_shelf_init(&child->shelf, &hub->shelf_bytes);
     (void)uv_timer_init(&hub->daemon->loop, &child->probe);
     child->probe.data = child;
     *ret_child = child;
@@ -30,6 +31,7 @@ static void free_batch(tmb_batch *batch)
 {
     tmb_credits_free(batch);
     tmb_commit_fini(&batch->commit);
+    tmb_kept_unref(batch->dictionary);
     free(batch->arena);
     free(batch);
 }
@@ -41,6 +43,8 @@ void tmb_child_free(tmb_child *child)
         child->batches = batch->next;
         free_batch(batch);
     }
+    if (child)
+        tmb_shelf_fini(&child->shelf);
     if (child)
         free(child->hello);
     free(child);
@@ -223,8 +227,11 @@ static void on_built(uv_work_t *work, int status)
         return;
     }
     if (batch->commit.err != TMB_OK) {
-        bool is_malformed = batch->commit.err != TMB_ENOMEM;
-        LOG(TMB_LOG_ERROR, is_malformed ? "batch.malformed" : "batch.no_memory",
+        bool is_malformed = batch->commit.err != TMB_ENOMEM && batch->commit.err != TMB_ENOENT;
+        LOG(TMB_LOG_ERROR,
+            is_malformed                      ? "batch.malformed"
+            : batch->commit.err == TMB_ENOENT ? "batch.no_dictionary"
+                                              : "batch.no_memory",
             tmb_str("child", child->name), tmb_text("stream", batch->frame.u.batch.stream),
             tmb_num("first_seq", batch->frame.u.batch.first_seq), tmb_why(batch->commit.err));
         finish(batch, TMB_INTAKE_STORE_FAILED, is_malformed);
@@ -244,6 +251,7 @@ static void persist(tmb_child *child, const tmb_intake_action *action)
     batch->commit.topic_template = child->hub->daemon->config->children_topic;
     batch->commit.child = child->name;
     batch->commit.batch = &batch->frame.u.batch;
+    batch->commit.dictionary = batch->dictionary ? &batch->dictionary->dictionary : NULL;
     batch->commit.mark = child->intake.lanes[action->lane].mark;
     batch->commit.chain = child->intake.lanes[action->lane].chain;
     child->batch_count++;
@@ -413,6 +421,8 @@ void tmb_child_receive(tmb_child *child, tmb_bytes payload)
     }
     event.type = TMB_INTAKE_FRAME;
     event.u.frame = &batch->frame;
+    if (batch->frame.type == TMB_FRAME_DICTIONARY)
+        tmb_child_keep(child, &batch->frame.u.dictionary);
     if (batch->frame.type != TMB_FRAME_BATCH) {
         tmb_child_step(child, &event);
         free(arena);
@@ -420,6 +430,9 @@ void tmb_child_receive(tmb_child *child, tmb_bytes payload)
         return;
     }
     batch->arena = arena;
+    if (batch->frame.u.batch.dictionary != 0)
+        batch->dictionary =
+            tmb_kept_ref(tmb_shelf_find(&child->shelf, batch->frame.u.batch.stream));
     batch->ticket = event.ticket = ++child->hub->next_ticket;
     batch->child = child;
     batch->next = child->batches;

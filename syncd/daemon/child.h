@@ -19,6 +19,7 @@
 #include "base/rng.h"
 #include "syncd/daemon/commit.h"
 #include "syncd/daemon/daemon.h"
+#include "syncd/daemon/shelf.h"
 #include "syncd/hub/drain.h"
 #include "syncd/hub/intake.h"
 #include "syncd/link/link.h"
@@ -37,6 +38,7 @@ typedef struct tmb_batch {
     tmb_frame frame;
     uv_work_t work;
     tmb_commit commit;
+    tmb_kept *dictionary; /* that frame names, if it was here when that came */
     tmb_err mark_err;
     uint64_t generation; /* of hub->bind when it was published */
     bool is_held, is_waiting, is_committing,
@@ -58,6 +60,7 @@ struct tmb_child {
     tmb_hub *hub;
     tmb_intake intake;
     tmb_batch *batches;
+    tmb_shelf shelf;
     bool is_refused;  /* the last commit was: logged once */
     bool wants_marks; /* asked for while another look-up, or our broker, was not done yet */
     bool is_loading_marks;
@@ -85,6 +88,7 @@ struct tmb_hub {
     unsigned children_count;
     tmb_batch *published; /* uthash by publish_id */
     uint64_t next_ticket;
+    uint64_t shelf_bytes; /* of dictionaries in memory */
     tmb_link *link;
     bool is_up, is_open, is_stopping;
     int probe_id;
@@ -141,6 +145,10 @@ TMB_MUST_USE tmb_err tmb_binding_put_mark(tmb_binding *binding, const tmb_batch 
 /* tmb_marks_load looks the intake's marks up in the pool and tells it MARKS; only when the hub is open,
  * else it is called again then. */
 void tmb_marks_load(tmb_child *child, uint64_t session);
+
+/* tmb_child_keep puts a dictionary of an open session on the shelf and into its file; one that is not what
+ * its id says is passed over, and the batch that names it is refused. */
+void tmb_child_keep(tmb_child *child, const tmb_frame_dictionary *dictionary);
 
 /* tmb_child_step tells the machine one event and does what it says. */
 void tmb_child_step(tmb_child *child, tmb_intake_event *event);

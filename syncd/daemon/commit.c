@@ -148,8 +148,8 @@ static tmb_err add(tmb_commit *commit, const tmb_record *from, room *r)
 static tmb_err build(tmb_commit *commit, room *r)
 {
     tmb_bytes raw;
-    tmb_err err = tmb_batch_unfold(commit->batch, NULL, r->folding, r->folding_cap, r->raw,
-                                   commit->batch->raw_bytes, &raw);
+    tmb_err err = tmb_batch_unfold(commit->batch, commit->dictionary, r->folding, r->folding_cap,
+                                   r->raw, commit->batch->raw_bytes, &raw);
     if (err != TMB_OK)
         return err;
     err = make_room(commit, r, 1 + raw.len + raw.len / 4);

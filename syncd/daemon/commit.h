@@ -19,6 +19,7 @@
 #ifndef TMB_SYNCD_DAEMON_COMMIT_H
 #define TMB_SYNCD_DAEMON_COMMIT_H
 
+#include "proto/batch.h"
 #include "proto/chain.h"
 #include "proto/frame.h"
 
@@ -26,11 +27,12 @@
 #define TMB_COMMIT_TOPIC_PROP    "tombolo-topic"
 
 typedef struct tmb_commit {
-    const char *topic_template;   /* borrowed: children.topic of the configuration */
-    const char *child;            /* borrowed */
-    const tmb_frame_batch *batch; /* borrowed */
-    uint64_t mark;                /* records up to here are here already */
-    tmb_chain chain;              /* in: at the mark, or unknown; out: behind the batch */
+    const char *topic_template;       /* borrowed: children.topic of the configuration */
+    const char *child;                /* borrowed */
+    const tmb_frame_batch *batch;     /* borrowed */
+    const tmb_dictionary *dictionary; /* borrowed: that batch names, or NULL */
+    uint64_t mark;                    /* records up to here are here already */
+    tmb_chain chain;                  /* in: at the mark, or unknown; out: behind the batch */
 
     tmb_err err;      /* TMB_OK; TMB_ECORRUPT, TMB_ELIMIT: malformed; TMB_ENOMEM */
     uint8_t *payload; /* NULL when there is nothing new; freed by tmb_commit_fini */

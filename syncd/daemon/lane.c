@@ -15,7 +15,8 @@ tmb_err tmb_lane_open(tmb_lane *lane)
 {
     tmb_err err = tmb_tail_open(lane->daemon->journal_root, lane->stream, NULL, &lane->watch);
     if (err == TMB_OK)
-        err = tmb_loader_open(lane->daemon->journal_root, lane->stream, NULL, &lane->loader);
+        err = tmb_loader_open(lane->daemon->journal_root, lane->daemon->config->data_dir,
+                              lane->stream, lane->name, NULL, &lane->loader);
     if (err != TMB_OK)
         return err;
     (void)uv_timer_init(&lane->daemon->loop, &lane->linger);

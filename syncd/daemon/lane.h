@@ -78,6 +78,11 @@ struct tmb_lane {
     uint64_t oldest_seq; /* whose stamp is oldest_stamp */
     tmb_hlc oldest_stamp;
     uint64_t damaged_ranges, damaged_bytes;
+
+    uint64_t told_session; /* in which the parent was sent the dictionary told_dictionary ... */
+    uint32_t told_dictionary;
+    unsigned told_times;     /* ... so often */
+    bool is_dictionary_lost; /* ACK(resend) came since: what it said counts */
 };
 
 /* lane: zeroed, with its fields up to linger_ms set. Errors: TMB_ENOMEM, TMB_EINVAL. */

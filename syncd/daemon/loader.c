@@ -13,14 +13,13 @@
 #include "journal/tail.h"
 #include "proto/batch.h"
 #include "syncd/daemon/log.h"
+#include "syncd/daemon/packer.h"
 
 #define RAW_KEEP_BYTES (1024u * 1024)
-/* Of zstd, for the texts of a folded batch: without the numbers they are small, and higher levels win a
- * percent of them. */
-#define TMB_LOADER_LEVEL 3
 
 struct tmb_loader {
     tmb_tail *tail;
+    tmb_packer *packer;
     char stream[TMB_STREAM_NAME_BYTES_MAX + 1];
     uint64_t next_seq;           /* what the tail gives next; 0: unknown, seek first */
     tmb_incarnation incarnation; /* of the log that the tail is in */
@@ -34,14 +33,17 @@ struct tmb_loader {
     tmb_chain chain; /* of what was read since the last seek */
 };
 
-tmb_err tmb_loader_open(const char *journal_root, const char *stream, const tmb_file_port *files,
-                        tmb_loader **ret_loader)
+tmb_err tmb_loader_open(const char *journal_root, const char *data_dir, const char *stream,
+                        const char *name, const tmb_file_port *files, tmb_loader **ret_loader)
 {
     tmb_loader *loader = calloc(1, sizeof *loader);
     if (!loader)
         return TMB_ENOMEM;
     tmb_err err = tmb_tail_open(journal_root, stream, files, &loader->tail);
+    if (err == TMB_OK)
+        err = tmb_packer_open(data_dir, name, &loader->packer);
     if (err != TMB_OK) {
+        tmb_tail_close(loader->tail);
         free(loader);
         return err;
     }
@@ -56,6 +58,7 @@ void tmb_loader_close(tmb_loader *loader)
     if (!loader)
         return;
     tmb_tail_close(loader->tail);
+    tmb_packer_close(loader->packer);
     free(loader->raw);
     free(loader);
 }
@@ -65,6 +68,7 @@ void tmb_load_free(tmb_load *load)
     if (!load)
         return;
     free(load->packed);
+    tmb_kept_unref(load->dictionary);
     free(load);
 }
 
@@ -223,30 +227,6 @@ static tmb_err gather(tmb_loader *loader, tmb_load *load)
     }
 }
 
-static tmb_err pack(tmb_loader *loader, tmb_load *load)
-{
-    tmb_bytes raw = tmb_bytes_of(loader->raw, loader->raw_len);
-    size_t bound = tmb_batch_pack_bound(raw.len);
-    load->packed = malloc(bound);
-    if (!load->packed)
-        return TMB_ENOMEM;
-    size_t room_cap = load->is_folded ? tmb_batch_room_bytes(raw.len) : 0;
-    void *room = room_cap > 0 ? malloc(room_cap) : NULL;
-    tmb_err err = TMB_OK;
-    if (room)
-        err = tmb_batch_fold(raw, load->batch.first_seq, load->batch.last_seq, NULL,
-                             TMB_LOADER_LEVEL, room, room_cap, load->packed, bound, &load->batch);
-    else /* also when there is no memory to do better */
-        err = tmb_batch_pack(raw, load->packed, bound, &load->batch);
-    free(room);
-    if (err == TMB_OK && load->batch.data.len < bound / 2) {
-        uint8_t *smaller = realloc(load->packed, load->batch.data.len + 1);
-        load->packed = smaller ? smaller : load->packed;
-        load->batch.data.ptr = load->packed;
-    }
-    return err;
-}
-
 /* The log may have been replaced by another while this was read; its numbers are not the ones asked for. */
 static tmb_err check_incarnation(tmb_loader *loader, const tmb_load *load)
 {
@@ -274,7 +254,8 @@ void tmb_loader_read(tmb_loader *loader, tmb_load *load)
     if (load->err == TMB_OK && has_records)
         load->err = tmb_tail_sync(loader->tail);
     if (load->err == TMB_OK && has_records)
-        load->err = pack(loader, load);
+        load->err =
+            tmb_packer_pack(loader->packer, tmb_bytes_of(loader->raw, loader->raw_len), load);
     /* After an error the place is not known for sure: the next read seeks. After nothing but a gap it is
      * behind the gap, and the gap has to be told again with the record that follows it. */
     loader->next_seq = load->err == TMB_OK ? load->batch.last_seq + 1 : 0;

@@ -16,24 +16,29 @@ typedef struct tmb_loader tmb_loader;
 typedef struct tmb_load {
     uint64_t ticket, seq; /* seq: first number wanted */
     tmb_incarnation incarnation;
-    uint32_t bytes_max; /* raw; a single record may be larger */
-    bool is_folded;     /* the parent unfolds: protocol 2 */
-    uint64_t seq_max;   /* no number above it; 0: no such limit */
-    uint64_t log_last;  /* the log's end as known when it was asked for */
+    uint32_t bytes_max;         /* raw; a single record may be larger */
+    bool is_folded;             /* the parent unfolds: protocol 2 */
+    uint64_t seq_max;           /* no number above it; 0: no such limit */
+    uint64_t log_last;          /* the log's end as known when it was asked for */
+    bool may_have_dictionary;   /* and keeps dictionaries */
+    uint32_t parent_dictionary; /* the one that it has, 0: none */
 
     tmb_err err; /* TMB_OK: the rest is set */
     tmb_frame_batch
         batch; /* first > last: nothing, or only a gap. Its stream is not set; data is in packed */
     tmb_hlc first_stamp;
     tmb_chain chain; /* in: in front of seq, proved, or not known; out: behind the last record */
-    uint8_t *packed; /* freed by tmb_load_free */
+    uint8_t *packed; /* freed by tmb_load_free, as is dictionary */
+    struct tmb_kept *dictionary; /* to be sent before the batch; NULL: none */
     unsigned damaged_ranges;
     uint64_t damaged_bytes;
 } tmb_load;
 
-/* files: as of tmb_tail_open, NULL for the real ones. gives ret_loader. Errors: TMB_ENOMEM, TMB_EINVAL (not a
+/* files: as of tmb_tail_open, NULL for the real ones. data_dir: where dictionaries are kept, or NULL;
+ * name: of the lane, that they are of. gives ret_loader. Errors: TMB_ENOMEM, TMB_EINVAL (not a
  * stream's name). */
-TMB_MUST_USE tmb_err tmb_loader_open(const char *journal_root, const char *stream,
+TMB_MUST_USE tmb_err tmb_loader_open(const char *journal_root, const char *data_dir,
+                                     const char *stream, const char *name,
                                      const tmb_file_port *files, tmb_loader **ret_loader);
 void tmb_loader_close(tmb_loader *loader);
 

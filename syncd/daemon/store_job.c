@@ -122,12 +122,19 @@ typedef struct marks_job {
     } lanes[TMB_STREAMS_MAX];
     uint64_t seqs[TMB_STREAMS_MAX];
     tmb_chain chains[TMB_STREAMS_MAX];
+    bool wants_dictionary[TMB_STREAMS_MAX];
+    tmb_kept *kept[TMB_STREAMS_MAX];
 } marks_job;
 
 static void do_marks(uv_work_t *work)
 {
     marks_job *job = work->data;
     tmb_binding *binding = job->child->hub->bind;
+    for (unsigned i = 0; i < job->count; i++) {
+        if (job->wants_dictionary[i])
+            job->kept[i] = tmb_dictionary_read(binding->daemon->config->data_dir, job->child->name,
+                                               job->lanes[i].stream);
+    }
     if (!binding->daemon->store)
         return;
     uv_mutex_lock(&binding->lock);
@@ -146,12 +153,27 @@ static void do_marks(uv_work_t *work)
     uv_mutex_unlock(&binding->lock);
 }
 
+/* One that has come from the child meanwhile is newer. */
+static void take_dictionaries(marks_job *job)
+{
+    tmb_child *child = job->child;
+    tmb_shelf_match(&child->shelf, &child->intake);
+    for (unsigned i = 0; i < job->count; i++) {
+        if (job->wants_dictionary[i] && tmb_shelf_misses(&child->shelf, job->lanes[i].stream))
+            (void)tmb_shelf_put(&child->shelf, job->lanes[i].stream, job->kept[i]);
+        else
+            tmb_kept_unref(job->kept[i]);
+    }
+    tmb_shelf_tell(&child->shelf, &child->intake);
+}
+
 static void on_marks(uv_work_t *work, int status)
 {
     marks_job *job = work->data;
     tmb_child *child = job->child;
     (void)status;
     child->is_loading_marks = false;
+    take_dictionaries(job);
     if (!child->hub->is_stopping) {
         tmb_intake_event event = {.type = TMB_INTAKE_MARKS};
         event.u.marks.session = job->session;
@@ -178,11 +200,62 @@ void tmb_marks_load(tmb_child *child, uint64_t session)
     job->child = child;
     job->session = session;
     job->count = child->intake.lanes_count;
+    tmb_shelf_match(&child->shelf, &child->intake);
     for (unsigned i = 0; i < job->count; i++) {
+        job->wants_dictionary[i] = tmb_shelf_misses(&child->shelf, child->intake.lanes[i].stream);
         memcpy(job->lanes[i].stream, child->intake.lanes[i].stream, sizeof job->lanes[i].stream);
         job->lanes[i].incarnation = child->intake.lanes[i].incarnation;
     }
     job->work.data = job;
     child->is_loading_marks = true;
     (void)uv_queue_work(&child->hub->daemon->loop, &job->work, do_marks, on_marks);
+}
+
+typedef struct keep_job {
+    uv_work_t work;
+    tmb_child *child;
+    char stream[TMB_STREAM_NAME_BYTES_MAX + 1];
+    tmb_kept *kept;
+    tmb_err err;
+} keep_job;
+
+static void do_keep(uv_work_t *work)
+{
+    keep_job *job = work->data;
+    job->err = tmb_dictionary_write(job->child->hub->daemon->config->data_dir, job->child->name,
+                                    job->stream, &job->kept->dictionary);
+}
+
+static void on_kept(uv_work_t *work, int status)
+{
+    keep_job *job = work->data;
+    (void)status;
+    if (job->err != TMB_OK)
+        LOG(TMB_LOG_WARNING, "dictionary.not_kept", tmb_str("child", job->child->name),
+            tmb_str("stream", job->stream), tmb_why(job->err),
+            tmb_str("then", "it is carried again after the next start"));
+    tmb_kept_unref(job->kept);
+    free(job);
+}
+
+void tmb_child_keep(tmb_child *child, const tmb_frame_dictionary *dictionary)
+{
+    const tmb_intake *intake = &child->intake;
+    if (intake->state != TMB_INTAKE_OPEN || dictionary->session != intake->session ||
+        dictionary->id != tmb_dictionary_id(dictionary->data))
+        return;
+    keep_job *job = calloc(1, sizeof *job);
+    tmb_kept *kept = tmb_kept_new(dictionary->data);
+    if (job)
+        memcpy(job->stream, dictionary->stream.ptr, dictionary->stream.len);
+    if (!job || !kept || !tmb_shelf_put(&child->shelf, job->stream, tmb_kept_ref(kept))) {
+        tmb_kept_unref(kept);
+        free(job);
+        return;
+    }
+    tmb_shelf_tell(&child->shelf, &child->intake);
+    job->child = child;
+    job->kept = kept;
+    job->work.data = job;
+    (void)uv_queue_work(&child->hub->daemon->loop, &job->work, do_keep, on_kept);
 }

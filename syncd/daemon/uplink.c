@@ -113,6 +113,7 @@ static void dial(tmb_uplink *u, uint64_t epoch)
     u->dials++;
     u->link_epoch = epoch;
     u->taken_bytes = u->lost_frames = 0;
+    tmb_told_begin(&u->told);
     tmb_err err = tmb_link_open(&options, &u->link, text, sizeof text);
     if (err != TMB_OK) {
         tell_down(u, text[0] ? text : tmb_err_str(err));
@@ -130,7 +131,20 @@ static void send_frame(tmb_uplink *u, const tmb_frame *frame)
     if (err != TMB_OK && err != TMB_ECLOSED)
         LOG(TMB_LOG_ERROR, "frame.not_sent", tmb_num("type", (uint64_t)frame->type), tmb_why(err));
     u->lost_frames += err != TMB_OK;
+    u->told.given += err == TMB_OK && u->link;
     free(bytes);
+}
+
+/* On the same way as the batch that needs it, before it. */
+static void send_dictionary(tmb_uplink *u, const tmb_frame_batch *batch, tmb_lane *lane)
+{
+    tmb_frame frame = tmb_told_frame(batch, u->loaded);
+    uint64_t lost = u->lost_frames;
+    send_frame(u, &frame);
+    if (u->lost_frames == lost)
+        tmb_told_sent(&u->told, lane, &frame.u.dictionary);
+    u->lost_frames =
+        lost; /* when it was lost, the batch behind it is refused, and both come again */
 }
 
 /* The machine's batch is what LOADED has just told of. */
@@ -152,9 +166,12 @@ static void send_batch(tmb_uplink *u, const tmb_session_action *action)
         note_gap(u, lane->name, &load->batch);
     else if (load->batch.gap_first != 0 && u->session.version < 2)
         frame.u.batch.gap_reason = TMB_GAP_TORN; /* it knows no other that is no loss */
+    if (load->dictionary)
+        send_dictionary(u, &frame.u.batch, lane);
     send_frame(u, &frame);
     u->batches++;
     u->records += load->batch.last_seq - load->batch.first_seq + 1;
+    u->told.batches += load->batch.dictionary != 0;
     u->raw_bytes += load->batch.raw_bytes;
     u->packed_bytes += load->batch.data.len;
     tmb_line_count(&u->line, u->daemon->config->policy.streams[action->stream].class_,
@@ -173,6 +190,7 @@ static void load_batch(tmb_uplink *u, const tmb_session_action *action)
     load->bytes_max = action->bytes_max;
     load->chain = u->session.lanes[action->stream].told;
     load->is_folded = u->session.version >= 2;
+    tmb_told_ask(&u->told, &u->session, &u->lanes[action->stream], load);
     tmb_lane_load(&u->lanes[action->stream], load);
 }
 
@@ -219,6 +237,7 @@ static void report(tmb_uplink *u, const tmb_session_action *action)
         return;
     case TMB_SESSION_REPORT_RESEND:
         u->resends++;
+        u->lanes[action->stream].is_dictionary_lost = true; /* until it is sent again */
         LOG(TMB_LOG_INFO, "session.resend", tmb_str("stream", stream_name(u, action->stream)),
             tmb_num("mark", action->number));
         return;
@@ -377,7 +396,7 @@ static void tell_progress(tmb_uplink *u)
         return;
     tmb_link_bytes(u->link, &out, &in);
     u->taken_bytes = bytes;
-    messages += u->lost_frames;
+    messages = tmb_told_ours(&u->told, messages) + u->lost_frames;
     tmb_session_event event = {.type = TMB_SESSION_PROGRESS, .epoch = u->link_epoch};
     event.bytes.said = said;
     event.bytes.taken = bytes;

@@ -12,6 +12,7 @@
 #include "syncd/daemon/keeper.h"
 #include "syncd/daemon/lane.h"
 #include "syncd/daemon/line.h"
+#include "syncd/daemon/told.h"
 #include "syncd/daemon/uplink.h"
 #include "syncd/daemon/window.h"
 #include "syncd/link/link.h"
@@ -37,7 +38,8 @@ struct tmb_uplink {
     uv_timer_t timer, progress;
     uint64_t taken_bytes; /* by the peer's host, as told to the session; of this link */
     uint64_t lost_frames; /* of this link: the session sent them, the link did not take them */
-    tmb_load *loaded;     /* the batch that LOADED is about, during its step */
+    tmb_told told;
+    tmb_load *loaded; /* the batch that LOADED is about, during its step */
     unsigned ticks;
     char up_topic[sizeof TMB_TOPIC_UP + TMB_NAME_BYTES_MAX];
     char down_topic[sizeof TMB_TOPIC_DOWN + TMB_NAME_BYTES_MAX];

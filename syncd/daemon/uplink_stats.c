@@ -69,6 +69,9 @@ void tmb_uplink_stats(const tmb_uplink *u, json_t *object)
     (void)json_object_set_new(object, "raw_bytes", json_integer((json_int_t)u->raw_bytes));
     (void)json_object_set_new(object, "credit", tmb_credits_uplink_stats(&u->session.credit));
     (void)json_object_set_new(object, "packed_bytes", json_integer((json_int_t)u->packed_bytes));
+    (void)json_object_set_new(object, "dictionaries", json_integer((json_int_t)u->told.sent));
+    (void)json_object_set_new(object, "batches_with_dictionary",
+                              json_integer((json_int_t)u->told.batches));
     (void)json_object_set_new(object, "resends", json_integer((json_int_t)u->resends));
     (void)json_object_set_new(object, "timeouts", json_integer((json_int_t)u->timeouts));
 }

@@ -99,6 +99,7 @@ static tmb_frame_ack *send_ack(tmb_intake *intake, unsigned i, tmb_intake_action
     ack->mark.stream = tmb_bytes_str(lane->stream);
     ack->mark.incarnation = lane->incarnation;
     ack->mark.seq = lane->mark;
+    ack->mark.dictionary = intake->version >= 2 ? lane->dictionary : 0;
     return ack;
 }
 
@@ -336,6 +337,7 @@ static void set_chain(tmb_intake_lane *lane, const tmb_chain *chain)
 
 static void tell_chain(const tmb_intake *intake, const tmb_intake_lane *lane, tmb_mark *mark)
 {
+    mark->dictionary = intake->version >= 2 ? lane->dictionary : 0;
     mark->has_chain = intake->version >= 2 && lane->chain.is_known && lane->mark > 0;
     if (mark->has_chain)
         memcpy(mark->chain, lane->chain.value, sizeof mark->chain);
@@ -619,6 +621,12 @@ tmb_err tmb_intake_step(tmb_intake *intake, const tmb_intake_event *event,
     }
     tmb_intake_check(intake);
     return TMB_OK;
+}
+
+void tmb_intake_dictionary(tmb_intake *intake, unsigned lane, uint32_t id)
+{
+    TMB_ASSERT(lane < intake->lanes_count);
+    intake->lanes[lane].dictionary = id;
 }
 
 void tmb_intake_check(const tmb_intake *intake)

@@ -120,6 +120,7 @@ typedef struct tmb_intake_lane {
     tmb_class class_;             /* likewise */
     uint64_t mark;                /* durable here; counts when OPEN */
     tmb_chain chain;              /* at the mark, if it is known */
+    uint32_t dictionary;          /* that the shell keeps for it; 0: none */
     uint64_t received;            /* last number in the queue, else mark */
     bool is_storing;              /* queue[0] is with the shell */
     tmb_mono quiet_until; /* asked to resend: not again before this, unless the child went back */
@@ -158,6 +159,10 @@ TMB_MUST_USE tmb_err tmb_intake_step(tmb_intake *intake, const tmb_intake_event 
                                      tmb_intake_actions *ret_actions);
 
 void tmb_intake_check(const tmb_intake *intake);
+
+/* tmb_intake_dictionary tells which dictionary of a lane the shell keeps (id; 0: none): WELCOME and ACK say
+ * it. Before MARKS, and when one has come. */
+void tmb_intake_dictionary(tmb_intake *intake, unsigned lane, uint32_t id);
 
 #ifdef __cplusplus
 }

@@ -293,6 +293,7 @@ static void on_welcome(tmb_session *s, const tmb_frame_welcome *welcome,
         if (!s->lanes[i].is_greeted)
             continue;
         tmb_session_lane_resume(&s->lanes[i], marks[i]->seq);
+        s->lanes[i].dictionary = marks[i]->dictionary;
         if (welcome->version >= 2)
             tmb_session_prove_begin(s, i, marks[i]);
     }
@@ -328,6 +329,7 @@ static void on_ack(tmb_session *s, const tmb_frame_ack *ack, tmb_session_actions
     /* Going back twice from the same mark: not at the speed of the link. */
     if (was_back && lane->is_going_back && wait.ns < s->options.backoff_base.ns)
         wait = s->options.backoff_base;
+    lane->dictionary = ack->mark.dictionary;
     tmb_session_lane_resend(lane, tmb_mono_after(s->now, wait));
     tmb_credit_owe(&s->credit);
     report(actions, TMB_SESSION_REPORT_RESEND, i, lane->acked);

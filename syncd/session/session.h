@@ -207,6 +207,8 @@ typedef struct tmb_session_lane {
     uint64_t proof_ticket; /* 0: nothing to prove, or proved */
     bool is_proof_due;     /* the shell has not been asked yet */
     tmb_chain told; /* the parent's, as of WELCOME; after PROVED: known only if it is the log's */
+    uint32_t
+        dictionary; /* that the parent said it keeps, in WELCOME or the last ACK(resend); 0: none */
     bool is_going_back;    /* ACK(resend) came, and the mark has not moved since */
     uint64_t hold_last;    /* nothing to send up to here: load when the log is longer */
     tmb_mono not_before;   /* the parent asked to wait, or a load failed */

@@ -29,7 +29,7 @@ static void gives_defaults(void **state)
     assert_int_equal(stream->full, TMB_FULL_REJECT);
     assert_int_equal(stream->class_, TMB_CLASS_TELEMETRY);
     assert_int_equal(stream->linger_ms, 0);
-    assert_int_equal(tmb_policy_linger_ms(stream), 100);
+    assert_int_equal(tmb_policy_linger_ms(stream), 200);
     assert_int_equal(tmb_policy_linger_ms(ledger), 20);
     assert_int_equal(ledger->class_, TMB_CLASS_STATE);
     assert_false(stream->mark);

@@ -59,7 +59,8 @@ static int setup(void **state)
     assert_int_equal(tmb_journal_stream_open(at->journal, STREAM, &at->stream, text, sizeof text),
                      TMB_OK);
     for (unsigned i = 0; i < 2; i++) {
-        assert_int_equal(tmb_loader_open(at->folder, STREAM, NULL, &at->loaders[i]), TMB_OK);
+        assert_int_equal(tmb_loader_open(at->folder, NULL, STREAM, STREAM, NULL, &at->loaders[i]),
+                         TMB_OK);
         at->lanes[i].stream = STREAM;
         at->lanes[i].is_live = i == 1;
         at->lanes[i].index = i;

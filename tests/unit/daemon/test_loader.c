@@ -76,7 +76,7 @@ static int begin(void **state)
     port = *tmb_file_port_posix();
     port.sync = sync_file;
     port.pread = read_file;
-    assert_int_equal(tmb_loader_open(root, STREAM, &port, &loader), TMB_OK);
+    assert_int_equal(tmb_loader_open(root, NULL, STREAM, STREAM, &port, &loader), TMB_OK);
     return 0;
 }
 
