@@ -64,7 +64,7 @@ struct tmb_lane {
     bool is_known;
     tmb_incarnation incarnation;
     uint64_t first_seq, last_seq, cursor;
-    uint64_t sent_last; /* live: nothing above it went ahead */
+    uint64_t sent_last; /* of a live_first stream: nothing above it has left in this lane */
 
     uint64_t cursor_due, cursor_put; /* parent's mark: to be kept on disk, kept */
     uv_work_t put_work;

@@ -32,7 +32,9 @@ void tmb_pair_decide(const tmb_lane *own, const tmb_lane *live, const tmb_sessio
     tmb_live_range open = {.first = 1};
     uint64_t own_mark = session->lanes[own->index].acked;
     uint64_t live_mark = session->lanes[live->index].acked;
-    uint64_t end = max_of(own->last_seq, live->last_seq), close = 0, carried = own_mark;
+    /* A batch may have more than the last look saw: what the own lane has sent stays in it. */
+    uint64_t seen = max_of(own->last_seq, live->last_seq), close = 0, carried = own_mark;
+    uint64_t end = max_of(max_of(seen, own_mark), max_of(own->sent_last, live->sent_last));
     if (!own->is_known || !live->is_known || session->version < 2 ||
         session->state != TMB_SESSION_STREAMING || !session->lanes[own->index].is_greeted ||
         !session->lanes[live->index].is_greeted)

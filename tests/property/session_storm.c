@@ -3,8 +3,9 @@
  *
  * The machine asserts its own invariants at every step. Seen from outside, in addition: what it orders can be
  * done (one load a lane, tickets given once and answered once, batches sent only while streaming), a mark is
- * kept only if the parent told it, a broken contract changes nothing, and a deadline that has come is dealt
- * with in a few steps: no hot loop. TMB_SEED=n plays one seed.
+ * kept only if the parent told it, the batches of a lane go up in the order of its numbers without a hole,
+ * whatever its class is and that of the others, a broken contract changes nothing, and a deadline that has
+ * come is dealt with in a few steps: no hot loop. TMB_SEED=n plays one seed.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -31,7 +32,8 @@ typedef struct storm {
     uint64_t ticket_last, told[LANES]; /* highest mark the parent told of a lane, in any life */
     uint8_t life[LANES];
     uint64_t last_seq[LANES];
-    uint64_t sent; /* frames, on this link */
+    uint64_t sent;        /* frames, on this link */
+    uint64_t next[LANES]; /* where the lane's next batch begins; 0: not known */
     tmb_mono now;
 } storm;
 
@@ -83,6 +85,24 @@ static void see_action(storm *at, const tmb_session_action *action)
     }
 }
 
+/* Behind the batch before it, or behind a mark that the parent told meanwhile. */
+static void see_order(storm *at, const tmb_session_event *event, const tmb_session_action *action)
+{
+    uint64_t *next = &at->next[action->stream];
+    if (action->type == TMB_SESSION_SEND)
+        memset(at->next, 0, sizeof at->next);
+    if (action->type == TMB_SESSION_REPORT && action->report == TMB_SESSION_REPORT_RESEND)
+        *next = 0;
+    if (action->type != TMB_SESSION_SEND_BATCH)
+        return;
+    uint64_t start =
+        event->u.loaded.gap_first ? event->u.loaded.gap_first : event->u.loaded.first_seq;
+    assert_true(start >= *next);
+    if (*next != 0 && start != *next)
+        assert_true(start <= at->told[action->stream] + 1);
+    *next = event->u.loaded.last_seq + 1;
+}
+
 static void give(storm *at, tmb_session_event *event)
 {
     unsigned answered = 0;
@@ -97,6 +117,7 @@ static void give(storm *at, tmb_session_event *event)
             answered++;
         }
         see_action(at, action);
+        see_order(at, event, action);
     }
     assert_int_equal(answered, event->type == TMB_SESSION_LOADED);
     assert_int_equal(at->sent, at->s.sent);
@@ -305,6 +326,10 @@ static uint64_t blow(storm *at, uint64_t seed)
     memcpy(options.streams, names, sizeof names);
     memset(at, 0, sizeof *at);
     at->rng.state = seed;
+    for (unsigned i = 0; i < LANES; i++) {
+        options.classes[i] = (tmb_class)below(at, TMB_CLASSES);
+        options.is_live[i] = below(at, 4) == 0;
+    }
     tmb_session_init(&at->s, &options, at->now);
     for (unsigned i = 0; i < STEPS; i++) {
         give_something(at);

@@ -298,6 +298,20 @@ static void it_jumps_when_enough_waits(void **state)
     expect(at, 1, 421, 701, 701, TMB_GAP_LATER);
 }
 
+/* A batch was read behind the last look: it has left in the own lane, and stays there. */
+static void what_was_sent_unseen_does_not_go_ahead(void **state)
+{
+    scene *at = *state;
+    append(at, 400);
+    at->lanes[0].last_seq = at->lanes[1].last_seq = 390;
+    at->lanes[0].sent_last = 400;
+    at->session.lanes[0].acked = 20;
+    assert_true(has_jumped(at)); /* to 401 */
+    append(at, 5);
+    expect(at, 0, 21, 21, 400, TMB_GAP_NONE);
+    expect(at, 1, 1, 401, 405, TMB_GAP_LATER);
+}
+
 static void a_live_lane_that_was_never_used_has_an_empty_log(void **state)
 {
     scene *at = *state;
@@ -331,6 +345,7 @@ int main(void)
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(a_damaged_file_is_as_none_and_counted, setup, teardown),
         cmocka_unit_test_setup_teardown(it_jumps_when_enough_waits, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_was_sent_unseen_does_not_go_ahead, setup, teardown),
         cmocka_unit_test_setup_teardown(a_live_lane_that_was_never_used_has_an_empty_log, setup,
                                         teardown),
     };
