@@ -58,6 +58,8 @@
 /* Batches sent and not yet acknowledged, all streams of a session together. At the limit nothing more
  * is loaded. */
 #define TMB_INFLIGHT_BATCHES_MAX 8
+/* Fall-back parents of one node. More: refused by the configuration. */
+#define TMB_FALLBACKS_MAX 4
 /* Children of one node. More: a HELLO is refused with TMB_BYE_LIMIT. */
 #define TMB_CHILDREN_MAX 4096
 /* In how long a parent's children should come back, as it says: one that says less or more is taken for

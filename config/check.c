@@ -148,6 +148,12 @@ static void check_children(const tmb_config *config, const tmb_node *root, tmb_r
         "children.accept: needs this node's own broker; add broker: { host: 127.0.0.1 }");
 }
 
+static bool is_same(const tmb_config_endpoint *a, const tmb_config_endpoint *b)
+{
+    return a->host != NULL && b->host != NULL && strcmp(a->host, b->host) == 0 &&
+           a->port == b->port;
+}
+
 /* A node that is its own parent would carry its records in a circle. */
 static void check_parent(const tmb_config *config, const tmb_node *root, tmb_report *report)
 {
@@ -160,6 +166,32 @@ static void check_parent(const tmb_config *config, const tmb_node *root, tmb_rep
                        "parent.host: %s and its port are those of this node's own broker; name the "
                        "broker of the node above",
                        config->parent.host);
+}
+
+/* The same broker twice in the list would be a turn for nothing; our own one a circle. */
+static void check_fallbacks(const tmb_config *config, const tmb_node *root, tmb_report *report)
+{
+    const tmb_node *list = tmb_node_find(root, "parent.fallbacks");
+    const tmb_config_endpoints *f = &config->fallbacks;
+    if (!is_good(list) || config->parent.host == NULL)
+        return;
+    const tmb_node *item = list->first;
+    for (unsigned i = 0; i < f->count && item != NULL; i++, item = item->next) {
+        const char *what = NULL;
+        if (f->v[i].host == NULL)
+            continue;
+        if (is_same(&f->v[i], &config->broker))
+            what = "this node's own broker; name the broker of another node";
+        else if (is_same(&f->v[i], &config->parent))
+            what = "the preferred parent itself; remove it";
+        for (unsigned k = 0; k < i && what == NULL; k++) {
+            if (is_same(&f->v[i], &f->v[k]))
+                what = "in the list already; remove it";
+        }
+        if (what != NULL)
+            tmb_report_add(report, item->place, "parent.fallbacks: %s and its port are %s",
+                           f->v[i].host, what);
+    }
 }
 
 static void check_times(const tmb_config *config, const tmb_node *root, tmb_report *report)
@@ -193,5 +225,6 @@ void tmb_config_check(const tmb_config *config, const tmb_node *root, tmb_report
     check_tls(config, root, report);
     check_children(config, root, report);
     check_parent(config, root, report);
+    check_fallbacks(config, root, report);
     check_times(config, root, report);
 }

@@ -26,6 +26,11 @@ typedef struct tmb_config_endpoint {
     unsigned port; /* 8883 */
 } tmb_config_endpoint;
 
+typedef struct tmb_config_endpoints {
+    unsigned count;
+    tmb_config_endpoint v[TMB_FALLBACKS_MAX];
+} tmb_config_endpoints;
+
 typedef struct tmb_config {
     char *node; /* name; the certificate's URI SAN must be spiffe://<domain>/site/<node> */
     char *domain;
@@ -44,15 +49,18 @@ typedef struct tmb_config {
     uint64_t checkpoint_records;    /* 50,000: or after so many records */
     uint64_t checkpoint_bytes;      /* 64 MiB: or after so many bytes */
 
-    tmb_config_endpoint broker; /* this node's own broker, for a node with children */
-    tmb_config_endpoint parent; /* the parent's broker; none at the top */
-    int64_t backoff_base_ms;    /* 500 ms */
-    int64_t backoff_cap_ms;     /* 30 s */
-    int64_t ack_timeout_ms;     /* 5 s */
-    int64_t keepalive_ms;       /* 10 s */
-    uint64_t batch_bytes;       /* 256 KiB */
-    uint64_t rate;              /* bits a second of the link to the parent; 0: no limit */
-    tmb_schedule schedule;      /* and when another one */
+    tmb_config_endpoint broker;     /* this node's own broker, for a node with children */
+    tmb_config_endpoint parent;     /* the parent's broker; none at the top */
+    tmb_config_endpoints fallbacks; /* behind it, by preference */
+    int64_t move_after_ms;          /* 60 s without a session: to the next of them */
+    int64_t return_after_ms;        /* 10 min of answered probes: back to a more preferred one */
+    int64_t backoff_base_ms;        /* 500 ms */
+    int64_t backoff_cap_ms;         /* 30 s */
+    int64_t ack_timeout_ms;         /* 5 s */
+    int64_t keepalive_ms;           /* 10 s */
+    uint64_t batch_bytes;           /* 256 KiB */
+    uint64_t rate;                  /* bits a second of the link to the parent; 0: no limit */
+    tmb_schedule schedule;          /* and when another one */
 
     bool children_accept;               /* false */
     char *children_topic;               /* "{site}/{topic}"; also {stream} */

@@ -123,6 +123,7 @@ void tmb_config_free(tmb_config *config)
         return;
     for (unsigned i = 0; i < config->policy.streams_count; i++)
         tmb_config_free_topics(&config->policy.streams[i]);
+    tmb_config_free_endpoints(&config->fallbacks);
     for (size_t i = 0; i < TMB_CONFIG_KEYS; i++) {
         const tmb_config_key *key = &tmb_config_keys[i];
         bool is_text = key->type == TMB_CONFIG_NAME || key->type == TMB_CONFIG_HOST ||

@@ -37,6 +37,7 @@ const char *tmb_config_text(const tmb_config_key *key, const void *base)
     case TMB_CONFIG_BOOL:
         return *(const bool *)field ? "true" : "false";
     case TMB_CONFIG_FILTERS:
+    case TMB_CONFIG_ENDPOINTS:
     case TMB_CONFIG_PORT:
     case TMB_CONFIG_COUNT:
     case TMB_CONFIG_SIZE:
@@ -138,12 +139,25 @@ static void print_schedule(FILE *out, const tmb_schedule *schedule)
     fputs(schedule->count > 0 ? " ]" : "]", out);
 }
 
+static void print_endpoints(FILE *out, const tmb_config_endpoints *endpoints)
+{
+    fputc('[', out);
+    for (unsigned i = 0; i < endpoints->count; i++) {
+        fputs(i > 0 ? ", { host: " : " { host: ", out);
+        print_quoted(out, endpoints->v[i].host);
+        fprintf(out, ", port: %u }", endpoints->v[i].port);
+    }
+    fputs(endpoints->count > 0 ? " ]" : "]", out);
+}
+
 static void print_value(FILE *out, const tmb_config_key *key, const void *base)
 {
     char number[TMB_VALUE_TEXT_MAX];
     const char *text = tmb_config_text(key, base);
     if (key->type == TMB_CONFIG_FILTERS) {
         print_topics(out, base);
+    } else if (key->type == TMB_CONFIG_ENDPOINTS) {
+        print_endpoints(out, (const void *)((const char *)base + key->offset));
     } else if (key->type == TMB_CONFIG_SCHEDULE) {
         print_schedule(out, (const void *)((const char *)base + key->offset));
     } else if (key->type == TMB_CONFIG_BOOL || key->type == TMB_CONFIG_DURABILITY ||

@@ -40,11 +40,27 @@ static json_t *schedule_json(const tmb_schedule *schedule)
     return list;
 }
 
+static json_t *endpoints_json(const tmb_config_endpoints *endpoints)
+{
+    json_t *list = json_array();
+    for (unsigned i = 0; i < endpoints->count; i++) {
+        json_t *item = json_pack("{s:s, s:i}", "host", endpoints->v[i].host, "port",
+                                 (int)endpoints->v[i].port);
+        if (json_array_append_new(list, item) != 0) {
+            json_decref(list);
+            return NULL;
+        }
+    }
+    return list;
+}
+
 static json_t *value_json(const tmb_config_key *key, const void *base)
 {
     const char *text = tmb_config_text(key, base);
     if (key->type == TMB_CONFIG_FILTERS)
         return topics_json(base);
+    if (key->type == TMB_CONFIG_ENDPOINTS)
+        return endpoints_json((const void *)((const char *)base + key->offset));
     if (key->type == TMB_CONFIG_SCHEDULE)
         return schedule_json((const void *)((const char *)base + key->offset));
     if (key->type == TMB_CONFIG_BOOL)

@@ -61,6 +61,11 @@ const tmb_config_key tmb_config_keys[TMB_CONFIG_KEYS] = {
     {"parent.host", TMB_CONFIG_HOST, AT(parent.host), .is_required = true,
      .example = "host: hub.example.com"},
     {"parent.port", TMB_CONFIG_PORT, AT(parent.port), FROM(1, 65535), .default_text = "8883"},
+    {"parent.fallbacks", TMB_CONFIG_ENDPOINTS, AT(fallbacks), .default_text = "[]"},
+    {"parent.move_after", TMB_CONFIG_DURATION, AT(move_after_ms), FROM(SECONDS(1), DAYS(1)),
+     .default_text = "60s"},
+    {"parent.return_after", TMB_CONFIG_DURATION, AT(return_after_ms), FROM(SECONDS(1), DAYS(1)),
+     .default_text = "10m"},
     {"parent.backoff.base", TMB_CONFIG_DURATION, AT(backoff_base_ms), FROM(1, HOURS(1)),
      .default_text = "500ms"},
     {"parent.backoff.cap", TMB_CONFIG_DURATION, AT(backoff_cap_ms), FROM(1, DAYS(1)), .default_text = "30s"},
@@ -194,6 +199,8 @@ const char *tmb_config_type_str(tmb_config_type type)
         return "weights of children such as \"press-*=4 test-2=1\"";
     case TMB_CONFIG_FILTERS:
         return "a list of topic filters such as [ \"alarm/#\" ]";
+    case TMB_CONFIG_ENDPOINTS:
+        return "a list of brokers such as [ { host: hub-b.example.com } ]";
     case TMB_CONFIG_DURABILITY:
         return "strict, group, process or none";
     case TMB_CONFIG_FULL:

@@ -377,6 +377,8 @@ tmb_err tmb_config_set(const tmb_config_key *key, void *base, tmb_node *node, co
 {
     if (key->type == TMB_CONFIG_FILTERS)
         return tmb_config_set_topics(base, node, report);
+    if (key->type == TMB_CONFIG_ENDPOINTS)
+        return tmb_config_set_endpoints((void *)((char *)base + key->offset), node, folder, report);
     if (key->type == TMB_CONFIG_SCHEDULE)
         return tmb_config_set_schedule((void *)((char *)base + key->offset), node, folder, report);
     if (node->kind != TMB_NODE_TEXT) {
@@ -414,6 +416,7 @@ tmb_err tmb_config_set(const tmb_config_key *key, void *base, tmb_node *node, co
     case TMB_CONFIG_DURATION:
         return set_number(&s);
     case TMB_CONFIG_FILTERS:
+    case TMB_CONFIG_ENDPOINTS:
     case TMB_CONFIG_SCHEDULE:
         break;
     }

@@ -40,6 +40,11 @@ void tmb_config_tell_kind(const char *path, const char *wanted, tmb_node *node, 
 
 void tmb_config_free_topics(tmb_stream_policy *stream);
 
+/* tmb_config_set_endpoints is tmb_config_set for a list of brokers; what it replaces is freed. */
+TMB_MUST_USE tmb_err tmb_config_set_endpoints(tmb_config_endpoints *endpoints, tmb_node *node,
+                                              const char *folder, tmb_report *report);
+void tmb_config_free_endpoints(tmb_config_endpoints *endpoints);
+
 /* tmb_config_copy gives a copy of len bytes with a NUL behind them, to be freed; NULL: out of memory. */
 char *tmb_config_copy(const char *text, size_t len);
 

@@ -17,6 +17,9 @@
  *   stream meters.live 5200                           and of those of its live lane
  *   ahead meters 5001 6024                            which are these (journal/live.h), behind the gaps
  *
+ * On its disk, or on that of a node above it: a parent that the node has moved to passes over what came up by
+ * another one. A move keeps the gaps, which are this log's, and takes the new parent's name and marks.
+ *
  * Written by tombolo-syncd alone, after each WELCOME and ACK; read by the plugin and by tombolo-journal. It
  * is a view: whoever reads it and finds none, or a damaged one, knows nothing and claims nothing; it comes
  * again with the next session. It may be old, and then says too little; too much only while a parent has lost

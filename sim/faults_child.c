@@ -293,6 +293,8 @@ static void run_actions(fault_world *world, fault_node *node, const tmb_session_
         case TMB_SESSION_PERSIST:
             keep_less(world, log, action->seq);
             break;
+        case TMB_SESSION_TOLD:
+            break;
         case TMB_SESSION_REPORT:
             report(world, node, action);
             break;

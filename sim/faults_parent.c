@@ -169,6 +169,8 @@ static void run_actions(fault_world *world, fault_node *node, unsigned child,
             else
                 copy->ticket = 0;
             break;
+        case TMB_INTAKE_ASKED:
+            break;
         case TMB_INTAKE_REPORT:
             if (action->report == TMB_INTAKE_REPORT_MALFORMED)
                 fault_fail(world, "an honest child is misunderstood");

@@ -149,6 +149,7 @@ static void run_action(herd_world *world, herd_site *site, const tmb_session_act
         break;
     case TMB_SESSION_PROVE: /* the hub of this world tells no chain */
     case TMB_SESSION_PERSIST:
+    case TMB_SESSION_TOLD:
     case TMB_SESSION_REPORT:
         break;
     }

@@ -10,6 +10,7 @@
 #include "syncd/daemon/credits.h"
 #include "syncd/daemon/gate.h"
 #include "syncd/daemon/log.h"
+#include "syncd/daemon/origins.h"
 
 tmb_err tmb_child_new(tmb_hub *hub, tmb_bytes name, tmb_child **ret_child)
 {
@@ -30,7 +31,7 @@ tmb_err tmb_child_new(tmb_hub *hub, tmb_bytes name, tmb_child **ret_child)
 static void free_batch(tmb_batch *batch)
 {
     tmb_credits_free(batch);
-    tmb_commit_fini(&batch->commit);
+    tmb_commit_forget(&batch->commit);
     tmb_kept_unref(batch->dictionary);
     free(batch->arena);
     free(batch);
@@ -139,6 +140,7 @@ static void on_marked(uv_work_t *work, int status)
             LOG(TMB_LOG_NOTICE, "store.mark_works_again", tmb_str("child", batch->child->name));
         hub->last_mark_err = batch->mark_err;
     }
+    tmb_origins_note(hub->origins, batch->commit.origins, batch->commit.origins_count);
     if (batch->is_dead || hub->is_stopping)
         drop(batch);
     else
@@ -370,6 +372,9 @@ static void act(tmb_child *child, const tmb_intake_action *action)
         place = find_place(child, action->ticket);
         if (*place)
             drop_at(place);
+        return;
+    case TMB_INTAKE_ASKED:
+        tmb_road_answer(child, &action->frame->u.ask);
         return;
     case TMB_INTAKE_REPORT:
         report(child, action);

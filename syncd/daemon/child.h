@@ -14,6 +14,7 @@
 #ifndef TMB_SYNCD_DAEMON_CHILD_H
 #define TMB_SYNCD_DAEMON_CHILD_H
 
+#include <jansson.h>
 #include <uthash.h>
 
 #include "base/rng.h"
@@ -72,6 +73,10 @@ struct tmb_child {
     uint64_t open_session; /* as last reported open; told BYE(unknown) when our broker comes back */
     uint64_t batch_count, records, known, resends, malformed, refused, refused_commits;
     uint64_t changed_topics, dropped_props, left_out;
+    unsigned asked; /* its questions that are not answered yet */
+    uint64_t answered, unanswered;
+    uint64_t
+        carried_elsewhere; /* records that WELCOMEs passed over: they had come by another road */
     uint64_t gaps[TMB_GAP_MISSING + 1];
     uv_timer_t probe; /* of intake.twins */
     tmb_fenced fenced;
@@ -97,6 +102,7 @@ struct tmb_hub {
     tmb_rng rng;
     unsigned attempt;
     tmb_binding *bind;
+    struct tmb_origins *origins;
     tmb_drain drain; /* these four: credits.c */
     uv_timer_t drain_timer;
     tmb_batch *turns[TMB_DRAIN_POOLS]; /* that wait to be committed */
@@ -149,6 +155,46 @@ void tmb_marks_load(tmb_child *child, uint64_t session);
 /* tmb_child_keep puts a dictionary of an open session on the shelf and into its file; one that is not what
  * its id says is passed over, and the batch that names it is refused. */
 void tmb_child_keep(tmb_child *child, const tmb_frame_dictionary *dictionary);
+
+/* tmb_binding_put and _get are the same for a stream of any node; blocking. generation: in which it was
+ * committed. get gives 0 when nothing is known. Errors: as tmb_store_mark_put. */
+TMB_MUST_USE tmb_err tmb_binding_put(tmb_binding *binding, uint64_t generation, tmb_bytes node,
+                                     const tmb_incarnation *incarnation, tmb_bytes stream,
+                                     uint64_t seq);
+uint64_t tmb_binding_get(tmb_binding *binding, tmb_bytes node, const tmb_incarnation *incarnation,
+                         tmb_bytes stream);
+
+/* road.c: how far streams are, here and higher up. */
+#define TMB_ROAD_WAIT_MS_MAX 1000
+typedef struct tmb_road_lane {
+    char stream[TMB_STREAM_NAME_BYTES_MAX + 1];
+    tmb_incarnation incarnation;
+} tmb_road_lane;
+
+/* tmb_road_answer: a child asks about a child of its own. */
+void tmb_road_answer(tmb_child *child, const tmb_frame_ask *ask);
+
+/* tmb_road_question makes the ASK about these lanes of node; borrows. */
+void tmb_road_question(tmb_bytes node, const tmb_road_lane *lanes, unsigned count,
+                       const uint64_t *seqs, tmb_frame_ask *ret);
+
+/* tmb_road_raise takes what was told (NULL: nothing) where it is higher; gives by how much in all. */
+uint64_t tmb_road_raise(const tmb_frame_told *told, const tmb_road_lane *lanes, unsigned count,
+                        uint64_t *seqs);
+
+/* tmb_road_remember takes what other children have brought of node, where it is higher. */
+void tmb_road_remember(const tmb_hub *hub, tmb_bytes node, const tmb_road_lane *lanes,
+                       unsigned count, uint64_t *seqs);
+
+/* How long our parent's answer is waited for: a fifth of ack_timeout, and no more than
+ * TMB_ROAD_WAIT_MS_MAX; a child waits for its WELCOME half an ack_timeout. */
+uint64_t tmb_road_wait_ms(const tmb_daemon *d);
+
+/* tmb_road_stats adds its keys to object. */
+void tmb_road_stats(const tmb_child *child, json_t *object);
+
+/* tmb_child_send sends a frame to a child by its name. */
+void tmb_child_send(tmb_hub *hub, const char *name, const tmb_frame *frame);
 
 /* tmb_child_step tells the machine one event and does what it says. */
 void tmb_child_step(tmb_child *child, tmb_intake_event *event);

@@ -145,6 +145,42 @@ static tmb_err add(tmb_commit *commit, const tmb_record *from, room *r)
     return err;
 }
 
+static bool is_of(const tmb_commit_origin *o, const tmb_origin *origin)
+{
+    return memcmp(&o->incarnation, &origin->incarnation, sizeof o->incarnation) == 0 &&
+           tmb_bytes_eq(tmb_bytes_str(o->node), origin->node) &&
+           tmb_bytes_eq(tmb_bytes_str(o->stream), origin->stream);
+}
+
+/* A live lane is ahead of records that are still to come: its numbers say nothing about those below. */
+static bool is_live_lane(tmb_bytes stream)
+{
+    static const char live[] = ".live";
+    size_t tail = sizeof live - 1;
+    return stream.len > tail && memcmp(stream.ptr + stream.len - tail, live, tail) == 0;
+}
+
+static void note_origin(tmb_commit *commit, const tmb_origin *origin)
+{
+    unsigned i = commit->origins_count; /* the newest first: neighbours are often of one origin */
+    while (i > 0 && !is_of(&commit->origins[i - 1], origin))
+        i--;
+    if (i > 0) {
+        if (commit->origins[i - 1].seq < origin->seq)
+            commit->origins[i - 1].seq = origin->seq;
+        return;
+    }
+    if (!commit->origins)
+        commit->origins = calloc(TMB_COMMIT_ORIGINS_MAX, sizeof *commit->origins);
+    if (!commit->origins || commit->origins_count == TMB_COMMIT_ORIGINS_MAX)
+        return;
+    tmb_commit_origin *o = &commit->origins[commit->origins_count++];
+    memcpy(o->node, origin->node.ptr, origin->node.len);
+    memcpy(o->stream, origin->stream.ptr, origin->stream.len);
+    o->incarnation = origin->incarnation;
+    o->seq = origin->seq;
+}
+
 static tmb_err build(tmb_commit *commit, room *r)
 {
     tmb_bytes raw;
@@ -159,11 +195,14 @@ static tmb_err build(tmb_commit *commit, room *r)
     commit->payload[0] = TMB_COMMIT_VERSION;
     commit->len = 1;
     size_t offset = 0;
+    bool is_live = is_live_lane(commit->batch->stream);
     tmb_record record;
     size_t at = 0;
     while ((err = tmb_batch_next(raw, &offset, &record)) == TMB_OK) {
         tmb_chain_add(&commit->chain, record.seq, tmb_bytes_of(raw.ptr + at, offset - at));
         at = offset;
+        if (record.has_origin && !is_live)
+            note_origin(commit, &record.origin);
         if (record.seq <= commit->mark)
             continue;
         err = add(commit, &record, r);
@@ -186,6 +225,8 @@ void tmb_commit_build(tmb_commit *commit)
     r.folding = r.folding_cap > 0 ? malloc(r.folding_cap) : NULL;
     commit->payload = NULL;
     commit->len = 0;
+    commit->origins = NULL;
+    commit->origins_count = 0;
     commit->records = commit->changed_topics = commit->dropped_props = commit->left_out = 0;
     bool has_late = r.late || !commit->batch->is_late;
     bool has_room = r.topic && r.props && r.raw && has_late && (r.folding || r.folding_cap == 0);
@@ -204,4 +245,12 @@ void tmb_commit_fini(tmb_commit *commit)
     free(commit->payload);
     commit->payload = NULL;
     commit->len = 0;
+}
+
+void tmb_commit_forget(tmb_commit *commit)
+{
+    tmb_commit_fini(commit);
+    free(commit->origins);
+    commit->origins = NULL;
+    commit->origins_count = 0;
 }

@@ -26,6 +26,16 @@
 #define TMB_COMMIT_INVALID_TOPIC "$invalid-topic"
 #define TMB_COMMIT_TOPIC_PROP    "tombolo-topic"
 
+/* The highest number that a batch has of a stream that was born farther down than at the child. */
+typedef struct tmb_commit_origin {
+    char node[TMB_NAME_BYTES_MAX + 1];
+    char stream[TMB_STREAM_NAME_BYTES_MAX + 1];
+    tmb_incarnation incarnation;
+    uint64_t seq;
+} tmb_commit_origin;
+#define TMB_COMMIT_ORIGINS_MAX                                                                     \
+    256 /* one more is not noted: should it be asked for, too little is said */
+
 typedef struct tmb_commit {
     const char *topic_template;       /* borrowed: children.topic of the configuration */
     const char *child;                /* borrowed */
@@ -37,11 +47,14 @@ typedef struct tmb_commit {
     tmb_err err;      /* TMB_OK; TMB_ECORRUPT, TMB_ELIMIT: malformed; TMB_ENOMEM */
     uint8_t *payload; /* NULL when there is nothing new; freed by tmb_commit_fini */
     size_t len;
+    tmb_commit_origin *origins; /* of all records of the batch; freed by tmb_commit_forget */
+    unsigned origins_count;
     unsigned records, changed_topics, dropped_props, left_out;
 } tmb_commit;
 
 void tmb_commit_build(tmb_commit *commit);
-void tmb_commit_fini(tmb_commit *commit);
+void tmb_commit_fini(tmb_commit *commit);   /* payload */
+void tmb_commit_forget(tmb_commit *commit); /* payload and origins */
 
 /* tmb_commit_topic renders the template: {site}, {topic}, {stream}. out holds TMB_TOPIC_BYTES_MAX.
  * Errors: TMB_ELIMIT (longer), TMB_EINVAL (not a topic one can publish under). */

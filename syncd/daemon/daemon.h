@@ -21,6 +21,7 @@
 struct tmb_uplink;
 struct tmb_hub;
 struct tmb_stats;
+struct tmb_asks;
 
 typedef struct tmb_daemon {
     uv_loop_t loop;
@@ -31,6 +32,7 @@ typedef struct tmb_daemon {
     uint64_t salt;    /* differs between starts: the count, or random when there is none */
     struct tmb_uplink *uplink; /* NULL: no parent */
     struct tmb_hub *hub;       /* NULL: no children */
+    struct tmb_asks *asks;     /* questions of hub to whom uplink leads */
     struct tmb_stats *stats;
 } tmb_daemon;
 

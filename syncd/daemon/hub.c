@@ -16,10 +16,12 @@
 #include <stdlib.h>
 
 #include "proto/topics.h"
+#include "syncd/daemon/asks.h"
 #include "syncd/daemon/child.h"
 #include "syncd/daemon/credits.h"
 #include "syncd/daemon/gate.h"
 #include "syncd/daemon/log.h"
+#include "syncd/daemon/origins.h"
 #include "syncd/session/backoff.h"
 
 #define CONNECT_TIMEOUT_MS 5000
@@ -69,6 +71,7 @@ static void on_up(void *arg)
     tmb_hub *hub = arg;
     hub->is_up = true;
     tmb_binding_reset(hub->bind);
+    tmb_origins_reset(hub->origins);
     tmb_err err =
         tmb_link_publish(hub->link, TMB_TOPIC_COMMIT, tmb_bytes_of(NULL, 0), &hub->probe_id);
     (void)err; /* ECLOSED: `down` follows */
@@ -185,7 +188,9 @@ tmb_err tmb_hub_start(tmb_daemon *d, tmb_hub **ret_hub)
     tmb_hub *hub = calloc(1, sizeof *hub);
     if (!hub)
         return TMB_ENOMEM;
-    if (tmb_binding_new(d, &hub->bind) != TMB_OK) {
+    if (tmb_binding_new(d, &hub->bind) != TMB_OK ||
+        tmb_origins_new(d, hub->bind, &hub->origins) != TMB_OK) {
+        tmb_binding_free(hub->bind);
         free(hub);
         return TMB_ENOMEM;
     }
@@ -217,6 +222,7 @@ void tmb_hub_stop(tmb_hub *hub)
     tmb_link_close(hub->link);
     hub->link = NULL;
     tmb_gate_stop(hub->gate);
+    tmb_origins_stop(hub->origins);
     uv_close((uv_handle_t *)&hub->timer, NULL);
     tmb_credits_stop(hub);
 }
@@ -232,6 +238,7 @@ void tmb_hub_free(tmb_hub *hub)
         HASH_DEL(hub->children, child);
         tmb_child_free(child);
     }
+    tmb_origins_free(hub->origins);
     tmb_binding_free(hub->bind);
     tmb_gate_free(hub->gate);
     free(hub);
@@ -272,10 +279,15 @@ void tmb_hub_stats(const tmb_hub *hub, json_t *object)
 {
     json_t *children = json_object();
     (void)json_object_set_new(object, "drain", tmb_credits_stats(hub));
-    for (const tmb_child *child = hub->children; child; child = child->hh.next)
-        (void)json_object_set_new(children, child->name, child_stats(child));
+    for (const tmb_child *child = hub->children; child; child = child->hh.next) {
+        json_t *one = child_stats(child);
+        tmb_road_stats(child, one);
+        (void)json_object_set_new(children, child->name, one);
+    }
     (void)json_object_set_new(object, "children", children);
     tmb_gate_stats(hub->gate, object);
+    tmb_origins_stats(hub->origins, object);
+    tmb_asks_stats(hub->daemon->asks, object);
     (void)json_object_set_new(
         object, "broker",
         json_pack("{s:b, s:I, s:I, s:I, s:I, s:s}", "up", hub->is_open, "commits",

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "syncd/daemon/asks.h"
 #include "syncd/daemon/hub.h"
 #include "syncd/daemon/log.h"
 #include "syncd/daemon/notify.h"
@@ -111,6 +112,7 @@ static void on_signal(uv_signal_t *handle, int number)
     tmb_notify("STOPPING=1");
     tmb_uplink_stop(p->daemon.uplink);
     tmb_hub_stop(p->daemon.hub);
+    tmb_asks_stop(p->daemon.asks);
     let_go((uv_handle_t *)&p->signals[0]);
     let_go((uv_handle_t *)&p->signals[1]);
     let_go((uv_handle_t *)&p->tick);
@@ -184,6 +186,8 @@ static tmb_err start(program *p)
             return TMB_ENOMEM;
     }
     err = tmb_stats_new(d, &d->stats);
+    if (err == TMB_OK)
+        err = tmb_asks_new(d, &d->asks);
     if (err == TMB_OK && d->config->children_accept && d->config->broker.host)
         err = tmb_hub_start(d, &d->hub);
     if (err == TMB_OK && d->config->parent.host)
@@ -218,6 +222,7 @@ static int run(const tmb_config *config)
     tmb_stats_write(d->stats);
     tmb_uplink_free(d->uplink);
     tmb_hub_free(d->hub);
+    tmb_asks_free(d->asks);
     tmb_stats_free(d->stats);
     tmb_store_close(d->store);
     (void)uv_loop_close(&d->loop);

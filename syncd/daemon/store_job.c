@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "journal/tail.h"
+#include "syncd/daemon/asks.h"
 #include "syncd/daemon/child.h"
 #include "syncd/daemon/log.h"
 
@@ -111,15 +112,39 @@ tmb_err tmb_binding_put_mark(tmb_binding *binding, const tmb_batch *batch)
     return err;
 }
 
+tmb_err tmb_binding_put(tmb_binding *binding, uint64_t generation, tmb_bytes node,
+                        const tmb_incarnation *incarnation, tmb_bytes stream, uint64_t seq)
+{
+    tmb_err err = TMB_OK;
+    if (!binding->daemon->store)
+        return TMB_OK;
+    uv_mutex_lock(&binding->lock);
+    if (generation == atomic_load(&binding->generation) && ensure_bound(binding))
+        err = tmb_store_mark_put(binding->daemon->store, node, incarnation, stream, seq);
+    uv_mutex_unlock(&binding->lock);
+    return err;
+}
+
+uint64_t tmb_binding_get(tmb_binding *binding, tmb_bytes node, const tmb_incarnation *incarnation,
+                         tmb_bytes stream)
+{
+    uint64_t seq = 0;
+    if (!binding->daemon->store)
+        return 0;
+    uv_mutex_lock(&binding->lock);
+    if (!ensure_bound(binding) ||
+        tmb_store_mark_get(binding->daemon->store, node, incarnation, stream, &seq) != TMB_OK)
+        seq = 0;
+    uv_mutex_unlock(&binding->lock);
+    return seq;
+}
+
 typedef struct marks_job {
     uv_work_t work;
     tmb_child *child;
     uint64_t session;
     unsigned count;
-    struct {
-        char stream[TMB_STREAM_NAME_BYTES_MAX + 1];
-        tmb_incarnation incarnation;
-    } lanes[TMB_STREAMS_MAX];
+    tmb_road_lane lanes[TMB_STREAMS_MAX];
     uint64_t seqs[TMB_STREAMS_MAX];
     tmb_chain chains[TMB_STREAMS_MAX];
     bool wants_dictionary[TMB_STREAMS_MAX];
@@ -167,12 +192,18 @@ static void take_dictionaries(marks_job *job)
     tmb_shelf_tell(&child->shelf, &child->intake);
 }
 
-static void on_marks(uv_work_t *work, int status)
+/* The intake hears the marks. told: what our parent has, NULL: nothing. */
+static void tell_marks(void *arg, const tmb_frame_told *told)
 {
-    marks_job *job = work->data;
+    marks_job *job = arg;
     tmb_child *child = job->child;
-    (void)status;
+    uint64_t elsewhere = tmb_road_raise(told, job->lanes, job->count, job->seqs);
     child->is_loading_marks = false;
+    child->carried_elsewhere += elsewhere;
+    if (elsewhere > 0)
+        LOG(TMB_LOG_NOTICE, "child.carried_elsewhere", tmb_str("child", child->name),
+            tmb_num("records", elsewhere),
+            tmb_str("why", "it had another parent, which they have come by"));
     take_dictionaries(job);
     if (!child->hub->is_stopping) {
         tmb_intake_event event = {.type = TMB_INTAKE_MARKS};
@@ -184,6 +215,23 @@ static void on_marks(uv_work_t *work, int status)
             tmb_marks_load(child, child->intake.session);
     }
     free(job);
+}
+
+/* What other children, or our parent, have of this child's streams counts, too: it may have had another
+ * parent. */
+static void on_marks(uv_work_t *work, int status)
+{
+    marks_job *job = work->data;
+    tmb_hub *hub = job->child->hub;
+    tmb_bytes name = tmb_bytes_str(job->child->name);
+    tmb_frame_ask question;
+    (void)status;
+    tmb_road_remember(hub, name, job->lanes, job->count, job->seqs);
+    tmb_road_question(name, job->lanes, job->count, job->seqs, &question);
+    if (hub->is_stopping || !hub->daemon->asks ||
+        !tmb_asks_send(hub->daemon->asks, &question, tmb_road_wait_ms(hub->daemon), tell_marks,
+                       job))
+        tell_marks(job, NULL);
 }
 
 /* One look-up a child at a time, whatever it asks: the pool is everybody's. The session that has been

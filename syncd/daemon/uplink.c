@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "syncd/daemon/asks.h"
 #include "syncd/daemon/credits.h"
 #include "syncd/daemon/log.h"
 #include "syncd/daemon/pair.h"
@@ -47,8 +48,8 @@ static void drop_link(tmb_uplink *u)
 static void on_up(void *arg)
 {
     tmb_uplink *u = arg;
-    LOG(TMB_LOG_NOTICE, "parent.up", tmb_str("host", u->daemon->config->parent.host),
-        tmb_num("port", u->daemon->config->parent.port));
+    const tmb_config_endpoint *to = tmb_chooser_endpoint(u->chooser);
+    LOG(TMB_LOG_NOTICE, "parent.up", tmb_str("host", to->host), tmb_num("port", to->port));
     u->last_why[0] = 0;
     tmb_session_event event = {.type = TMB_SESSION_LINK_UP, .epoch = u->link_epoch};
     step(u, &event);
@@ -83,7 +84,9 @@ static void on_message(void *arg, const char *topic, tmb_bytes payload)
     tmb_session_event event = {.type = err == TMB_OK ? TMB_SESSION_FRAME : TMB_SESSION_FRAME_BAD,
                                .epoch = u->link_epoch};
     event.u.frame = err == TMB_OK ? &frame : NULL;
+    tmb_chooser_listen(u->chooser);
     step(u, &event);
+    tmb_chooser_heard(u->chooser);
     free(arena);
 }
 
@@ -93,8 +96,8 @@ static void dial(tmb_uplink *u, uint64_t epoch)
     const char *filters[] = {u->down_topic};
     tmb_link_options options = {
         .loop = &u->daemon->loop,
-        .host = c->parent.host,
-        .port = c->parent.port,
+        .host = tmb_chooser_endpoint(u->chooser)->host,
+        .port = tmb_chooser_endpoint(u->chooser)->port,
         .client_id = u->client_id,
         .ca_file = c->tls_ca_file,
         .cert_file = c->tls_cert_file,
@@ -226,7 +229,8 @@ static void report(tmb_uplink *u, const tmb_session_action *action)
             tmb_str("reason", tmb_bye_reason_str((tmb_bye_reason)action->number)));
         return;
     case TMB_SESSION_REPORT_MALFORMED:
-        LOG(TMB_LOG_ERROR, "session.malformed", tmb_str("from", u->daemon->config->parent.host));
+        LOG(TMB_LOG_ERROR, "session.malformed",
+            tmb_str("from", tmb_chooser_endpoint(u->chooser)->host));
         return;
     case TMB_SESSION_REPORT_AHEAD:
     case TMB_SESSION_REPORT_FORKED:
@@ -255,17 +259,23 @@ static bool is_same_journal(const tmb_incarnation *a, const tmb_incarnation *b)
     return memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;
 }
 
-/* Notes of another journal or parent are worth nothing. */
+/* Notes of another journal are worth nothing. What was lost here is lost whoever the parent is; how far it is,
+ * the new one's WELCOME says for each stream, and the marks go there, down too. */
 static void begin_notes(tmb_uplink *u, const tmb_incarnation *incarnation)
 {
     tmb_marks *marks = &u->marks;
-    bool is_same = marks->streams_count > 0 && is_same_journal(&marks->incarnation, incarnation) &&
-                   strcmp(marks->parent, u->session.parent) == 0;
-    if (!is_same) {
+    if (marks->streams_count == 0 || !is_same_journal(&marks->incarnation, incarnation)) {
         memset(marks, 0, sizeof *marks);
         (void)snprintf(marks->node, sizeof marks->node, "%s", u->daemon->config->node);
-        (void)snprintf(marks->parent, sizeof marks->parent, "%s", u->session.parent);
         marks->incarnation = *incarnation;
+    }
+    if (strcmp(marks->parent, u->session.parent) != 0) {
+        for (unsigned i = 0; i < marks->streams_count; i++) {
+            marks->streams[i].seq =
+                0; /* and the gaps stay, unlike those of a mark that goes back */
+            marks->streams[i].has_chain = false;
+        }
+        (void)snprintf(marks->parent, sizeof marks->parent, "%s", u->session.parent);
     }
     marks->is_parent_top = u->session.is_parent_top;
 }
@@ -349,7 +359,11 @@ static void act(tmb_uplink *u, const tmb_session_action *action)
     case TMB_SESSION_PERSIST:
         note_mark(u, action);
         return;
+    case TMB_SESSION_TOLD:
+        tmb_asks_told(u->daemon->asks, &action->frame->u.told);
+        return;
     case TMB_SESSION_REPORT:
+        tmb_chooser_report(u->chooser, action);
         report(u, action);
         return;
     }
@@ -373,7 +387,7 @@ static void step(tmb_uplink *u, tmb_session_event *event)
         tmb_keeper_tell(u->keeper, &u->marks);
     u->are_marks_news = false;
     u->is_stepping = false;
-    if (u->session.back.window.ns > 0)
+    if (u->session.back.window.ns > 0 && tmb_chooser_is_preferred(u->chooser))
         tmb_window_tell(&u->window, (uint32_t)(u->session.back.window.ns / 1000000));
     bool are_tails_due = u->are_tails_due && !u->is_stopping;
     u->are_tails_due = false;
@@ -540,6 +554,30 @@ void tmb_uplink_tick(tmb_uplink *u)
     }
 }
 
+static void on_moved(void *arg, uint32_t window_ms)
+{
+    tmb_uplink *u = arg;
+    tmb_session_event event = {.type = TMB_SESSION_MOVE, .u.window_ms = window_ms};
+    u->last_why[0] = 0; /* of the other one */
+    step(u, &event);
+}
+
+bool tmb_uplink_can_ask(const tmb_uplink *u)
+{
+    return u && !u->is_stopping && u->session.state == TMB_SESSION_STREAMING &&
+           u->session.version >= 2;
+}
+
+bool tmb_uplink_ask(tmb_uplink *u, const tmb_frame *ask)
+{
+    if (!tmb_uplink_can_ask(u) || u->is_stepping)
+        return false;
+    tmb_session_event event = {.type = TMB_SESSION_ASK};
+    event.u.frame = ask;
+    step(u, &event);
+    return true;
+}
+
 static void set_session(tmb_uplink *u)
 {
     const tmb_config *c = u->daemon->config;
@@ -602,7 +640,11 @@ tmb_err tmb_uplink_start(tmb_daemon *d, tmb_uplink **ret_uplink)
     (void)snprintf(u->up_topic, sizeof u->up_topic, "%s%s", TMB_TOPIC_UP, d->config->node);
     (void)snprintf(u->down_topic, sizeof u->down_topic, "%s%s", TMB_TOPIC_DOWN, d->config->node);
     (void)snprintf(u->client_id, sizeof u->client_id, "tombolo-%s", d->config->node);
+    tmb_chooser_options chooser = {
+        .daemon = d, .session = &u->session, .arg = u, .moved = on_moved};
     tmb_err err = tmb_keeper_new(d, &u->keeper);
+    if (err == TMB_OK)
+        err = tmb_chooser_new(&chooser, &u->chooser);
     if (err == TMB_OK)
         err = tmb_ahead_new(d, &u->ahead);
     for (unsigned i = 0; i < d->config->policy.streams_count && err == TMB_OK; i++)
@@ -639,6 +681,7 @@ void tmb_uplink_stop(tmb_uplink *u)
     u->is_stopping = true;
     drop_link(u);
     tmb_keeper_stop(u->keeper);
+    tmb_chooser_stop(u->chooser);
     for (unsigned i = 0; i < u->lanes_count; i++)
         tmb_lane_stop(&u->lanes[i]);
     uv_close((uv_handle_t *)&u->timer, NULL);
@@ -652,6 +695,7 @@ void tmb_uplink_free(tmb_uplink *u)
     for (unsigned i = 0; i < u->lanes_count; i++)
         tmb_lane_close(&u->lanes[i]);
     tmb_keeper_free(u->keeper);
+    tmb_chooser_free(u->chooser);
     tmb_ahead_free(u->ahead);
     free(u);
 }

@@ -8,6 +8,7 @@
 
 #include "proto/topics.h"
 #include "syncd/daemon/ahead.h"
+#include "syncd/daemon/chooser.h"
 #include "syncd/daemon/fence.h"
 #include "syncd/daemon/keeper.h"
 #include "syncd/daemon/lane.h"
@@ -27,6 +28,7 @@ struct tmb_uplink {
     tmb_link *link;
     uint64_t link_epoch;
     tmb_keeper *keeper;
+    tmb_chooser *chooser;
     tmb_ahead *ahead;   /* of live_first streams */
     bool are_tails_due; /* of live_first streams, behind this step */
     tmb_fence fence;

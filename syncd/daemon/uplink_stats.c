@@ -62,6 +62,7 @@ void tmb_uplink_stats(const tmb_uplink *u, json_t *object)
                                         (json_int_t)u->session.back.slots, "budget_waits",
                                         (json_int_t)u->session.back.budget_spent));
     tmb_keeper_stats(u->keeper, object);
+    tmb_chooser_stats(u->chooser, object);
     tmb_line_stats(&u->line, &u->session.pace, object);
     tmb_ahead_stats(u->ahead, object);
     (void)json_object_set_new(object, "batches", json_integer((json_int_t)u->batches));

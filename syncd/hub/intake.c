@@ -6,6 +6,7 @@
  *   MARKS         -                    WELCOME               -
  *   BATCH         BYE(unknown)         BYE(unknown)          queue, PERSIST | ACK | ACK(resend)
  *   BYE           -                    end                   end
+ *   ASK           -                    -                     ASKED
  *   bad frame     -                    BYE(malformed), end   BYE(malformed), end
  *   STORED        move mark            move mark             move mark, ACK, PERSIST next
  *   STORE_FAILED  -                    -                     ACK(resend), or BYE(malformed) and end
@@ -464,8 +465,12 @@ static void on_frame(tmb_intake *intake, const tmb_intake_event *event, tmb_inta
     case TMB_FRAME_BYE:
         on_bye(intake, &frame->u.bye, actions);
         return;
+    case TMB_FRAME_ASK: /* of a session that is over: whoever asked has given up waiting, too */
+        if (intake->state == TMB_INTAKE_OPEN && intake->version >= 2 &&
+            frame->u.ask.session == intake->session)
+            push(actions, TMB_INTAKE_ASKED)->frame = frame;
+        return;
     case TMB_FRAME_DICTIONARY:
-    case TMB_FRAME_ASK:
         return;
     case TMB_FRAME_WELCOME:
     case TMB_FRAME_ACK:

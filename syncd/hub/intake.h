@@ -75,7 +75,8 @@ typedef enum tmb_intake_action_type {
     TMB_INTAKE_LOAD_MARKS, /* look up the marks of the streams in lanes[0..lanes_count) */
     TMB_INTAKE_SEND,       /* frame, to this child */
     TMB_INTAKE_PERSIST,    /* commit batch `ticket` and its mark; answer STORED or STORE_FAILED */
-    TMB_INTAKE_DROP, /* free batch `ticket`: refused, known already, or of a session that ended */
+    TMB_INTAKE_DROP,  /* free batch `ticket`: refused, known already, or of a session that ended */
+    TMB_INTAKE_ASKED, /* answer this ASK by a TOLD of its session and id, or leave it: frame */
     TMB_INTAKE_REPORT
 } tmb_intake_action_type;
 
@@ -96,7 +97,7 @@ typedef struct tmb_intake_action {
     uint64_t ticket;
     uint64_t session;
     unsigned lane;          /* PERSIST, GAP, KNOWN, RESEND */
-    const tmb_frame *frame; /* SEND: lives until the next step */
+    const tmb_frame *frame; /* SEND: lives until the next step; ASKED: the event's */
     tmb_intake_report report;
     tmb_gap_reason gap_reason;
     uint64_t number;

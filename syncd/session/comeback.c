@@ -54,6 +54,14 @@ void tmb_comeback_welcome(tmb_comeback *c, uint32_t window_ms)
     c->budget = c->budget < BUDGET_MAX - WELCOME_PAYS ? c->budget + WELCOME_PAYS : BUDGET_MAX;
 }
 
+void tmb_comeback_elsewhere(tmb_comeback *c, uint32_t window_ms)
+{
+    c->window = tmb_dur_ms(tmb_window_clamp(window_ms));
+    c->slot = tmb_dur_ms(0);
+    c->is_retry = false;
+    c->dials = 0;
+}
+
 void tmb_comeback_refused(tmb_comeback *c, uint32_t wait_ms)
 {
     if (wait_ms == 0)

@@ -81,6 +81,10 @@ void tmb_comeback_dialled(tmb_comeback *c, tmb_mono now);
  * number from rng, or none. */
 tmb_dur tmb_comeback_wait(tmb_comeback *c, tmb_rng *rng, tmb_mono now);
 
+/* tmb_comeback_elsewhere: the next dial goes to another parent, whose window, if it has ever said one, was
+ * window_ms (0: none). A slot was the other one's; the budget is ours and stays. */
+void tmb_comeback_elsewhere(tmb_comeback *c, uint32_t window_ms);
+
 /* tmb_window_clamp: of what a parent or a file says; 0 stays 0. */
 uint32_t tmb_window_clamp(uint32_t window_ms);
 

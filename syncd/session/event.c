@@ -34,7 +34,10 @@ bool tmb_session_is_event_valid(const tmb_session *s, const tmb_session_event *e
     case TMB_SESSION_START:
     case TMB_SESSION_TIMEOUT:
     case TMB_SESSION_CLOSE:
+    case TMB_SESSION_MOVE:
         return true;
+    case TMB_SESSION_ASK:
+        return event->u.frame != NULL && event->u.frame->type == TMB_FRAME_ASK;
     case TMB_SESSION_LINK_UP:
     case TMB_SESSION_LINK_DOWN:
     case TMB_SESSION_FRAME_BAD:

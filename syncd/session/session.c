@@ -18,6 +18,9 @@
  *   TIMEOUT     -      hang up,       greet again once,    greet again, load   dial     -       -
  *                      back off       then back off
  *    not left   -      -              hang up, back off    hang up, back off   -        -       -
+ *   MOVE        -      hang up, wait  say BYE, wait        say BYE, wait       wait     -       -
+ *   ASK         -      -              -                    send                -        -       -
+ *   TOLD        -      -              -                    tell                -        -       -
  *   CLOSE       close  close          say BYE, close       say BYE, close      close    close   -
  *
  * "not left": a TIMEOUT, and the frame whose answer is late has not left (more time: only for those).
@@ -49,7 +52,7 @@ static const struct {
                                             BIT(TMB_SESSION_CLOSED)},
     [TMB_SESSION_STREAMING] = {"streaming", BIT(TMB_SESSION_GREETING) | BIT(TMB_SESSION_BACKOFF) |
                                             BIT(TMB_SESSION_FENCED) | BIT(TMB_SESSION_CLOSED)},
-    [TMB_SESSION_BACKOFF]   = {"backoff",   BIT(TMB_SESSION_DIALING) | BIT(TMB_SESSION_CLOSED)},
+    [TMB_SESSION_BACKOFF]   = {"backoff",   BIT(TMB_SESSION_BACKOFF) | BIT(TMB_SESSION_DIALING) | BIT(TMB_SESSION_CLOSED)},
     [TMB_SESSION_FENCED]    = {"fenced",    BIT(TMB_SESSION_CLOSED)},
     [TMB_SESSION_CLOSED]    = {"closed",    0},
 };
@@ -230,12 +233,41 @@ static void say_bye(tmb_session *s, tmb_bye_reason reason, tmb_session_actions *
     send_out(s, actions);
 }
 
-static void close_session(tmb_session *s, tmb_session_actions *actions)
+/* Says goodbye, if there is anybody to hear it. */
+static void leave_parent(tmb_session *s, tmb_session_actions *actions)
 {
     if (is_linked(s))
         say_bye(s, TMB_BYE_CLOSING, actions);
     if (is_linked(s) || s->state == TMB_SESSION_DIALING)
         hang_up(s, actions);
+}
+
+/* What was sent and is not acknowledged goes up by the other parent, too: who has both knows it by its
+ * origin. */
+static void move_elsewhere(tmb_session *s, uint32_t window_ms, tmb_session_actions *actions)
+{
+    bool is_under_way =
+        is_linked(s) || s->state == TMB_SESSION_DIALING || s->state == TMB_SESSION_BACKOFF;
+    if (!is_under_way)
+        return;
+    leave_parent(s, actions);
+    tmb_comeback_elsewhere(&s->back, window_ms);
+    back_off(s, actions);
+}
+
+static void ask(tmb_session *s, const tmb_frame_ask *question, tmb_session_actions *actions)
+{
+    if (s->state != TMB_SESSION_STREAMING || s->version < 2)
+        return;
+    s->out.type = TMB_FRAME_ASK;
+    s->out.u.ask = *question;
+    s->out.u.ask.session = s->session;
+    send_out(s, actions);
+}
+
+static void close_session(tmb_session *s, tmb_session_actions *actions)
+{
+    leave_parent(s, actions);
     rewind_lanes(s);
     become(s, TMB_SESSION_CLOSED, tmb_mono_never(), actions);
 }
@@ -301,6 +333,7 @@ static void on_welcome(tmb_session *s, const tmb_frame_welcome *welcome,
         memcpy(s->parent, welcome->node.ptr, welcome->node.len);
     s->parent[welcome->node.len] = '\0';
     s->is_parent_top = welcome->is_top;
+    s->parent_load = welcome->load;
     s->version = welcome->version;
     tmb_credit_begin(&s->credit, welcome);
     tmb_comeback_welcome(&s->back, welcome->window_ms);
@@ -387,6 +420,8 @@ static void on_frame(tmb_session *s, const tmb_frame *frame, tmb_session_actions
             tmb_credit_raise(&s->credit, &frame->u.credit);
         return;
     case TMB_FRAME_TOLD:
+        if (frame->u.told.session == s->session && s->state == TMB_SESSION_STREAMING)
+            push(actions, TMB_SESSION_TOLD)->frame = frame;
         return;
     case TMB_FRAME_HELLO:
     case TMB_FRAME_BATCH:
@@ -699,6 +734,12 @@ static void dispatch(tmb_session *s, const tmb_session_event *event, tmb_session
         break;
     case TMB_SESSION_TIMEOUT:
         on_timeout(s, actions);
+        break;
+    case TMB_SESSION_MOVE:
+        move_elsewhere(s, event->u.window_ms, actions);
+        break;
+    case TMB_SESSION_ASK:
+        ask(s, &event->u.frame->u.ask, actions);
         break;
     case TMB_SESSION_CLOSE:
         if (s->state != TMB_SESSION_CLOSED)

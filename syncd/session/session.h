@@ -107,6 +107,8 @@ typedef enum tmb_session_event_type {
     TMB_SESSION_PROVED,      /* the answer to PROVE */
     TMB_SESSION_PROGRESS,    /* the peer's host has taken more bytes; is_paced: or just a look */
     TMB_SESSION_TIMEOUT,     /* early or stale ones are harmless */
+    TMB_SESSION_MOVE, /* from now on dials go to another parent: leave this one, and come to that */
+    TMB_SESSION_ASK,  /* send this ASK to the parent; without a session of version 2 nothing */
     TMB_SESSION_CLOSE
 } tmb_session_event_type;
 
@@ -118,7 +120,8 @@ typedef struct tmb_session_event {
         uint64_t said, taken, all;
     } bytes; /* PROGRESS, is_paced: of this dial; all: also what came in */
     union {
-        const tmb_frame *frame; /* borrowed for the step */
+        const tmb_frame *frame; /* FRAME, ASK: borrowed for the step */
+        uint32_t window_ms;     /* MOVE: that the other parent has said before; 0: none */
         struct {
             unsigned stream; /* index into options.streams */
             tmb_incarnation incarnation;
@@ -154,6 +157,7 @@ typedef enum tmb_session_action_type {
     TMB_SESSION_PROVE,   /* is *chain the log's at its number? No LOAD before PROVED has answered */
     TMB_SESSION_LOAD,    /* read from the log, make durable, pack; answer LOADED or LOAD_FAILED */
     TMB_SESSION_PERSIST, /* the parent has everything of stream up to seq: keep that on disk */
+    TMB_SESSION_TOLD,    /* the parent answered an ASK: frame */
     TMB_SESSION_REPORT   /* something worth a log line or a counter */
 } tmb_session_action_type;
 
@@ -179,7 +183,7 @@ typedef struct tmb_session_action {
     uint32_t bytes_max;          /* LOAD: raw bytes, unless one record is larger */
     tmb_pool pool;               /* SEND_BATCH: for the frame */
     uint64_t spent;              /* SEND_BATCH: likewise */
-    const tmb_frame *frame;      /* SEND: lives until the next step */
+    const tmb_frame *frame;      /* SEND: lives until the next step; TOLD: the event's */
     tmb_session_report report;
     uint64_t number;
 } tmb_session_action;
@@ -234,6 +238,7 @@ typedef struct tmb_session {
     tmb_turns turns;        /* who loads next */
     tmb_credit credit;      /* what the parent lets us send */
     char parent[TMB_NAME_BYTES_MAX + 1]; /* who said the last WELCOME; empty: none yet */
+    uint32_t parent_load;                /* percent, likewise */
     bool is_parent_top;                  /* and said that it has no parent itself */
     tmb_session_lane lanes[TMB_STREAMS_MAX];
     tmb_frame out;

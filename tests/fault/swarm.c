@@ -260,6 +260,8 @@ static void act(site *s, const tmb_session_action *action)
     case TMB_SESSION_PERSIST:
         note_acked(s, action->seq);
         return;
+    case TMB_SESSION_TOLD:
+        return;
     case TMB_SESSION_REPORT:
         if (action->report == TMB_SESSION_REPORT_STATE && action->number == TMB_SESSION_STREAMING) {
             s->open_ns = now_ns();

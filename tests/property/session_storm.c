@@ -71,6 +71,8 @@ static void see_action(storm *at, const tmb_session_action *action)
         assert_int_equal(action->epoch, at->s.epoch);
         at->sent++;
         break;
+    case TMB_SESSION_TOLD:
+        break;
     case TMB_SESSION_DIAL:
         at->sent = 0;
         assert_int_equal(action->epoch, at->s.epoch);

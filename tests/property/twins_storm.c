@@ -145,6 +145,7 @@ static void do_box(storm *at, unsigned i, tmb_session_event *event)
             break;
         case TMB_SESSION_DROP_BATCH:
         case TMB_SESSION_PERSIST:
+        case TMB_SESSION_TOLD:
             break;
         }
     }

@@ -299,6 +299,8 @@ static void run_action(sim_world *world, const tmb_session_action *action)
         if (child->logs[action->stream].first_seq <= action->seq)
             child->logs[action->stream].first_seq = action->seq + 1;
         break;
+    case TMB_SESSION_TOLD:
+        break;
     case TMB_SESSION_REPORT:
         if (action->report == TMB_SESSION_REPORT_AHEAD ||
             action->report == TMB_SESSION_REPORT_MALFORMED)

@@ -144,6 +144,8 @@ static void run_actions(sim_world *world, const tmb_intake_actions *actions)
             else
                 copy->ticket = 0;
             break;
+        case TMB_INTAKE_ASKED:
+            break;
         case TMB_INTAKE_REPORT:
             if (action->report == TMB_INTAKE_REPORT_MALFORMED ||
                 action->report == TMB_INTAKE_REPORT_REFUSED)

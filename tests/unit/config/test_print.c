@@ -47,6 +47,13 @@ static void assert_same(const tmb_config *a, const tmb_config *b)
     assert_int_equal(a->broker.port, b->broker.port);
     assert_same_text(a->parent.host, b->parent.host);
     assert_int_equal(a->parent.port, b->parent.port);
+    assert_int_equal(a->fallbacks.count, b->fallbacks.count);
+    for (unsigned i = 0; i < a->fallbacks.count; i++) {
+        assert_string_equal(a->fallbacks.v[i].host, b->fallbacks.v[i].host);
+        assert_int_equal(a->fallbacks.v[i].port, b->fallbacks.v[i].port);
+    }
+    assert_int_equal(a->move_after_ms, b->move_after_ms);
+    assert_int_equal(a->return_after_ms, b->return_after_ms);
     assert_int_equal(a->backoff_base_ms, b->backoff_base_ms);
     assert_int_equal(a->backoff_cap_ms, b->backoff_cap_ms);
     assert_int_equal(a->ack_timeout_ms, b->ack_timeout_ms);
@@ -91,6 +98,8 @@ static void prints_what_loads_to_the_same(void **state)
         GOOD "journal: { ring: \"/dev/shm/a b\" }\n",
         GOOD "journal: { segment_bytes: 5001 }\ncheckpoint: { interval: 1500ms, records: 3 }\n",
         GOOD TLS "parent: { host: h, port: 1, backoff: { base: 1ms, cap: 61s }, keepalive: 61s }\n",
+        GOOD TLS "parent: { host: h, fallbacks: [], move_after: 1s }\n",
+        GOOD TLS "parent: { host: h, fallbacks: [ { host: i }, { port: 1, host: h } ] }\n",
         GOOD TLS
         "children: { accept: true, topic: \"a \\\"b\\\" \\\\ {topic}\" }\nbroker: { host: b }\n",
         GOOD TLS
@@ -186,6 +195,9 @@ static void prints_effective_values(void **state)
                               "parent:\n"
                               "  host: \"h\"\n"
                               "  port: 8883\n"
+                              "  fallbacks: []\n"
+                              "  move_after: 1m\n"
+                              "  return_after: 10m\n"
                               "  backoff:\n"
                               "    base: 500ms\n"
                               "    cap: 30s\n"

@@ -339,9 +339,31 @@ static void what_no_child_may_say_ends_the_session(void **state)
     assert_string_equal(on_plain(&at, TMB_INTAKE_FRAME_BAD), "malformed");
 }
 
+/* About a child of the child's: answered by the shell, in a session of version 2 alone. */
+static void an_ask_is_for_the_shell(void **state)
+{
+    (void)state;
+    scene at;
+    scene_open(&at, 0, 0);
+    tmb_frame ask = {.type = TMB_FRAME_ASK};
+    ask.u.ask.session = 1;
+    ask.u.ask.id = 9;
+    at.intake.version = 2;
+    assert_string_equal(on_frame(&at, &ask, 0), "ASKED 9");
+    ask.u.ask.session = 2;
+    assert_string_equal(on_frame(&at, &ask, 0), "");
+    ask.u.ask.session = 1;
+    at.intake.version = 1;
+    assert_string_equal(on_frame(&at, &ask, 0), "");
+    at.intake.version = 2;
+    on_plain(&at, TMB_INTAKE_RESET);
+    assert_string_equal(on_frame(&at, &ask, 0), "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_ask_is_for_the_shell),
         cmocka_unit_test(from_hello_to_ack),
         cmocka_unit_test(hello_is_refused_by_reason),
         cmocka_unit_test(credits_and_windows_are_for_version_2),

@@ -124,6 +124,8 @@ const char *on_event(scene *at, const tmb_intake_event *event)
             say_frame(at, action->frame);
         else if (action->type == TMB_INTAKE_PERSIST)
             say(at, "PERSIST %" PRIu64, action->ticket);
+        else if (action->type == TMB_INTAKE_ASKED)
+            say(at, "ASKED %" PRIu64, action->frame->u.ask.id);
         else if (action->type == TMB_INTAKE_DROP)
             say(at, "DROP %" PRIu64, action->ticket);
         else

@@ -41,7 +41,8 @@ static const struct {
     {"bye limit", "idBBbfc"}, {"bye ahead", "idFFbfc"}, {"bad", "idBBbfc"},
     {"tail", "idgsbfc"},      {"new log", "idgGbfc"},   {"loaded", "idgsbfc"},
     {"timeout", "iBgGDfc"},   {"close", "CCCCCCc"},     {"progress", "idgsbfc"},
-    {"not left", "iBBBDfc"},
+    {"not left", "iBBBDfc"},  {"move", "iBBBbfc"},      {"ask", "idgsbfc"},
+    {"told", "idgsbfc"},
 };
 
 static tmb_session_state state_of(char letter)
@@ -83,6 +84,12 @@ static void give(scene *at, const char *event)
         on_loaded(at, at->s.lanes[1].load_ticket, 1, 10);
     else if (strcmp(event, "close") == 0)
         on_close(at);
+    else if (strcmp(event, "move") == 0)
+        on_move(at, 0);
+    else if (strcmp(event, "ask") == 0)
+        on_ask(at, 1);
+    else if (strcmp(event, "told") == 0)
+        on_told(at, 1);
     else if (strcmp(event, "progress") == 0)
         on_progress(at, at->s.taken);
     else if (strcmp(event, "timeout") == 0) {

@@ -47,6 +47,12 @@ static void say_frame(scene *at, const tmb_frame *frame)
         assert_int_equal(frame->u.bye.session, at->s.session);
         return;
     }
+    if (frame->type == TMB_FRAME_ASK) {
+        say(at, "SEND ask %" PRIu64 " of %.*s", frame->u.ask.id, (int)frame->u.ask.node.len,
+            (const char *)frame->u.ask.node.ptr);
+        assert_int_equal(frame->u.ask.session, at->s.session);
+        return;
+    }
     assert_int_equal(frame->type, TMB_FRAME_HELLO);
     assert_int_equal(frame->u.hello.session, at->s.session);
     assert_true(tmb_bytes_eq(frame->u.hello.node, tmb_bytes_str("s1")));
@@ -118,6 +124,9 @@ static void say_action(scene *at, const tmb_session_action *action)
     case TMB_SESSION_PERSIST:
         say(at, "PERSIST %s %" PRIu64, names[action->stream], action->seq);
         return;
+    case TMB_SESSION_TOLD:
+        say(at, "TOLD %" PRIu64, action->frame->u.told.id);
+        return;
     case TMB_SESSION_REPORT:
         say_report(at, action);
         return;
@@ -142,6 +151,29 @@ static const char *on_plain(scene *at, tmb_session_event_type type)
 {
     tmb_session_event event = {.type = type, .epoch = at->s.epoch};
     return on_event(at, &event);
+}
+
+const char *on_move(scene *at, uint32_t window_ms)
+{
+    tmb_session_event event = {.type = TMB_SESSION_MOVE, .u.window_ms = window_ms};
+    return on_event(at, &event);
+}
+
+const char *on_ask(scene *at, uint64_t id)
+{
+    tmb_frame frame = {.type = TMB_FRAME_ASK};
+    frame.u.ask.id = id;
+    frame.u.ask.node = tmb_bytes_str("c1");
+    tmb_session_event event = {.type = TMB_SESSION_ASK, .u.frame = &frame};
+    return on_event(at, &event);
+}
+
+const char *on_told(scene *at, uint64_t id)
+{
+    tmb_frame frame = {.type = TMB_FRAME_TOLD};
+    frame.u.told.session = at->s.session;
+    frame.u.told.id = id;
+    return on_frame(at, &frame);
 }
 
 const char *on_start(scene *at)

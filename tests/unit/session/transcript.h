@@ -45,6 +45,9 @@ const char *on_bye(scene *at, tmb_bye_reason reason);
 const char *on_bad_frame(scene *at);
 const char *on_progress(scene *at, uint64_t taken);
 const char *on_all_taken(scene *at); /* progress: every frame has left */
+const char *on_move(scene *at, uint32_t window_ms);
+const char *on_ask(scene *at, uint64_t id);
+const char *on_told(scene *at, uint64_t id);
 const char *on_timeout(scene *at);
 const char *on_close(scene *at);
 
