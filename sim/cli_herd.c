@@ -56,6 +56,7 @@ static void print_json(const herd_options *o, const herd_result *r)
     print_milli("live", o->live_milli);
     printf(",\"commit\":%" PRIu32, o->commit_per_s);
     print_milli_or_null("drain_s", o->live_milli > 0 && r->drain_ms >= 0, r->drain_ms);
+    printf(",\"hub_bytes_max\":%" PRIu64, r->memory_peak);
     printf(",\"events\":%" PRIu64 ",\"hash\":\"%016" PRIx64 "\"}\n", r->events, r->hash);
 }
 

@@ -115,6 +115,9 @@ static void dispatch(herd_world *world, sim_event *event)
     case HERD_BACK:
         herd_hub_back(world);
         break;
+    case HERD_CREDITS:
+        herd_drain_run(world, event);
+        break;
     case HERD_ARRIVE:
     case HERD_DONE:
     case HERD_TO_HUB:
@@ -196,9 +199,10 @@ bool herd_run(const herd_options *options, herd_result *ret_result)
                         .gone_ns = INT64_MAX,
                         .back_ns = INT64_MAX};
     *ret_result = (herd_result){.t50_ms = -1, .t99_ms = -1, .drain_ms = -1};
-    herd_hub_start(&world);
     world.sites = calloc(options->sites, sizeof *world.sites);
     world.is_out_of_memory = world.sites == NULL;
+    if (world.sites != NULL)
+        herd_hub_start(&world);
     for (uint32_t i = 0; i < options->sites && !world.is_out_of_memory; i++)
         world.is_out_of_memory = !herd_site_init(&world, i);
     if (!world.is_out_of_memory)

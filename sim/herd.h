@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 /* sim/herd.h - the herd world: a hub goes away, and all its sites come back at once.
  *
- * The sessions of the sites and the intakes of the hub are the very objects of tombolo-syncd; the rest is the
- * smallest world in which they can trample a hub: a hub that can do `rate` handshakes a second, one after the
- * other, that refuses whom it cannot serve in time (a refusal costs SIM_REFUSAL_PERMILLE of a handshake), and
- * that commits so many records a second; sites of which each is a few milliseconds away, gives up a handshake
- * after SIM_DIAL_TIMEOUT_MS, and goes on producing records all the while.
+ * The sessions of the sites, and the hub's admission, intakes and drain, are the objects of tombolo-syncd;
+ * the rest is the smallest world in which they can trample a hub: a hub that can do `rate` handshakes a
+ * second, one after the other, that refuses whom it cannot serve in time (a refusal costs
+ * SIM_REFUSAL_PERMILLE of a handshake), and that commits so many records a second; sites of which each is
+ * a few milliseconds away, gives up a handshake after SIM_DIAL_TIMEOUT_MS, and goes on producing records
+ * all the while.
  *
- * Order of a run: all sites are connected; the hub goes away for `outage_ms` (0: a restart in which nothing
- * listens for no time at all), all sites notice within SIM_NOTICE_MS; it is back, which is second 0; the run
- * ends when all are connected and the backlog is carried, or at limit_ms.
+ * Order of a run: all sites are connected; the hub goes away for `outage_ms` (0: a restart in which
+ * nothing listens for no time at all), all sites notice within SIM_NOTICE_MS; it is back, which is second
+ * 0; the run ends when all are connected and the backlog is carried, or at limit_ms.
  *
- * Cost: about 30 KiB of memory a site, and a microsecond or two an event. Threads: none.
- */
+ * Cost: about 30 KiB of memory a site, and a microsecond or two an event. Threads: none. */
 #ifndef TMB_SIM_HERD_H
 #define TMB_SIM_HERD_H
 
@@ -26,6 +26,7 @@
 #define SIM_NOTICE_MS        500
 #define SIM_DIAL_TIMEOUT_MS  10000
 #define SIM_REFUSAL_PERMILLE 50
+#define SIM_HUB_MEMORY       (64u * 1024 * 1024) /* for batches of all sites, as by default */
 
 /* What is compared. */
 typedef enum sim_backoff {
@@ -65,6 +66,7 @@ typedef struct herd_result {
     int64_t t50_ms, t99_ms, drain_ms; /* since the hub is back; drain_ms -1: not within limit_ms */
     uint32_t connected, arrivals_peak;
     uint64_t arrivals, wasted, handshake_timeouts, refused;
+    uint64_t memory_peak;  /* bytes of batches that the hub had not committed yet */
     uint64_t events, hash; /* of the transcript: the same for the same options */
 } herd_result;
 

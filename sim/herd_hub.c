@@ -19,7 +19,7 @@ static uint32_t window_ms(const herd_world *world)
     return (uint32_t)(ms > 0 ? ms : 1);
 }
 
-static void send(herd_world *world, herd_site *site, const tmb_frame *frame)
+void herd_hub_send(herd_world *world, herd_site *site, const tmb_frame *frame)
 {
     if (site->is_linked)
         herd_post(world, HERD_TO_SITE, site->index, world->hub.run, site->dial,
@@ -31,7 +31,7 @@ static void answer(herd_world *world, herd_site *site, const tmb_frame *frame)
     tmb_frame told = *frame;
     if (told.type == TMB_FRAME_WELCOME && world->options->backoff == SIM_BACKOFF_WINDOW)
         told.u.welcome.window_ms = window_ms(world);
-    send(world, site, &told);
+    herd_hub_send(world, site, &told);
 }
 
 static void refuse(herd_world *world, herd_site *site, uint64_t session)
@@ -41,7 +41,7 @@ static void refuse(herd_world *world, herd_site *site, uint64_t session)
     frame.u.bye.reason = TMB_BYE_BUSY;
     if (world->options->backoff == SIM_BACKOFF_WINDOW)
         frame.u.bye.wait_ms = site->slot_ms;
-    send(world, site, &frame);
+    herd_hub_send(world, site, &frame);
 }
 
 static void work(herd_world *world, int64_t ns)
@@ -120,6 +120,8 @@ static void tell_marks(herd_world *world, herd_site *site, uint64_t session)
     tmb_intake_event event = {.type = TMB_INTAKE_MARKS};
     event.u.marks.session = session;
     event.u.marks.seqs = &site->mark;
+    if (world->options->live_milli > 0 && session == site->intake->session)
+        herd_drain_offer(world, site, &event);
     step_intake(world, site, &event);
 }
 
@@ -137,7 +139,12 @@ static void step_intake(herd_world *world, herd_site *site, tmb_intake_event *ev
             tell_marks(world, site, action->session);
         else if (action->type == TMB_INTAKE_PERSIST)
             persist(world, site, action);
+        else if (action->type == TMB_INTAKE_DROP)
+            herd_drain_done(world, site, action->ticket, false);
+        else if (action->type == TMB_INTAKE_REPORT && action->report == TMB_INTAKE_REPORT_RESEND)
+            tmb_drain_owe(&site->drain);
     }
+    herd_drain_look(world, site);
     if (site->intake->lanes_count == 1 && site->intake->lanes[0].mark > site->mark) {
         world->marks_sum += site->intake->lanes[0].mark - site->mark;
         site->mark = site->intake->lanes[0].mark;
@@ -160,6 +167,7 @@ void herd_hub_event(herd_world *world, herd_site *site, const sim_event *event)
     }
     if (event->kind == HERD_STORED) {
         told.type = TMB_INTAKE_STORED;
+        herd_drain_done(world, site, event->number, true);
         step_intake(world, site, &told);
         return;
     }
@@ -172,6 +180,8 @@ void herd_hub_event(herd_world *world, herd_site *site, const sim_event *event)
     told.type = TMB_INTAKE_FRAME;
     told.ticket = event->order;
     told.u.frame = frame;
+    if (frame->type == TMB_FRAME_BATCH)
+        told.refuse_ms = herd_drain_take(world, site, &frame->u.batch, told.ticket);
     step_intake(world, site, &told);
 }
 
@@ -182,6 +192,7 @@ void herd_hub_start(herd_world *world)
     tmb_admission_init(&hub->admission, &options);
     tmb_admission_set(&hub->admission, world->options->sites,
                       world->options->rate * UINT64_C(1000));
+    herd_drain_start(world);
     hub->is_up = true;
     hub->free_ns = hub->commit_free_ns = 0;
 }

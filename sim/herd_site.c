@@ -67,6 +67,7 @@ static void load(herd_world *world, herd_site *site, const tmb_session_action *a
     event.u.loaded.ticket = load->ticket;
     event.u.loaded.first_seq = load->first_seq;
     event.u.loaded.last_seq = load->last_seq;
+    event.u.loaded.bytes = (uint32_t)(load->last_seq - load->first_seq + 1) * HERD_RECORD_BYTES;
     step_site(world, site, &event);
 }
 
@@ -88,6 +89,9 @@ static void send_batch(herd_world *world, herd_site *site, const tmb_session_act
     batch->first_seq = load->first_seq;
     batch->last_seq = load->last_seq;
     batch->raw_bytes = (uint32_t)(load->last_seq - load->first_seq + 1) * HERD_RECORD_BYTES;
+    batch->data = tmb_bytes_of(NULL, batch->raw_bytes); /* nobody looks at it */
+    batch->pool = action->pool;
+    batch->spent = action->spent;
     load->ticket = 0;
     send(world, site, &frame);
 }
@@ -241,6 +245,7 @@ bool herd_site_init(herd_world *world, uint32_t index)
     site->timer_ns = INT64_MAX;
     tmb_session_options options = {.node = site->name,
                                    .streams = {stream_name},
+                                   .classes = {TMB_CLASS_TELEMETRY},
                                    .streams_count = 1,
                                    .seed = tmb_rng_next(&world->fate),
                                    .dial_timeout = tmb_dur_ms(SIM_DIAL_TIMEOUT_MS),

@@ -8,6 +8,7 @@
 #include "sim/heap.h"
 #include "sim/herd.h"
 #include "syncd/hub/admission.h"
+#include "syncd/hub/drain.h"
 #include "syncd/hub/intake.h"
 #include "syncd/session/session.h"
 
@@ -29,13 +30,20 @@ typedef enum herd_kind {
     HERD_TO_SITE, /* load: tmb_frame */
     HERD_TO_HUB,  /* load: tmb_frame */
     HERD_STORED,
-    HERD_GONE, /* the hub goes away */
+    HERD_CREDITS, /* the hub looks whom to give credits */
+    HERD_GONE,    /* the hub goes away */
     HERD_BACK
 } herd_kind;
 
 typedef struct herd_load {
     uint64_t ticket, first_seq, last_seq;
 } herd_load;
+
+/* A batch in the hub's memory. ticket 0: free. */
+typedef struct herd_held {
+    uint64_t ticket, bytes;
+    tmb_pool pool;
+} herd_held;
 
 typedef struct herd_site {
     tmb_session session;
@@ -51,7 +59,9 @@ typedef struct herd_site {
     bool has_tail;              /* a TAIL is posted */
     uint64_t mark;              /* at the hub, durable */
     herd_load loads[HERD_LOADS_MAX];
-    tmb_intake *intake; /* the hub's, for this site */
+    tmb_intake *intake; /* the hub's, for this site, and the next two */
+    tmb_drain_child drain;
+    herd_held held[HERD_LOADS_MAX];
 } herd_site;
 
 typedef struct herd_hub {
@@ -60,6 +70,8 @@ typedef struct herd_hub {
     int64_t free_ns;        /* when the handshakes before are done */
     int64_t commit_free_ns; /* likewise the commits */
     tmb_admission admission;
+    tmb_drain drain;
+    int64_t credits_ns; /* the HERD_CREDITS that is posted; INT64_MAX: none */
 } herd_hub;
 
 typedef struct herd_world {
@@ -90,6 +102,16 @@ void herd_site_event(herd_world *world, herd_site *site, const sim_event *event)
 void herd_hub_event(herd_world *world, herd_site *site, const sim_event *event);
 void herd_hub_gone(herd_world *world);
 void herd_hub_back(herd_world *world);
+void herd_hub_send(herd_world *world, herd_site *site, const tmb_frame *frame);
 void herd_hub_start(herd_world *world);
+
+/* herd_drain.c */
+void herd_drain_start(herd_world *world);
+void herd_drain_offer(herd_world *world, herd_site *site, tmb_intake_event *marks);
+uint32_t herd_drain_take(herd_world *world, herd_site *site, const tmb_frame_batch *batch,
+                         uint64_t ticket);
+void herd_drain_done(herd_world *world, herd_site *site, uint64_t ticket, bool is_committed);
+void herd_drain_look(herd_world *world, herd_site *site);
+void herd_drain_run(herd_world *world, const sim_event *event);
 
 #endif

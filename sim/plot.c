@@ -70,14 +70,14 @@ static uint64_t read_span(const herd_result *result, panel what, int64_t from_s,
 }
 
 /* 1, 2 or 5 times a power of ten, so that about TICKS of them reach most. */
-static double find_tick(double most)
+static int64_t find_tick(double most)
 {
-    double tick = 1;
-    while (tick * TICKS < most) {
+    int64_t tick = 1;
+    while ((double)tick * TICKS < most) {
         tick *= 2;
-        if (tick * TICKS < most)
-            tick *= 2.5;
-        if (tick * TICKS < most)
+        if ((double)tick * TICKS < most)
+            tick = tick / 2 * 5;
+        if ((double)tick * TICKS < most)
             tick *= 2;
     }
     return tick;
@@ -88,16 +88,19 @@ static double log_10(double value)
     double whole = 0;
     if (value < 1)
         return 0;
-    for (; value >= 10; value /= 10)
+    while (value >= 10) {
+        value /= 10;
         whole++;
+    }
     /* Between powers of ten by halves of halves: exact enough for a pixel, and needs no library. */
-    double part = 0;
-    for (double bit = 0.5; bit > 0.0005; bit /= 2) {
+    double part = 0, bit = 0.5;
+    while (bit > 0.0005) {
         value *= value;
         if (value >= 10) {
             value /= 10;
             part += bit;
         }
+        bit /= 2;
     }
     return whole + part;
 }
@@ -145,12 +148,12 @@ static void draw_frame(const plot *p, panel what)
             "<tspan dx=\"10\" font-weight=\"normal\" fill=\"#52606d\">%s%s</tspan></text>\n",
             panels[what].unit, what == PANEL_ARRIVALS && p->is_log ? ", logarithmic" : "");
     if (what == PANEL_ARRIVALS && p->is_log) {
-        for (double value = 1; value <= p->most[what]; value *= 10)
-            draw_tick(p, what, value);
+        for (int64_t value = 1; (double)value <= p->most[what]; value *= 10)
+            draw_tick(p, what, (double)value);
     } else {
-        double tick = find_tick(p->most[what]);
-        for (double value = 0; value <= p->most[what]; value += tick)
-            draw_tick(p, what, value);
+        int64_t tick = find_tick(p->most[what]);
+        for (int64_t value = 0; (double)value <= p->most[what]; value += tick)
+            draw_tick(p, what, (double)value);
     }
 }
 
@@ -199,8 +202,9 @@ static void draw_run(const plot *p, panel what, const sim_plot_run *run)
 
 static void draw_time(const plot *p, double bottom, bool has_text)
 {
-    double tick = find_tick((double)(p->to_s - p->from_s) / 2);
-    for (double s = 0; s <= (double)p->to_s; s += tick) {
+    int64_t tick = find_tick((double)(p->to_s - p->from_s) / 2);
+    for (int64_t at_s = 0; at_s <= p->to_s; at_s += tick) {
+        double s = (double)at_s;
         fprintf(p->file,
                 "<line x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\" stroke=\"#9aa5b1\"/>\n",
                 place_x(p, s), place_x(p, s), bottom, bottom + 5);

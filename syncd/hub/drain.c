@@ -165,6 +165,8 @@ void tmb_drain_leave(tmb_drain *d, tmb_drain_child *c)
     tmb_drain_backlog(d, c, false, d->now);
     if (d->turn == c)
         d->turn = c->next != c ? c->next : NULL;
+    if (d->tell == c)
+        d->tell = NULL;
     c->next->before = c->before;
     c->before->next = c->next;
     c->next = c->before = NULL;
@@ -274,7 +276,7 @@ void tmb_drain_run(tmb_drain *d, tmb_mono now)
 
 tmb_drain_child *tmb_drain_next(tmb_drain *d, tmb_mono now)
 {
-    tmb_drain_child *c = d->turn;
+    tmb_drain_child *c = d->tell ? d->tell : d->turn;
     for (unsigned i = 0; i < d->children; i++, c = c->next) {
         tmb_drain_pool *live = &c->pools[TMB_POOL_LIVE], *backlog = &c->pools[TMB_POOL_BACKLOG];
         bool is_news = live->granted > live->told || backlog->granted > backlog->told;
@@ -287,6 +289,8 @@ tmb_drain_child *tmb_drain_next(tmb_drain *d, tmb_mono now)
         live->told = live->granted;
         backlog->told = backlog->granted;
         c->told_at = now;
+        d->tell =
+            c->next; /* a round of many looks at each once or twice, not once for each it tells */
         return c;
     }
     return NULL;

@@ -83,6 +83,7 @@ typedef struct tmb_drain_child {
 typedef struct tmb_drain {
     uint64_t memory;
     tmb_drain_child *turn;      /* who is asked first; NULL: nobody */
+    tmb_drain_child *tell;      /* where tmb_drain_next goes on; NULL: at turn */
     unsigned children, waiting; /* with a session; of these with a backlog */
     uint64_t held, held_max;    /* in memory, of all and at the most */
     uint64_t counted;           /* sum of counted */

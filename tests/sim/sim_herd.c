@@ -118,6 +118,28 @@ static void the_jitters_do_worse(void **state)
     }
 }
 
+/* Credits: the hub's memory holds a second's worth and what the sites' live windows let in, however much is
+ * waiting outside; and nothing of what it can commit is left unused. */
+static void a_backlog_is_carried_in_little_memory(void **state)
+{
+    (void)state;
+    herd_options o;
+    herd_options_init(&o);
+    o.outage_ms = 300000;
+    o.live_milli = 1000;
+    o.commit_per_s = 4 * o.sites;
+    herd_result r = play(&o);
+    int64_t best_ms =
+        o.outage_ms / 3; /* 300 s of one part, at three parts a second beside the live one */
+    print_message(
+        "%29s carried after %.1f s, at best %.1f s; %llu bytes at most in the hub's memory\n", "",
+        (double)r.drain_ms / 1000, (double)best_ms / 1000, (unsigned long long)r.memory_peak);
+    assert_in_range(r.drain_ms, 1, best_ms * 13 / 10);
+    assert_in_range(r.memory_peak, 1, SIM_HUB_MEMORY / 8);
+    assert_int_equal(r.handshake_timeouts, 0);
+    herd_result_free(&r);
+}
+
 static void same_seed_same_run(void **state)
 {
     (void)state;
@@ -161,6 +183,7 @@ int main(void)
         cmocka_unit_test(five_thousand_sites_come_back),
         cmocka_unit_test(a_hundred_thousand_sites_come_back),
         cmocka_unit_test(the_jitters_do_worse),
+        cmocka_unit_test(a_backlog_is_carried_in_little_memory),
         cmocka_unit_test(same_seed_same_run),
         cmocka_unit_test(a_window_far_too_small_is_found),
     };
