@@ -13,7 +13,8 @@
  * A batch given by PERSIST is the shell's until it answers, and then to free; it outlives its session: if the
  * next HELLO has the same stream and incarnation its STORED still moves the mark, else it is ignored. All
  * others the shell frees on DROP. If that HELLO is of another box, whose log may have gone apart, it gets its
- * WELCOME only when nothing of the box before is being stored: it proves its log at a mark that moves no more.
+ * WELCOME only when nothing of the box before is being stored: it proves its log at a mark that moves no
+ * more.
  *
  * Threads: none. Cost: O(streams) a step, no allocation; batches stay with the shell, named by ticket.
  */
