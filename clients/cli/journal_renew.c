@@ -78,21 +78,51 @@ static void read_marks(renew *r)
     }
 }
 
-/* The mark of the stream, if the file is of this log. */
+static const tmb_uplink_mark *find_lane(const tmb_marks *marks, const char *stream,
+                                        const char *suffix)
+{
+    char name[TMB_STREAM_NAME_BYTES_MAX + sizeof TMB_LIVE_SUFFIX];
+    (void)snprintf(name, sizeof name, "%s%s", stream, suffix);
+    for (unsigned i = 0; i < marks->streams_count; i++) {
+        if (strcmp(marks->streams[i].stream, name) == 0)
+            return &marks->streams[i];
+    }
+    return NULL;
+}
+
+/* Up to where the file is proved to be of this log, by this lane. */
+static uint64_t prove(const renew *r, const char *stream, const tmb_uplink_mark *mark)
+{
+    tmb_chain here = {.seq = 0};
+    if (!mark || mark->seq == 0 || !mark->has_chain)
+        return 0;
+    tmb_err err =
+        tmb_journal_chain(r->root.path.text, stream, NULL, &r->old.incarnation, mark->seq, &here);
+    bool is_same =
+        err == TMB_OK && here.is_known && memcmp(here.value, mark->chain, sizeof here.value) == 0;
+    return is_same ? mark->seq : 0;
+}
+
+/* What the parent surely has of this log: all up to s->mark. The mark of a lane passes what went ahead in
+ * the live lane, whether or not that has come to its end there. */
 static void find_mark(const renew *r, renew_stream *s)
 {
-    for (unsigned i = 0; i < r->marks.streams_count && r->has_marks && !r->options->is_all; i++) {
-        const tmb_uplink_mark *mark = &r->marks.streams[i];
-        tmb_chain here = {.seq = 0};
-        if (strcmp(mark->stream, s->name) != 0 || mark->seq == 0 || !mark->has_chain)
+    const tmb_uplink_mark *own = find_lane(&r->marks, s->name, "");
+    const tmb_uplink_mark *live = find_lane(&r->marks, s->name, TMB_LIVE_SUFFIX);
+    if (!r->has_marks || r->options->is_all || !own)
+        return;
+    uint64_t by_own = prove(r, s->name, own), by_live = prove(r, s->name, live);
+    uint64_t proved = by_own > by_live ? by_own : by_live, live_mark = live ? live->seq : 0;
+    s->mark = own->seq < proved ? own->seq : proved;
+    for (unsigned i = 0; i < r->marks.aheads_count; i++) {
+        const tmb_live_range *ahead = &r->marks.aheads[i];
+        if (strcmp(ahead->stream, s->name) != 0 || ahead->first > s->mark)
             continue;
-        tmb_err err = tmb_journal_chain(r->root.path.text, s->name, NULL, &r->old.incarnation,
-                                        mark->seq, &here);
-        s->is_proved = err == TMB_OK && here.is_known &&
-                       memcmp(here.value, mark->chain, sizeof here.value) == 0;
-        if (s->is_proved)
-            s->mark = mark->seq;
+        uint64_t end = ahead->last < s->mark ? ahead->last : s->mark;
+        if (live_mark < end)
+            s->mark = live_mark < ahead->first ? ahead->first - 1 : live_mark;
     }
+    s->is_proved = s->mark > 0;
 }
 
 static tmb_err advance(renew_stream *s)
