@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* syncd/daemon/asks.h - questions to our parent: how far has it, or whoever is above it, these streams of this
- * node?
+/* syncd/daemon/asks.h - questions to our parent: how far has it, or whoever is above it, these streams of
+ * this node?
  *
  *   ask --ASK, in the uplink's session--> parent --TOLD--> done
  *                                           '-- nothing within wait_ms, or the table is full: done, NULL
@@ -25,7 +25,8 @@ typedef void tmb_asks_done(void *arg, const tmb_frame_told *told);
 
 /* gives ret. Errors: TMB_ENOMEM. */
 TMB_MUST_USE tmb_err tmb_asks_new(tmb_daemon *d, tmb_asks **ret);
-void tmb_asks_stop(tmb_asks *asks); /* whoever waits hears of it, by NULL; nobody can ask any more */
+void tmb_asks_stop(
+    tmb_asks *asks); /* whoever waits hears of it, by NULL; nobody can ask any more */
 void tmb_asks_free(tmb_asks *asks); /* the loop has ended */
 
 /* tmb_asks_send asks about the streams of ask (its id and session do not count), and calls done once, not

@@ -4,8 +4,8 @@
  *
  * A preferred parent is probed by a connection to its broker, with our certificate, that says nothing and is
  * closed when it stands: that costs it a TLS handshake, and proves the host, the line, the broker and the
- * certificates, though not the tombolo-syncd behind it. A return that finds none is left again, and the next one
- * takes twice as long.
+ * certificates, though not the tombolo-syncd behind it. A return that finds none is left again, and the next
+ * one takes twice as long.
  * Threads: the loop's.
  */
 #ifndef TMB_SYNCD_DAEMON_CHOOSER_H

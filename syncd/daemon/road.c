@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* syncd/daemon/road.c - how far is a stream of a node farther down? Asked by a child that has it as a child of
- * its own now, and answered with what is here, or higher up.
+/* syncd/daemon/road.c - how far is a stream of a node farther down? Asked by a child that has it as a child
+ * of its own now, and answered with what is here, or higher up.
  *
  *   ASK from a child --> (pool: store) --> with what memory has --> our own parent, if it can be asked
  *                                                                      --> the higher of both: TOLD

@@ -259,8 +259,8 @@ static bool is_same_journal(const tmb_incarnation *a, const tmb_incarnation *b)
     return memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;
 }
 
-/* Notes of another journal are worth nothing. What was lost here is lost whoever the parent is; how far it is,
- * the new one's WELCOME says for each stream, and the marks go there, down too. */
+/* Notes of another journal are worth nothing. What was lost here is lost whoever the parent is; how far it
+ * is, the new one's WELCOME says for each stream, and the marks go there, down too. */
 static void begin_notes(tmb_uplink *u, const tmb_incarnation *incarnation)
 {
     tmb_marks *marks = &u->marks;

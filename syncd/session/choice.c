@@ -97,7 +97,7 @@ static unsigned find_return(const tmb_choice *c, tmb_mono now)
 }
 
 /* Of those that had no turn since the last session: one that answers probes, else the next in the round. A
- * broker may answer probes without a tombolo-syncd behind it, and must not keep the others from their turn. */
+ * broker may answer probes without a tombolo-syncd behind it, and must not keep the others from theirs. */
 static unsigned find_other(tmb_choice *c)
 {
     unsigned count = c->options.parents, all = (1u << count) - 1;

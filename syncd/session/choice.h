@@ -84,8 +84,8 @@ typedef struct tmb_choice {
 void tmb_choice_init(tmb_choice *c, const tmb_choice_options *options, tmb_mono now);
 
 /* What happened with the current parent. up: WELCOME, with the load it told (percent). felt: an answer took
- * so long. lost: the session has ended. failed: a dial, or a link before its WELCOME, did; is_refusal: it said
- * that it would not. */
+ * so long. lost: the session has ended. failed: a dial, or a link before its WELCOME, did; is_refusal: it
+ * said that it would not. */
 void tmb_choice_up(tmb_choice *c, uint32_t load, tmb_mono now);
 void tmb_choice_felt(tmb_choice *c, tmb_dur rtt, tmb_mono now);
 void tmb_choice_lost(tmb_choice *c, tmb_mono now);

@@ -52,7 +52,8 @@ static const struct {
                                             BIT(TMB_SESSION_CLOSED)},
     [TMB_SESSION_STREAMING] = {"streaming", BIT(TMB_SESSION_GREETING) | BIT(TMB_SESSION_BACKOFF) |
                                             BIT(TMB_SESSION_FENCED) | BIT(TMB_SESSION_CLOSED)},
-    [TMB_SESSION_BACKOFF]   = {"backoff",   BIT(TMB_SESSION_BACKOFF) | BIT(TMB_SESSION_DIALING) | BIT(TMB_SESSION_CLOSED)},
+    [TMB_SESSION_BACKOFF]   = {"backoff",   BIT(TMB_SESSION_BACKOFF) | BIT(TMB_SESSION_DIALING) |
+                                            BIT(TMB_SESSION_CLOSED)},
     [TMB_SESSION_FENCED]    = {"fenced",    BIT(TMB_SESSION_CLOSED)},
     [TMB_SESSION_CLOSED]    = {"closed",    0},
 };

@@ -137,6 +137,33 @@ class CommonParentTest(FallbackCase):
         self.check_once_at(self.top, "s1")
 
 
+class DeepTest(FallbackCase):
+    def test_the_question_goes_up_to_whoever_is_above_both(self):
+        """top <- east <- a, top <- west <- b: west has never heard of s1, and asks."""
+        top = self.lab.node("top", has_children=True)
+        east = self.lab.node("east", parent=top, has_children=True)
+        west = self.lab.node("west", parent=top, has_children=True)
+        a = self.lab.node("a", parent=east, has_children=True)
+        b = self.lab.node("b", parent=west, has_children=True)
+        s1, _ = self.site("s1", a, b)
+        self.lab.start()
+        self.lab.subscribe(top)
+        publisher = self.lab.publish(s1, "p1", source("t"))
+        self.wait_parent(s1, a)
+        wait_until(lambda: len(self.born_at(top, "s1")) > 100, 20, "the top to have a hundred", step_s=0.2)
+        reached = max(seq for seq, _ in self.born_at(top, "s1"))
+        self.kill(a)
+        self.wait_parent(s1, b)
+        self.lab.wait_acked([publisher])
+        self.lab.wait_drained(60)
+        verdict = self.lab.ledger.verdict()
+        print(verdict)
+        self.assertTrue(verdict.is_clean(), self.lab.ledger.evidence() + self.lab.logs())
+        self.check_once_at(top, "s1")
+        self.assertGreater(min(seq for seq, _ in self.born_at(b, "s1")), reached, "b was told what the top has")
+        self.assertGreater(west.told()["asks"]["told"], 0)
+
+
 class NoCommonParentTest(FallbackCase):
     def test_each_message_is_in_one_log_at_least_and_in_none_twice(self):
         a = self.lab.node("a", has_children=True)

@@ -139,7 +139,7 @@ static void test_everything_is_kept_and_the_source_is_said(void **state)
     assert_int_equal(r.via.seq, 7);
     assert_bytes(tmb_record_source(&r)->node, "s1");
     assert_int_equal(offset, c.len - 1);
-    tmb_commit_fini(&c);
+    tmb_commit_forget(&c);
     unpack(&p);
 }
 
@@ -171,7 +171,7 @@ static void test_late_records_say_so_and_when_they_were_born(void **state)
             assert_int_equal(tmb_props_find_user(props, "tombolo-time", &value), TMB_OK);
             assert_bytes(value, i == 0 ? "1970-01-01T00:00:01.000Z" : "1970-01-01T00:00:02.000Z");
         }
-        tmb_commit_fini(&c);
+        tmb_commit_forget(&c);
     }
     unpack(&p);
 }
@@ -185,7 +185,7 @@ static void test_what_is_here_is_skipped(void **state)
     size_t offset = 0;
     assert_int_equal(c.records, 1);
     assert_int_equal(read_record(&c, &offset).origin.seq, 7);
-    tmb_commit_fini(&c);
+    tmb_commit_forget(&c);
     c = build(&p, 7, TEMPLATE);
     assert_int_equal(c.err, TMB_OK);
     assert_null(c.payload);
@@ -242,7 +242,7 @@ static void test_unusable_topics_are_moved_aside(void **state)
         assert_bytes(kept, topics[i]);
     }
     assert_bytes(read_record(&c, &offset).topic, "s1/ok");
-    tmb_commit_fini(&c);
+    tmb_commit_forget(&c);
     unpack(&p);
     free(longest);
 }
@@ -259,7 +259,7 @@ static void test_unreadable_properties_are_dropped(void **state)
     tmb_record r = read_record(&c, &offset);
     assert_int_equal(r.props.len, 0);
     assert_bytes(r.payload, "1");
-    tmb_commit_fini(&c);
+    tmb_commit_forget(&c);
     unpack(&p);
 }
 
@@ -279,7 +279,7 @@ static void test_a_record_that_outgrows_the_limit_is_told(void **state)
     assert_int_equal(c.records, 1);
     size_t offset = 0;
     assert_bytes(read_record(&c, &offset).topic, "s1/b");
-    tmb_commit_fini(&c);
+    tmb_commit_forget(&c);
     unpack(&p);
     free(large);
 }
@@ -308,15 +308,50 @@ static void test_malformed_batches_are_refused_whole(void **state)
             assert_int_equal(c.records, 2);
             assert_bytes(read_record(&c, &offset).payload, "1");
         }
-        tmb_commit_fini(&c);
+        tmb_commit_forget(&c);
         p.data[i] ^= 0x10;
     }
     unpack(&p);
 }
 
+/* What is told when somebody asks how far a stream farther down is: known records count, a live lane does
+ * not. */
+static void test_the_highest_of_each_origin_is_noted(void **state)
+{
+    (void)state;
+    tmb_record records[4];
+    static const char *const nodes[] = {"cell", "cell", "press", "cell"};
+    static const uint64_t seqs[] = {97, 98, 7, 41};
+    for (unsigned i = 0; i < 4; i++) {
+        records[i] = message(5 + i, "a", "x");
+        records[i].has_origin = true;
+        records[i].origin = (tmb_origin){tmb_bytes_str(nodes[i]),
+                                         GRANDCHILD_LIFE,
+                                         tmb_bytes_str(i == 3 ? "b" : "a"),
+                                         seqs[i],
+                                         {1}};
+    }
+    packed p = pack(records, 4);
+    tmb_commit c = build(&p, 8, TEMPLATE); /* all are here already */
+    assert_int_equal(c.records, 0);
+    assert_int_equal(c.origins_count, 3);
+    assert_string_equal(c.origins[0].node, "cell");
+    assert_string_equal(c.origins[0].stream, "a");
+    assert_int_equal(c.origins[0].seq, 98);
+    assert_string_equal(c.origins[1].node, "press");
+    assert_int_equal(c.origins[2].seq, 41);
+    tmb_commit_forget(&c);
+    p.batch.stream = tmb_bytes_str("default.live");
+    c = build(&p, 8, TEMPLATE);
+    assert_int_equal(c.err, TMB_OK);
+    assert_int_equal(c.origins_count, 0);
+    tmb_commit_forget(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_the_highest_of_each_origin_is_noted),
         cmocka_unit_test(test_everything_is_kept_and_the_source_is_said),
         cmocka_unit_test(test_late_records_say_so_and_when_they_were_born),
         cmocka_unit_test(test_what_is_here_is_skipped),
