@@ -38,10 +38,8 @@ struct tmb_lane {
     tmb_daemon *daemon;
     const char *stream;                       /* of the journal */
     char name[TMB_STREAM_NAME_BYTES_MAX + 1]; /* of the lane: stream, or the live lane's */
-    bool is_live;
-    unsigned own;     /* index of the stream, and of its own lane */
-    tmb_ahead *ahead; /* NULL: the stream has one lane */
-    unsigned index;
+    tmb_ahead *ahead;                         /* NULL: the stream has one lane */
+    unsigned index, own;                      /* own: of the stream, and of its own lane */
     void *arg;
     void (*looked)(tmb_lane *lane);
     void (*loaded)(tmb_lane *lane, tmb_load *load); /* takes load */
@@ -49,10 +47,9 @@ struct tmb_lane {
     uint64_t linger_ms;
     tmb_tail *watch; /* used by looks alone, but for its descriptor */
     uv_poll_t poll;
-    bool has_poll, is_polling, is_stopping;
-    uv_timer_t linger;
-    bool has_linger;
+    bool is_live, has_poll, is_polling, is_stopping, has_linger, is_putting;
     bool is_looking, has_news; /* has_news: look again */
+    uv_timer_t linger;
     tmb_look look;
     tmb_err look_err; /* of the last one: logged once */
 
@@ -68,7 +65,6 @@ struct tmb_lane {
 
     uint64_t cursor_due, cursor_put; /* parent's mark: to be kept on disk, kept */
     uv_work_t put_work;
-    bool is_putting;
     tmb_err put_err;
     uint64_t putting;
     tmb_incarnation put_incarnation;
