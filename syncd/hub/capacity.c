@@ -7,11 +7,15 @@
 #include "base/err.h"
 
 #define MS             INT64_C(1000000)
-#define MEASURE_MS_MIN 100 /* a shorter time is not divided by */
+#define MEASURE_MS_MIN 250 /* a shorter time is not divided by */
 /* A longer time is measured in parts. Handshakes that begin together end together: of a part of the time it
  * took, that would tell nothing. */
-#define MEASURE_MS_MAX  10000
-#define SILENCE_MS      5000 /* busy for so long and no session: with something else */
+#define MEASURE_MS_MAX 10000
+#define SILENCE_MS     5000 /* busy for so long and no session: with something else */
+#define OVER_MS        1000 /* no session for so long: the herd is over */
+#define CALM_PROBES                                                                                \
+    3 /* end a time with a queue: the machine may just have given us a better turn */
+#define QUEUED_PCT      80 /* of a time in which there was a queue for less, nothing is learnt */
 #define CALM_MS         1000
 #define WHOLE_SESSIONS  (4 * TMB_CAPACITY_SESSIONS_MIN) /* count fully */
 #define RAISE_ABOVE_PCT 70
@@ -55,7 +59,8 @@ void tmb_capacity_probe_sent(tmb_capacity *c, tmb_mono now)
 static void measure(tmb_capacity *c)
 {
     int64_t ns = c->last.ns > c->busy_from.ns ? c->last.ns - c->busy_from.ns : 0;
-    if (c->busy_sessions < TMB_CAPACITY_SESSIONS_MIN || ns < MEASURE_MS_MIN * MS)
+    if (c->busy_sessions < TMB_CAPACITY_SESSIONS_MIN || ns < MEASURE_MS_MIN * MS ||
+        c->queued.ns < ns / 100 * QUEUED_PCT)
         return;
     uint64_t found = clamp(c->busy_sessions * 1000000 / (uint64_t)(ns / 1000000 + 1));
     uint64_t weight = c->busy_sessions < WHOLE_SESSIONS ? c->busy_sessions : WHOLE_SESSIONS;
@@ -63,28 +68,33 @@ static void measure(tmb_capacity *c)
     c->measured++;
 }
 
+static void begin_busy(tmb_capacity *c, tmb_mono from)
+{
+    c->is_busy = true;
+    c->busy_from = from;
+    c->busy_sessions = 0;
+    c->queued.ns = 0;
+}
+
 static void note_busy(tmb_capacity *c, tmb_mono now)
 {
     c->calm_from = tmb_mono_never();
-    if (!c->is_busy) {
-        c->is_busy = true;
-        c->busy_from = c->sent;
-        c->busy_sessions = 0;
-    }
+    if (!c->is_busy)
+        begin_busy(c, c->sent);
     c->busy_sessions += c->since;
+    c->queued.ns += c->lag.ns;
+    c->calm_probes = 0;
     int64_t ns = now.ns - c->busy_from.ns;
-    if (ns < SILENCE_MS * MS || (c->busy_sessions > 0 && ns < MEASURE_MS_MAX * MS))
+    bool has_sessions = c->busy_sessions > 0;
+    bool is_over = has_sessions && now.ns - c->last.ns >= OVER_MS * MS;
+    if (ns < (has_sessions ? MEASURE_MS_MAX : SILENCE_MS) * MS && !is_over)
         return;
     measure(c);
-    c->busy_from = c->busy_sessions > 0 ? c->last : now;
-    c->busy_sessions = 0;
+    begin_busy(c, now);
 }
 
-static void note_calm(tmb_capacity *c, tmb_mono now)
+static void raise_if_calm(tmb_capacity *c, tmb_mono now)
 {
-    if (c->is_busy)
-        measure(c);
-    c->is_busy = false;
     if (c->calm_from.ns == INT64_MAX) {
         c->calm_from = now;
         c->calm_sessions = 0;
@@ -104,15 +114,31 @@ static void note_calm(tmb_capacity *c, tmb_mono now)
     c->calm_sessions = 0;
 }
 
+static void note_calm(tmb_capacity *c, tmb_mono now)
+{
+    if (!c->is_busy) {
+        raise_if_calm(c, now);
+        return;
+    }
+    c->busy_sessions += c->since;
+    if (++c->calm_probes < CALM_PROBES)
+        return;
+    measure(c);
+    c->is_busy = false;
+}
+
 void tmb_capacity_probe_back(tmb_capacity *c, tmb_mono now)
 {
     if (c->sent.ns == INT64_MAX)
         return;
+    int64_t busy_ns = TMB_CAPACITY_BUSY_MS * MS, usual_ns = TMB_CAPACITY_BUSY_TIMES * c->usual.ns;
     c->lag.ns = now.ns - c->sent.ns;
-    if (c->lag.ns >= TMB_CAPACITY_BUSY_MS * MS)
+    if (c->lag.ns >= (busy_ns > usual_ns ? busy_ns : usual_ns))
         note_busy(c, now);
     else
         note_calm(c, now);
+    if (c->since == 0 && (c->last.ns == INT64_MIN || now.ns - c->last.ns >= OVER_MS * MS))
+        c->usual.ns += (c->lag.ns - c->usual.ns) / 16;
     c->since = 0;
     c->sent = tmb_mono_never();
 }

@@ -3,12 +3,13 @@
  *
  * What it costs is spent in three places: the broker's thread (TLS with both certificates, CONNECT,
  * SUBSCRIBE), this daemon (HELLO to WELCOME), and whatever else the machine does meanwhile. So nothing is
- * added up; the result is watched. Probes go round through our own broker, one behind the other: as long as
- * one needs TMB_CAPACITY_BUSY_MS, there is a queue, and the HELLOs that came meanwhile are all that could be
- * done. Sessions by that time is C.
+ * added up; the result is watched. Probes go round through our own broker, one behind the other: one that
+ * needs TMB_CAPACITY_BUSY_MS, and TMB_CAPACITY_BUSY_TIMES what they usually need when nobody comes, has stood
+ * in a queue, and the HELLOs that came meanwhile are all that could be done. Sessions by that time is C.
  *
  *   busy:  sessions / time between the first busy probe's start and the last session, when there were
- *          TMB_CAPACITY_SESSIONS_MIN: C moves there, all the way for four times as many
+ *          TMB_CAPACITY_SESSIONS_MIN and a queue for most of the time: C moves there, all the way for four
+ *          times as many
  *   calm:  a second without a busy probe in which sessions came at more than seven tenths of C: there is
  *          more than C says; it grows by an eighth
  *
@@ -31,6 +32,7 @@ extern "C" {
 #endif
 
 #define TMB_CAPACITY_BUSY_MS      25 /* a probe that took so long waited in a queue */
+#define TMB_CAPACITY_BUSY_TIMES   4
 #define TMB_CAPACITY_SESSIONS_MIN 32 /* fewer say nothing */
 #define TMB_CAPACITY_START        200 /* a second, until there was a herd: a small machine does that */
 #define TMB_CAPACITY_MIN          1      /* a second */
@@ -45,10 +47,13 @@ typedef struct tmb_capacity {
     bool is_busy;
     tmb_mono busy_from;
     uint64_t busy_sessions;
-    tmb_mono calm_from; /* never: not calm */
+    tmb_dur queued;       /* how long probes were out since busy_from that found a queue */
+    unsigned calm_probes; /* that found none, in a row */
+    tmb_mono calm_from;   /* never: not calm */
     uint64_t calm_sessions;
     uint64_t measured, raised; /* how often each was done */
     tmb_dur lag;               /* of the last probe */
+    tmb_dur usual;             /* on average when nobody comes */
 } tmb_capacity;
 
 /* rate_mps: as kept from an earlier run; 0: TMB_CAPACITY_START. Clamped. */
