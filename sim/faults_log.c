@@ -178,7 +178,7 @@ bool fault_copy_disk(fault_world *world, fault_node *to, const fault_node *from)
             fault_fail(world, "no memory");
             return false;
         }
-        if (log->last_seq > 0)
+        if (copy->records != NULL)
             memcpy(copy->records, log->records, ((size_t)log->last_seq + 1) * sizeof *log->records);
     }
     return true;
