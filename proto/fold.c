@@ -100,6 +100,7 @@ static unsigned code_shape(tmb_fold *fold, tmb_shapes *shapes, unsigned kind, un
 
 static tmb_bytes text_of(const tmb_fold *fold, const tmb_shape *shape)
 {
+    TMB_ASSERT(fold->text); /* there is a shape */
     return tmb_bytes_of(fold->text + shape->offset, shape->len);
 }
 
@@ -410,7 +411,7 @@ tmb_err tmb_unfold_records(tmb_fold *fold, tmb_bytes text, tmb_bytes numbers, ui
 {
     begin(fold);
     fold->coder = tmb_coder_reading(numbers);
-    fold->text = (uint8_t *)(uintptr_t)text.ptr; /* only read */
+    fold->text = text.ptr ? (uint8_t *)(uintptr_t)text.ptr : line; /* only read */
     fold->text_len = fold->text_cap = text.len;
     size_t used = 0;
     for (uint64_t i = 0; i < count; i++) {

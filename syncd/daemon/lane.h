@@ -59,6 +59,7 @@ struct tmb_lane {
     tmb_err load_err; /* of the last one: logged once */
 
     bool is_known;
+    bool is_dictionary_lost; /* ACK(resend) came since it was told: what that said counts */
     tmb_incarnation incarnation;
     uint64_t first_seq, last_seq, cursor;
     uint64_t sent_last; /* of a live_first stream: nothing above it has left in this lane */
@@ -77,8 +78,7 @@ struct tmb_lane {
 
     uint64_t told_session; /* in which the parent was sent the dictionary told_dictionary ... */
     uint32_t told_dictionary;
-    unsigned told_times;     /* ... so often */
-    bool is_dictionary_lost; /* ACK(resend) came since: what it said counts */
+    unsigned told_times; /* ... so often */
 };
 
 /* lane: zeroed, with its fields up to linger_ms set. Errors: TMB_ENOMEM, TMB_EINVAL. */

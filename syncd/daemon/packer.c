@@ -104,7 +104,7 @@ static bool pays(const tmb_packer *packer, unsigned first, tmb_bytes dictionary)
 static size_t train(const tmb_packer *packer, unsigned count, uint8_t *out)
 {
     size_t sizes[TMB_PACKER_SAMPLES], len = 0;
-    uint8_t *all = malloc(sizeof packer->samples);
+    uint8_t *all = malloc((size_t)TMB_PACKER_SAMPLES * TMB_PACKER_SAMPLE_BYTES);
     if (!all)
         return 0;
     for (unsigned i = 0; i < count; i++) {
@@ -184,7 +184,7 @@ static tmb_err fold(tmb_packer *packer, tmb_bytes raw, void *room, size_t room_c
         return err;
     keep_sample(packer, tmb_batch_room_text(room), batch->data.len);
     note_share(packer, batch->data.len, raw.len);
-    if (batch->dictionary != 0 && batch->dictionary != load->parent_dictionary) {
+    if (with && batch->dictionary != 0 && batch->dictionary != load->parent_dictionary) {
         load->dictionary = tmb_kept_new(with->dictionary.data);
         if (!load->dictionary)
             return TMB_ENOMEM;
