@@ -20,7 +20,7 @@
  *
  * Source: decorrelated jitter M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog,
  * 2015; the budget his "Fixing retries with token buckets and circuit breakers", 2022; the
- * window docs/adr/0023-children-come-back-in-a-window.md.
+ * window docs/adr/0024-children-come-back-in-a-window.md.
  * Threads: none. Cost: none; no allocation.
  */
 #ifndef TMB_SYNCD_SESSION_COMEBACK_H
