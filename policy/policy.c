@@ -20,11 +20,17 @@ int tmb_policy_stream_for_topic(const tmb_policy *policy, tmb_bytes topic)
     return -1;
 }
 
-int tmb_policy_stream_for_child(const tmb_policy *policy, tmb_bytes name)
+tmb_bytes tmb_policy_stream_of_lane(tmb_bytes name)
 {
     size_t suffix = sizeof TMB_LIVE_SUFFIX - 1;
     if (name.len > suffix && memcmp(name.ptr + name.len - suffix, TMB_LIVE_SUFFIX, suffix) == 0)
         name.len -= suffix;
+    return name;
+}
+
+int tmb_policy_stream_for_child(const tmb_policy *policy, tmb_bytes name)
+{
+    name = tmb_policy_stream_of_lane(name);
     for (unsigned i = 0; i < policy->streams_count; i++) {
         if (tmb_bytes_eq(tmb_bytes_str(policy->streams[i].name), name))
             return (int)i;

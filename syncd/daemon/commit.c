@@ -69,13 +69,14 @@ static void keep_topic(tmb_record *record, room *r)
 static void set_topic(tmb_commit *commit, tmb_record *record, room *r)
 {
     tmb_bytes site = tmb_bytes_str(commit->child);
+    tmb_bytes stream = tmb_policy_stream_of_lane(commit->batch->stream);
     size_t len = 0;
-    tmb_err err = tmb_commit_topic(commit->topic_template, site, record->topic,
-                                   commit->batch->stream, r->topic, &len);
+    tmb_err err =
+        tmb_commit_topic(commit->topic_template, site, record->topic, stream, r->topic, &len);
     if (err != TMB_OK) {
         keep_topic(record, r);
-        err = tmb_commit_topic("{site}/" TMB_COMMIT_INVALID_TOPIC, site, record->topic,
-                               commit->batch->stream, r->topic, &len);
+        err = tmb_commit_topic("{site}/" TMB_COMMIT_INVALID_TOPIC, site, record->topic, stream,
+                               r->topic, &len);
         TMB_ASSERT(err == TMB_OK);
         commit->changed_topics++;
     }

@@ -176,6 +176,22 @@ static void test_late_records_say_so_and_when_they_were_born(void **state)
     unpack(&p);
 }
 
+/* One topic, whichever lane a record came by; its source is the lane. */
+static void test_a_live_lane_is_its_stream_in_topics(void **state)
+{
+    (void)state;
+    tmb_record record = message(5, "a", "1");
+    packed p = pack(&record, 1);
+    p.batch.stream = tmb_bytes_str("default.live");
+    tmb_commit c = build(&p, 0, "{site}/{stream}/{topic}");
+    size_t offset = 0;
+    tmb_record found = read_record(&c, &offset);
+    assert_bytes(found.topic, "s1/default/a");
+    assert_bytes(found.origin.stream, "default.live");
+    tmb_commit_fini(&c);
+    unpack(&p);
+}
+
 static void test_what_is_here_is_skipped(void **state)
 {
     (void)state;
@@ -354,6 +370,7 @@ int main(void)
         cmocka_unit_test(test_the_highest_of_each_origin_is_noted),
         cmocka_unit_test(test_everything_is_kept_and_the_source_is_said),
         cmocka_unit_test(test_late_records_say_so_and_when_they_were_born),
+        cmocka_unit_test(test_a_live_lane_is_its_stream_in_topics),
         cmocka_unit_test(test_what_is_here_is_skipped),
         cmocka_unit_test(test_templates),
         cmocka_unit_test(test_unusable_topics_are_moved_aside),
