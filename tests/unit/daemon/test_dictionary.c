@@ -174,6 +174,28 @@ static void packer_trains_when_it_has_heard_enough(void **state)
     tmb_packer_close(packer);
 }
 
+/* A parent of version 1 knows nothing of folding. */
+static void an_old_parent_gets_what_it_knows(void **state)
+{
+    (void)state;
+    uint8_t raw[4096];
+    size_t used = 0;
+    tmb_packer *packer = NULL;
+    tmb_load *load = calloc(1, sizeof *load);
+    assert_non_null(load);
+    assert_int_equal(tmb_packer_open(folder, "main", &packer),
+                     TMB_OK); /* has a dictionary by now */
+    for (unsigned n = 1; n <= 10; n++)
+        used += one_record(n, raw + used, sizeof raw - used).len;
+    load->batch.first_seq = 1;
+    load->batch.last_seq = 10;
+    assert_int_equal(tmb_packer_pack(packer, tmb_bytes_of(raw, used), load), TMB_OK);
+    assert_int_equal(load->batch.codec, TMB_CODEC_ZSTD);
+    assert_true(load->batch.dictionary == 0 && !load->dictionary);
+    tmb_load_free(load);
+    tmb_packer_close(packer);
+}
+
 static void told_as_often_as_it_makes_sense(void **state)
 {
     (void)state;
@@ -218,6 +240,7 @@ int main(void)
         cmocka_unit_test(old_files_make_room),
         cmocka_unit_test(shelf_has_a_place_a_lane_and_a_limit),
         cmocka_unit_test(packer_trains_when_it_has_heard_enough),
+        cmocka_unit_test(an_old_parent_gets_what_it_knows),
         cmocka_unit_test(told_as_often_as_it_makes_sense),
     };
     int failed = cmocka_run_group_tests_name("unit.daemon.dictionary", tests, NULL, NULL);
