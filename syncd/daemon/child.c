@@ -9,6 +9,7 @@
 #include "proto/topics.h"
 #include "syncd/daemon/credits.h"
 #include "syncd/daemon/gate.h"
+#include "syncd/daemon/join.h"
 #include "syncd/daemon/log.h"
 #include "syncd/daemon/origins.h"
 
@@ -22,6 +23,7 @@ tmb_err tmb_child_new(tmb_hub *hub, tmb_bytes name, tmb_child **ret_child)
     tmb_intake_init(&child->intake, name, hub->daemon->config->node,
                     !hub->daemon->config->parent.host);
     tmb_shelf_init(&child->shelf, &hub->shelf_bytes);
+    child->intake.pieces = &child->pieces;
     (void)uv_timer_init(&hub->daemon->loop, &child->probe);
     child->probe.data = child;
     *ret_child = child;
@@ -34,6 +36,7 @@ static void free_batch(tmb_batch *batch)
     tmb_commit_forget(&batch->commit);
     tmb_kept_unref(batch->dictionary);
     free(batch->arena);
+    free(batch->joined);
     free(batch);
 }
 
@@ -44,8 +47,10 @@ void tmb_child_free(tmb_child *child)
         child->batches = batch->next;
         free_batch(batch);
     }
-    if (child)
+    if (child) {
         tmb_shelf_fini(&child->shelf);
+        tmb_join_free(child);
+    }
     if (child)
         free(child->hello);
     free(child);
@@ -430,6 +435,11 @@ void tmb_child_receive(tmb_child *child, tmb_bytes payload)
         tmb_child_keep(child, &batch->frame.u.dictionary);
     if (batch->frame.type != TMB_FRAME_BATCH) {
         tmb_child_step(child, &event);
+        free(arena);
+        free(batch);
+        return;
+    }
+    if (!tmb_join(child, batch)) {
         free(arena);
         free(batch);
         return;

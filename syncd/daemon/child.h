@@ -35,7 +35,8 @@ typedef struct tmb_batch {
     bool is_published, is_busy, is_dead;
     tmb_child *child;
     struct tmb_batch *next; /* of child->batches */
-    void *arena;            /* holds what frame points to */
+    void *arena;            /* holds what frame points to ... */
+    uint8_t *joined;        /* ... or its data, if it came in pieces */
     tmb_frame frame;
     uv_work_t work;
     tmb_commit commit;
@@ -47,6 +48,12 @@ typedef struct tmb_batch {
     struct tmb_batch *turn_before, *turn_next;
     UT_hash_handle hh;
 } tmb_batch;
+
+/* The bytes of a slot of pieces (join.c). */
+typedef struct tmb_joined {
+    uint8_t *bytes;
+    size_t cap;
+} tmb_joined;
 
 /* A box of this child that has stopped, for people to look at; TMB_BYE_CLOSING and the like: none. */
 typedef struct tmb_fenced {
@@ -60,6 +67,8 @@ struct tmb_child {
     char name[TMB_NAME_BYTES_MAX + 1];
     tmb_hub *hub;
     tmb_intake intake;
+    tmb_pieces pieces;
+    tmb_joined joined[TMB_STREAMS_MAX];
     tmb_batch *batches;
     tmb_shelf shelf;
     bool is_refused;  /* the last commit was: logged once */

@@ -71,8 +71,10 @@ uint32_t tmb_credits_take(tmb_batch *batch)
     const tmb_frame_batch *b = &batch->frame.u.batch;
     if (child->intake.state != TMB_INTAKE_OPEN || b->session != child->intake.session)
         return 0; /* the intake drops it */
-    tmb_drain_verdict verdict = tmb_drain_take(&child->hub->drain, &child->drain, b->pool,
-                                               b->data.len, b->spent, tmb_daemon_now());
+    if (b->piece_total != 0)
+        return 0; /* likewise, and what it is part of is accounted for when it is whole */
+    tmb_drain_verdict verdict = (batch->joined ? tmb_drain_take_joined : tmb_drain_take)(
+        &child->hub->drain, &child->drain, b->pool, b->data.len, b->spent, tmb_daemon_now());
     arm(child->hub, TELL_SOON_MS);
     if (verdict == TMB_DRAIN_TAKEN) {
         batch->is_held = true;

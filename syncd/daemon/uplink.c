@@ -19,6 +19,7 @@
 #define DIAL_TIMEOUT_MS   10000
 #define LOOK_ANYWAY_TICKS 10
 #define PROGRESS_MS_MAX   500 /* how often the session hears that what it said is still leaving ... */
+#define CUT_MS_MAX        1000
 #define LOOK_MS           20 /* ... and while the line is busy, so that it stays so */
 
 static void step(tmb_uplink *u, tmb_session_event *event);
@@ -26,6 +27,8 @@ static void step(tmb_uplink *u, tmb_session_event *event);
 static void arm_timer(tmb_uplink *u);
 
 static void tell_progress(tmb_uplink *u);
+
+static void send_frame(tmb_uplink *u, const tmb_frame *frame);
 
 static void note_gap(tmb_uplink *u, const char *stream, const tmb_frame_batch *batch);
 
@@ -42,6 +45,7 @@ static void drop_link(tmb_uplink *u)
     u->bytes_out += out;
     u->bytes_in += in;
     tmb_link_close(u->link);
+    tmb_cutter_begin(&u->cutter);
     u->link = NULL;
 }
 
@@ -71,6 +75,45 @@ static void on_down(void *arg, const char *why)
     step(u, &event);
 }
 
+static void note_piece(tmb_uplink *u, const tmb_mark *mark)
+{
+    for (unsigned i = 0; i < u->lanes_count; i++)
+        if (tmb_bytes_eq(tmb_bytes_str(u->lanes[i].name), mark->stream))
+            tmb_cutter_note(&u->cutter, i, mark);
+}
+
+/* Where to go on with what the parent has in part. */
+static void note_pieces(tmb_uplink *u, const tmb_frame *frame)
+{
+    const tmb_frame_welcome *welcome = &frame->u.welcome;
+    if (frame->type == TMB_FRAME_WELCOME && welcome->session == u->session.session) {
+        for (unsigned i = 0; i < welcome->marks_count; i++)
+            note_piece(u, &welcome->marks[i]);
+    } else if (frame->type == TMB_FRAME_ACK && frame->u.ack.session == u->session.session &&
+               frame->u.ack.resend) {
+        note_piece(u, &frame->u.ack.mark);
+    }
+}
+
+/* Pieces go when the session has left room; if it never does, all the same once in a while. */
+static void cut_more(tmb_uplink *u)
+{
+    tmb_session *s = &u->session;
+    while (u->cutter.first && u->link && s->state == TMB_SESSION_STREAMING) {
+        tmb_mono now = tmb_daemon_now();
+        bool is_patient = !tmb_mono_is_due(tmb_mono_after(u->cut_at, tmb_dur_ms(CUT_MS_MAX)), now);
+        if (tmb_pace_paid_at(&s->pace).ns > now.ns || (is_patient && !tmb_session_has_room(s)))
+            return;
+        tmb_frame frame = {.type = TMB_FRAME_BATCH};
+        frame.u.batch = tmb_cutter_next(&u->cutter, tmb_pace_piece_bytes(&s->pace));
+        uint32_t bytes = (uint32_t)frame.u.batch.data.len;
+        send_frame(u, &frame);
+        tmb_session_said(s, bytes, now);
+        tmb_cutter_sent(&u->cutter, bytes);
+        u->cut_at = now;
+    }
+}
+
 static void on_message(void *arg, const char *topic, tmb_bytes payload)
 {
     tmb_uplink *u = arg;
@@ -84,9 +127,12 @@ static void on_message(void *arg, const char *topic, tmb_bytes payload)
     tmb_session_event event = {.type = err == TMB_OK ? TMB_SESSION_FRAME : TMB_SESSION_FRAME_BAD,
                                .epoch = u->link_epoch};
     event.u.frame = err == TMB_OK ? &frame : NULL;
+    if (err == TMB_OK)
+        note_pieces(u, &frame);
     tmb_chooser_listen(u->chooser);
     step(u, &event);
     tmb_chooser_heard(u->chooser);
+    cut_more(u);
     free(arena);
 }
 
@@ -135,6 +181,7 @@ static void send_frame(tmb_uplink *u, const tmb_frame *frame)
         LOG(TMB_LOG_ERROR, "frame.not_sent", tmb_num("type", (uint64_t)frame->type), tmb_why(err));
     u->lost_frames += err != TMB_OK;
     u->told.given += err == TMB_OK && u->link;
+    u->cutter.messages += frame->type != TMB_FRAME_DICTIONARY; /* which the session does not know */
     free(bytes);
 }
 
@@ -171,14 +218,17 @@ static void send_batch(tmb_uplink *u, const tmb_session_action *action)
         frame.u.batch.gap_reason = TMB_GAP_TORN; /* it knows no other that is no loss */
     if (load->dictionary)
         send_dictionary(u, &frame.u.batch, lane);
-    send_frame(u, &frame);
+    bool is_cut = action->is_cut || tmb_cutter_has(&u->cutter, action->stream);
+    if (is_cut && tmb_cutter_add(&u->cutter, action->stream, load, &frame.u.batch) == TMB_OK)
+        u->is_load_kept = true;
+    else
+        send_frame(u, &frame);
     u->batches++;
     u->records += load->batch.last_seq - load->batch.first_seq + 1;
     u->told.batches += load->batch.dictionary != 0;
     u->raw_bytes += load->batch.raw_bytes;
     u->packed_bytes += load->batch.data.len;
-    tmb_line_count(&u->line, u->daemon->config->policy.streams[action->stream].class_,
-                   load->batch.data.len);
+    tmb_line_count(&u->line, u->session.options.classes[action->stream], load->batch.data.len);
     if (load->batch.gap_first != 0 && (unsigned)load->batch.gap_reason <= TMB_GAP_MISSING)
         u->gaps[load->batch.gap_reason] += load->batch.first_seq - load->batch.gap_first;
 }
@@ -341,12 +391,18 @@ static void act(tmb_uplink *u, const tmb_session_action *action)
             drop_link(u);
         return;
     case TMB_SESSION_SEND:
-        if (action->epoch == u->link_epoch)
-            send_frame(u, action->frame);
+        if (action->epoch != u->link_epoch)
+            return;
+        if (action->frame->type == TMB_FRAME_HELLO)
+            tmb_cutter_clear(&u->cutter);
+        u->cutter.frames++;
+        send_frame(u, action->frame);
         return;
     case TMB_SESSION_SEND_BATCH:
-        if (action->epoch == u->link_epoch)
-            send_batch(u, action);
+        if (action->epoch != u->link_epoch)
+            return;
+        u->cutter.frames++;
+        send_batch(u, action);
         return;
     case TMB_SESSION_DROP_BATCH:
         return; /* freed behind the step */
@@ -411,6 +467,7 @@ static void tell_progress(tmb_uplink *u)
     tmb_link_bytes(u->link, &out, &in);
     u->taken_bytes = bytes;
     messages = tmb_told_ours(&u->told, messages) + u->lost_frames;
+    messages = tmb_cutter_taken(&u->cutter, messages);
     tmb_session_event event = {.type = TMB_SESSION_PROGRESS, .epoch = u->link_epoch};
     event.bytes.said = said;
     event.bytes.taken = bytes;
@@ -423,6 +480,7 @@ static void on_progress(uv_timer_t *timer)
 {
     tmb_uplink *u = timer->data;
     tell_progress(u);
+    cut_more(u);
     arm_timer(u);
 }
 
@@ -430,7 +488,7 @@ static void on_progress(uv_timer_t *timer)
 static uint64_t progress_ms(const tmb_uplink *u)
 {
     uint64_t ms = (uint64_t)u->daemon->config->ack_timeout_ms / 8;
-    if (tmb_pace_outstanding(&u->session.pace) > 0)
+    if (tmb_pace_outstanding(&u->session.pace) > 0 || u->cutter.first)
         return LOOK_MS;
     return ms < PROGRESS_MS_MAX ? ms : PROGRESS_MS_MAX;
 }
@@ -523,7 +581,10 @@ static void on_loaded(tmb_lane *lane, tmb_load *load)
     u->loaded = load;
     step(u, &event);
     u->loaded = NULL;
-    tmb_load_free(load);
+    if (!u->is_load_kept)
+        tmb_load_free(load);
+    u->is_load_kept = false;
+    cut_more(u);
 }
 
 static void keep_cap(tmb_uplink *u)

@@ -9,6 +9,7 @@
 #include "proto/topics.h"
 #include "syncd/daemon/ahead.h"
 #include "syncd/daemon/chooser.h"
+#include "syncd/daemon/cutter.h"
 #include "syncd/daemon/fence.h"
 #include "syncd/daemon/keeper.h"
 #include "syncd/daemon/lane.h"
@@ -25,6 +26,9 @@ struct tmb_uplink {
     tmb_lane lanes[TMB_STREAMS_MAX];
     unsigned lanes_count;
     tmb_line line;
+    tmb_cutter cutter;
+    tmb_mono cut_at;   /* when the last piece went */
+    bool is_load_kept; /* by the cutter */
     tmb_link *link;
     uint64_t link_epoch;
     tmb_keeper *keeper;

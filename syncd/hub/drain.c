@@ -202,12 +202,32 @@ static bool is_within(const tmb_drain *d, tmb_drain_child *c, tmb_pool pool, uin
     return is_owed;
 }
 
+/* What was sent is within its credit or not; is there room for it? */
+static tmb_drain_verdict hold(tmb_drain *d, tmb_drain_child *c, tmb_pool pool, uint64_t bytes,
+                              bool is_over)
+{
+    tmb_drain_verdict verdict = is_over ? TMB_DRAIN_OVER : TMB_DRAIN_TAKEN;
+    if (verdict == TMB_DRAIN_TAKEN && d->held > 0 && d->held + bytes > d->memory)
+        verdict = TMB_DRAIN_NO_ROOM;
+    c->over += verdict == TMB_DRAIN_OVER;
+    c->no_room += verdict == TMB_DRAIN_NO_ROOM;
+    if (verdict == TMB_DRAIN_TAKEN) {
+        c->taken[pool] += bytes;
+        c->pools[pool].held += bytes;
+        d->held += bytes;
+        if (d->held_max < d->held)
+            d->held_max = d->held;
+    }
+    recount(d, c);
+    return verdict;
+}
+
 tmb_drain_verdict tmb_drain_take(tmb_drain *d, tmb_drain_child *c, tmb_pool pool, uint64_t bytes,
                                  uint64_t spent, tmb_mono now)
 {
     tmb_drain_pool *p = &c->pools[pool];
+    bool is_over = false;
     measure(d, now);
-    tmb_drain_verdict verdict = TMB_DRAIN_TAKEN;
     if (c->next) {
         uint64_t least = p->spent + bytes;
         uint64_t most = (p->granted > p->spent ? p->granted : p->spent) + TMB_BATCH_BYTES_MAX;
@@ -216,22 +236,19 @@ tmb_drain_verdict tmb_drain_take(tmb_drain *d, tmb_drain_child *c, tmb_pool pool
             c->used_at = now;
             c->is_lapsed = false;
         }
-        if (!is_within(d, c, pool, p->spent - bytes))
-            verdict = TMB_DRAIN_OVER;
+        is_over = !is_within(d, c, pool, p->spent - bytes);
     }
-    if (verdict == TMB_DRAIN_TAKEN && d->held > 0 && d->held + bytes > d->memory)
-        verdict = TMB_DRAIN_NO_ROOM;
-    c->over += verdict == TMB_DRAIN_OVER;
-    c->no_room += verdict == TMB_DRAIN_NO_ROOM;
-    if (verdict == TMB_DRAIN_TAKEN) {
-        c->taken[pool] += bytes;
-        p->held += bytes;
-        d->held += bytes;
-        if (d->held_max < d->held)
-            d->held_max = d->held;
-    }
-    recount(d, c);
-    return verdict;
+    return hold(d, c, pool, bytes, is_over);
+}
+
+tmb_drain_verdict tmb_drain_take_joined(tmb_drain *d, tmb_drain_child *c, tmb_pool pool,
+                                        uint64_t bytes, uint64_t spent, tmb_mono now)
+{
+    tmb_drain_pool *p = &c->pools[pool];
+    if (spent == 0 || spent > p->spent || !c->next)
+        return tmb_drain_take(d, c, pool, bytes, spent, now);
+    measure(d, now);
+    return hold(d, c, pool, bytes, false);
 }
 
 void tmb_drain_done(tmb_drain *d, tmb_drain_child *c, tmb_pool pool, uint64_t bytes,

@@ -120,6 +120,11 @@ typedef enum tmb_drain_verdict {
 tmb_drain_verdict tmb_drain_take(tmb_drain *d, tmb_drain_child *c, tmb_pool pool, uint64_t bytes,
                                  uint64_t spent, tmb_mono now);
 
+/* tmb_drain_take_joined is the same for a batch that came in pieces: others may have come between them, whose
+ * `spent` has paid for it already. */
+tmb_drain_verdict tmb_drain_take_joined(tmb_drain *drain, tmb_drain_child *child, tmb_pool pool,
+                                        uint64_t bytes, uint64_t spent, tmb_mono now);
+
 /* tmb_drain_done: a batch that was taken is out of memory. */
 void tmb_drain_done(tmb_drain *d, tmb_drain_child *c, tmb_pool pool, uint64_t bytes,
                     bool is_committed, tmb_mono now);

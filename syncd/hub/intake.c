@@ -91,6 +91,12 @@ static void send_bye(tmb_intake *intake, uint64_t session, tmb_bye_reason reason
     bye->reason = reason;
 }
 
+static void tell_pieces(const tmb_intake *intake, tmb_mark *mark)
+{
+    if (intake->version >= 2)
+        tmb_pieces_tell(intake->pieces, mark);
+}
+
 /* Every ACK there is comes from here and tells the mark, so none is ahead of the disk. */
 static tmb_frame_ack *send_ack(tmb_intake *intake, unsigned i, tmb_intake_actions *actions)
 {
@@ -101,6 +107,7 @@ static tmb_frame_ack *send_ack(tmb_intake *intake, unsigned i, tmb_intake_action
     ack->mark.incarnation = lane->incarnation;
     ack->mark.seq = lane->mark;
     ack->mark.dictionary = intake->version >= 2 ? lane->dictionary : 0;
+    tell_pieces(intake, &ack->mark);
     return ack;
 }
 
@@ -376,6 +383,7 @@ static void on_marks(tmb_intake *intake, const tmb_intake_event *event, tmb_inta
         welcome->marks[i].stream = tmb_bytes_str(lane->stream);
         welcome->marks[i].incarnation = lane->incarnation;
         welcome->marks[i].seq = lane->mark;
+        tell_pieces(intake, &welcome->marks[i]);
         tell_chain(intake, lane, &welcome->marks[i]);
     }
     become(intake, TMB_INTAKE_OPEN);
@@ -409,11 +417,18 @@ static void receive(tmb_intake *intake, unsigned i, const tmb_frame_batch *batch
             ask_resend(intake, i, 0, actions);
         return;
     }
-    lane->quiet_until.ns = INT64_MIN;
+    if (batch->piece_total == 0)
+        lane->quiet_until.ns = INT64_MIN;
     if (batch->last_seq <= lane->received) {
         drop(actions, ticket);
         report(actions, TMB_INTAKE_REPORT_KNOWN, i, batch->last_seq - batch->first_seq + 1);
         send_ack(intake, i, actions);
+        return;
+    }
+    if (batch->piece_total != 0) { /* a piece that is not the next, or whose batch came out wrong */
+        drop(actions, ticket);
+        if (lane->quiet_until.ns <= intake->now.ns)
+            ask_resend(intake, i, 0, actions);
         return;
     }
     bool is_full = count_queued(intake) >= TMB_INTAKE_QUEUE_MAX;

@@ -10,6 +10,9 @@
  * not follow is answered by ACK(resend), once, until the child has gone back; one that is wholly known by an
  * ACK of the mark. A batch of a session that is not open here gets BYE(unknown).
  *
+ * The shell joins batches that come in pieces and gives them whole; a piece that it cannot use comes as it
+ * is, and is answered by ACK(resend), whose mark says which bytes are here.
+ *
  * A batch given by PERSIST is the shell's until it answers, and then to free; it outlives its session: if the
  * next HELLO has the same stream and incarnation its STORED still moves the mark, else it is ignored. All
  * others the shell frees on DROP. If that HELLO is of another box, whose log may have gone apart, it gets its
@@ -26,6 +29,7 @@
 #include "base/time.h"
 #include "proto/chain.h"
 #include "proto/frame.h"
+#include "syncd/hub/pieces.h"
 #include "syncd/hub/twins.h"
 
 #ifdef __cplusplus
@@ -145,6 +149,8 @@ typedef struct tmb_intake {
         is_holding; /* GREETING: LOAD_MARKS waits for a batch of another box that is being stored */
     uint32_t window_ms,
         load; /* the shell's: what the next WELCOME says, in a session of version 2 */
+    const tmb_pieces
+        *pieces; /* the shell's, which joins them: for marks of version 2; NULL: none */
     unsigned lanes_count;
     tmb_intake_lane lanes[TMB_STREAMS_MAX];
     tmb_frame out; /* a step sends one frame at most */

@@ -503,7 +503,10 @@ static void on_loaded(tmb_session *s, const tmb_session_event *event, tmb_sessio
     action->stream = i;
     s->sent++;
     take_turn(s, i, event->u.loaded.bytes);
-    tmb_pace_say(&s->pace, event->u.loaded.bytes, event->u.loaded.raw_bytes, s->now);
+    action->is_cut = s->options.is_paced && s->version >= 2 &&
+                     event->u.loaded.bytes / 2 > tmb_pace_piece_bytes(&s->pace);
+    if (!action->is_cut)
+        tmb_pace_say(&s->pace, event->u.loaded.bytes, event->u.loaded.raw_bytes, s->now);
     tmb_session_lane_sent(&s->lanes[i], last_seq, s->sent,
                           tmb_mono_after(s->now, s->options.ack_timeout));
 }
@@ -676,6 +679,16 @@ tmb_mono tmb_session_deadline(const tmb_session *s)
 void tmb_session_set_cap(tmb_session *s, uint64_t bytes_per_s)
 {
     tmb_pace_set_cap(&s->pace, bytes_per_s);
+}
+
+bool tmb_session_has_room(const tmb_session *s)
+{
+    return find_pace(s).ns <= s->now.ns;
+}
+
+void tmb_session_said(tmb_session *s, uint32_t bytes, tmb_mono now)
+{
+    tmb_pace_say(&s->pace, bytes, 0, now);
 }
 
 bool tmb_session_is_waiting(const tmb_session *s)

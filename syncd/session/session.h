@@ -180,10 +180,11 @@ typedef struct tmb_session_action {
     uint64_t seq;                /* LOAD: first wanted; PERSIST: mark */
     tmb_incarnation incarnation; /* LOAD, PERSIST */
     const tmb_chain *chain;      /* PROVE: lives until the next step */
-    uint32_t bytes_max;          /* LOAD: raw bytes, unless one record is larger */
-    tmb_pool pool;               /* SEND_BATCH: for the frame */
-    uint64_t spent;              /* SEND_BATCH: likewise */
-    const tmb_frame *frame;      /* SEND: lives until the next step; TOLD: the event's */
+    bool is_cut;            /* SEND_BATCH: too large for the line: in pieces (tmb_session_said) */
+    uint32_t bytes_max;     /* LOAD: raw bytes, unless one record is larger */
+    tmb_pool pool;          /* SEND_BATCH: for the frame */
+    uint64_t spent;         /* SEND_BATCH: likewise */
+    const tmb_frame *frame; /* SEND: lives until the next step; TOLD: the event's */
     tmb_session_report report;
     uint64_t number;
 } tmb_session_action;
@@ -260,6 +261,11 @@ tmb_mono tmb_session_deadline(const tmb_session *s);
 
 /* tmb_session_set_cap: from now on; next, ask for the deadline again. */
 void tmb_session_set_cap(tmb_session *s, uint64_t bytes_per_s);
+
+/* For a shell that sends a batch in pieces: tmb_session_has_room says whether one more may go,
+ * tmb_session_said that it went, with so many bytes of data. */
+bool tmb_session_has_room(const tmb_session *s);
+void tmb_session_said(tmb_session *s, uint32_t bytes, tmb_mono now);
 
 /* tmb_session_is_waiting: for an answer, so that PROGRESS would be heard. */
 bool tmb_session_is_waiting(const tmb_session *s);

@@ -15,7 +15,7 @@ import random
 import time
 import unittest
 
-from tombolo_lab import Lab, Line, Message
+from tombolo_lab import Ear, Lab, Line, Message, Talker
 from tombolo_lab.net import wait_until
 from tombolo_lab.node import Settings
 
@@ -40,6 +40,8 @@ class BadLineTest(unittest.TestCase):
         self.s1 = self.lab.node("s1", parent=self.hub, line=self.line, settings=Settings(durability="process"))
         self.lab.start()
         self.ear = self.lab.subscribe(self.hub)
+        self.large_ear = Ear("large-ear", self.hub.broker.port, "s1/+")
+        self.addCleanup(self.large_ear.halt)
         wait_until(lambda: self.s1.told().get("state") == "streaming", 20, "the session")
 
     def fill(self, count: int) -> list:
@@ -99,6 +101,32 @@ class BadLineTest(unittest.TestCase):
         self.assertGreater(turns, 1, "the backlog was too small")
         verdict = self.lab.ledger.verdict()
         self.assertTrue(verdict.is_clean(), f"{verdict}\n{self.lab.ledger.evidence()}")
+        self.is_well = True
+
+    def test_a_large_record_gets_through_in_pieces(self):
+        """It needs longer than the line ever stays up; what has arrived is not sent again."""
+        self.line.rate(64_000)
+        self.line.delay(0.02)
+        size = 100_000 if IS_LONG else 40_000
+        large = random.Random(SEED).randbytes(size)
+        with Talker(self.s1.broker.port, "talker") as talker:
+            talker.publish("large", large, 1)
+            turns = 0
+            while not self.large_ear.of("s1/large") and turns < 40:
+                time.sleep(3.5)
+                turns += 1
+                if not self.large_ear.of("s1/large"):
+                    self.line.cut()
+                    time.sleep(6)
+                    self.line.heal()
+            self.assertEqual([message.payload for message in self.large_ear.of("s1/large")], [large], self.lab.logs())
+            told = self.s1.told()
+            print(f"{size} bytes in {turns} turns of 3.5 s, {told['link']['dials']} dials, "
+                  f"{told['link']['bytes_out']} bytes out", flush=True)
+            self.assertGreater(turns, 1)
+            self.assertGreater(told["link"]["dials"], 1)
+            talker.publish("small", b"after", 1)
+            self.large_ear.wait("s1/small")
         self.is_well = True
 
     def test_half_open_is_noticed_within_15_s(self):

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+/* syncd/daemon/join.c - see join.h. A batch that the machine would refuse anyway (of another session, behind
+ * a hole, known already) is left to it as it is: it looks at numbers only.
+ */
+#include "syncd/daemon/join.h"
+
+#include <stdlib.h>
+
+#include "base/crc32c.h"
+#include "syncd/daemon/log.h"
+
+#define ROOM_BYTES_MIN 16384u
+
+static bool is_next(const tmb_child *child, const tmb_frame_batch *batch)
+{
+    const tmb_intake *intake = &child->intake;
+    uint64_t from = batch->gap_first != 0 ? batch->gap_first : batch->first_seq;
+    if (intake->state != TMB_INTAKE_OPEN || intake->version < 2 ||
+        batch->session != intake->session)
+        return false;
+    for (unsigned i = 0; i < intake->lanes_count; i++) {
+        const tmb_intake_lane *lane = &intake->lanes[i];
+        if (tmb_bytes_eq(tmb_bytes_str(lane->stream), batch->stream) &&
+            memcmp(&lane->incarnation, &batch->incarnation, sizeof lane->incarnation) == 0)
+            return from <= lane->received + 1 && batch->last_seq > lane->received;
+    }
+    return false;
+}
+
+/* Bytes of slots that are free now. */
+static void drop_unused(tmb_child *child)
+{
+    for (unsigned i = 0; i < TMB_STREAMS_MAX; i++) {
+        if (child->pieces.slots[i].total != 0)
+            continue;
+        free(child->joined[i].bytes);
+        child->joined[i] = (tmb_joined){NULL, 0};
+    }
+}
+
+/* Grows with what came, not with what was announced. */
+static bool keep(tmb_joined *joined, const tmb_frame_batch *batch)
+{
+    size_t end = (size_t)batch->piece_offset + batch->data.len;
+    if (end > joined->cap) {
+        size_t cap = end + end / 2 + ROOM_BYTES_MIN;
+        cap = cap < batch->piece_total ? cap : batch->piece_total;
+        uint8_t *bytes = realloc(joined->bytes, cap);
+        if (!bytes)
+            return false;
+        joined->bytes = bytes;
+        joined->cap = cap;
+    }
+    memcpy(joined->bytes + batch->piece_offset, batch->data.ptr, batch->data.len);
+    return true;
+}
+
+bool tmb_join(tmb_child *child, tmb_batch *batch)
+{
+    tmb_frame_batch *b = &batch->frame.u.batch;
+    unsigned slot = 0;
+    if (b->piece_total == 0 || !is_next(child, b))
+        return true;
+    tmb_pieces_verdict verdict = tmb_pieces_take(&child->pieces, b, &slot);
+    drop_unused(child);
+    if (verdict == TMB_PIECES_MISPLACED)
+        return true;
+    tmb_joined *joined = &child->joined[slot];
+    bool is_kept = keep(joined, b);
+    if (is_kept && verdict == TMB_PIECES_MORE)
+        return false;
+    tmb_pieces_forget(&child->pieces, slot);
+    if (is_kept && tmb_crc32c(0, tmb_bytes_of(joined->bytes, b->piece_total)) == b->piece_sum) {
+        batch->joined = joined->bytes;
+        b->data = tmb_bytes_of(joined->bytes, b->piece_total);
+        b->piece_offset = b->piece_total = b->piece_sum = 0;
+        *joined = (tmb_joined){NULL, 0};
+    } else {
+        LOG(TMB_LOG_ERROR, "pieces.dropped", tmb_str("child", child->name),
+            tmb_text("stream", b->stream), tmb_num("first_seq", b->first_seq),
+            tmb_str("why", is_kept ? "their checksum is wrong" : "no memory"),
+            tmb_str("then", "the child is asked to begin again"));
+    }
+    drop_unused(child);
+    return true;
+}
+
+void tmb_join_free(tmb_child *child)
+{
+    for (unsigned i = 0; i < TMB_STREAMS_MAX; i++)
+        free(child->joined[i].bytes);
+}
