@@ -133,10 +133,10 @@ void tmb_origins_stop(tmb_origins *origins)
 
 void tmb_origins_reset(tmb_origins *origins)
 {
-    origin *o, *next;
-    HASH_ITER(hh, origins->table, o, next)
-    {
-        HASH_DEL(origins->table, o);
+    origin *o = origins->table, *next;
+    HASH_CLEAR(hh, origins->table); /* the entries still hang together */
+    for (; o; o = next) {
+        next = o->hh.next;
         free(o);
     }
     origins->next = NULL;

@@ -362,6 +362,7 @@ static void test_the_highest_of_each_origin_is_noted(void **state)
     assert_int_equal(c.err, TMB_OK);
     assert_int_equal(c.origins_count, 0);
     tmb_commit_forget(&c);
+    unpack(&p);
 }
 
 int main(void)
