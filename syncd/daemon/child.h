@@ -112,10 +112,11 @@ struct tmb_hub {
     unsigned attempt;
     tmb_binding *bind;
     struct tmb_origins *origins;
-    tmb_drain drain; /* these four: credits.c */
+    tmb_drain drain; /* these six: credits.c */
     uv_timer_t drain_timer;
     tmb_batch *turns[TMB_DRAIN_POOLS]; /* that wait to be committed */
     unsigned committing[TMB_DRAIN_POOLS];
+    unsigned live_turns; /* since the last one of a backlog */
     uint64_t committing_bytes;
     tmb_gate *gate;
     char last_why[256];

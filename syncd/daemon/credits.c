@@ -83,12 +83,19 @@ uint32_t tmb_credits_take(tmb_batch *batch)
     return verdict == TMB_DRAIN_OVER ? WAIT_OVER_MS : WAIT_NO_ROOM_MS;
 }
 
-/* The first that waits and may go on: live before backlog. */
+/* The first of a pool that waits and may go on. */
+static tmb_batch *first_of(const tmb_hub *hub, tmb_pool pool)
+{
+    unsigned most = pool == TMB_POOL_LIVE ? TMB_COMMITS_LIVE_MAX : TMB_COMMITS_BACKLOG_MAX;
+    return hub->committing[pool] < most ? hub->turns[pool] : NULL;
+}
+
+/* Live before backlog, but for the floor. */
 static tmb_batch *next_in_turn(tmb_hub *hub)
 {
-    tmb_batch *batch = hub->turns[TMB_POOL_LIVE];
-    if (!batch && hub->committing[TMB_POOL_BACKLOG] < TMB_COMMITS_BACKLOG_MAX)
-        batch = hub->turns[TMB_POOL_BACKLOG];
+    tmb_batch *live = first_of(hub, TMB_POOL_LIVE), *backlog = first_of(hub, TMB_POOL_BACKLOG);
+    bool is_live_first = live && (!backlog || hub->live_turns < TMB_COMMITS_FLOOR);
+    tmb_batch *batch = is_live_first ? live : backlog;
     if (!batch)
         return NULL;
     uint64_t most = hub->daemon->config->children_memory / TMB_COMMIT_PARTS;
@@ -107,6 +114,7 @@ static void go_on(tmb_hub *hub)
         batch->is_waiting = false;
         batch->is_committing = true;
         hub->committing[pool]++;
+        hub->live_turns = pool == TMB_POOL_LIVE ? hub->live_turns + 1 : 0;
         hub->committing_bytes += batch->frame.u.batch.raw_bytes;
         tmb_child_commit(batch);
     }

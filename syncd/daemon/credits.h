@@ -18,7 +18,10 @@
  * way, unpacked, an eighth of `children.memory`, and at least one. What is beyond waits as it came. */
 #define TMB_COMMIT_PARTS 8
 /* Of these, with a backlog's records: more would only stand before what is live in our broker's queue. */
-#define TMB_COMMITS_BACKLOG_MAX 4
+#define TMB_COMMITS_BACKLOG_MAX 2
+#define TMB_COMMITS_LIVE_MAX    8 /* what waits meanwhile at the child makes larger batches */
+/* Live ones that go before one of a backlog that waits: none starves. */
+#define TMB_COMMITS_FLOOR 8
 
 void tmb_credits_start(tmb_hub *hub);
 void tmb_credits_stop(tmb_hub *hub);

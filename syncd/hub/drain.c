@@ -32,8 +32,7 @@ static uint64_t live_window(const tmb_drain *d)
 
 uint64_t tmb_drain_limit(const tmb_drain *d)
 {
-    uint64_t ahead = d->rate > 0 ? d->rate * TMB_DRAIN_AHEAD_MS / 1000 : TMB_DRAIN_FIRST_BYTES;
-    return clamp(ahead, TMB_DRAIN_QUANTUM_MIN, d->memory / 2);
+    return clamp(d->rate * TMB_DRAIN_AHEAD_MS / 1000, TMB_DRAIN_LEAST_BYTES, d->memory / 2);
 }
 
 /* Small enough that each of those who wait can have one by his weight, unless that makes crumbs. */
@@ -109,31 +108,45 @@ static void grant_backlog(tmb_drain *d, tmb_drain_child *c, uint64_t bytes)
     recount(d, c);
 }
 
-/* One turn. true: something was granted. */
-static bool take_turn(tmb_drain *d, tmb_drain_child *c, uint64_t limit)
+static uint64_t part_of(const tmb_drain *d, const tmb_drain_child *c)
 {
-    if (!c->has_backlog || c->is_lapsed || d->counted >= limit)
-        return false;
-    uint64_t quantum = quantum_of(d), part = limit * c->weight / d->weights;
-    if (part < quantum * c->weight)
-        part = quantum * c->weight;
-    if (c->counted + quantum / 2 > part) /* crumbs make small batches: let it become more */
-        return false;
-    c->deficit = least_of(c->deficit + quantum * c->weight, 2 * quantum * c->weight);
-    uint64_t bytes = least_of(least_of(c->deficit, part - c->counted), limit - d->counted);
-    c->deficit -= bytes;
-    grant_backlog(d, c, bytes);
-    return true;
+    uint64_t part = tmb_drain_limit(d) * c->weight / d->weights, least = quantum_of(d) * c->weight;
+    return part > least ? part : least;
 }
 
+/* Crumbs make small batches: a child waits until there is room for half a quantum. */
+static bool can_use(const tmb_drain *d, const tmb_drain_child *c)
+{
+    return c->has_backlog && !c->is_lapsed && c->counted + quantum_of(d) / 2 <= part_of(d, c);
+}
+
+/* One turn, or what the sum has room for of it. Gives what was granted. */
+static uint64_t take_turn(tmb_drain *d, tmb_drain_child *c)
+{
+    uint64_t quantum = quantum_of(d);
+    if (!can_use(d, c))
+        return 0;
+    if (!d->is_turn_begun)
+        c->deficit = least_of(c->deficit + quantum * c->weight, 2 * quantum * c->weight);
+    uint64_t bytes =
+        least_of(least_of(c->deficit, part_of(d, c) - c->counted), tmb_drain_limit(d) - d->counted);
+    c->deficit -= bytes;
+    grant_backlog(d, c, bytes);
+    return bytes;
+}
+
+/* A turn that the sum cut short goes on when there is room again: else weights would mean nothing. */
 static void grant_in_turn(tmb_drain *d)
 {
     uint64_t limit = tmb_drain_limit(d), quantum = quantum_of(d);
     unsigned passed_over = 0;
     while (d->turn && passed_over < d->children && d->counted < limit &&
            (limit - d->counted >= quantum || d->counted == 0)) {
-        passed_over = take_turn(d, d->turn, limit) ? 0 : passed_over + 1;
-        d->turn = d->turn->next;
+        tmb_drain_child *c = d->turn;
+        passed_over = take_turn(d, c) > 0 ? 0 : passed_over + 1;
+        d->is_turn_begun = passed_over == 0 && c->deficit >= quantum / 2 && can_use(d, c);
+        if (!d->is_turn_begun)
+            d->turn = c->next;
     }
 }
 
@@ -163,8 +176,10 @@ void tmb_drain_leave(tmb_drain *d, tmb_drain_child *c)
     if (!c->next)
         return;
     tmb_drain_backlog(d, c, false, d->now);
-    if (d->turn == c)
+    if (d->turn == c) {
         d->turn = c->next != c ? c->next : NULL;
+        d->is_turn_begun = false;
+    }
     if (d->tell == c)
         d->tell = NULL;
     c->next->before = c->before;

@@ -10,9 +10,9 @@
  * child's own, renewed as soon as what came of it has been committed: nobody's live data waits for
  * anybody's backlog. BACKLOG is one sum for all children, granted by deficit round robin by their weights:
  * what is granted and not here yet, and what is here and not committed yet, is together at most what is
- * committed in a second (TMB_DRAIN_AHEAD_MS; at least one quantum, at most half the memory). The rate is of
- * the time in which there was something to commit; so a broker or a disk that stops makes the sum small
- * within seconds, and one that is merely not used does not.
+ * committed in a second (TMB_DRAIN_AHEAD_MS; at least TMB_DRAIN_LEAST_BYTES, at most half the memory). The
+ * rate is of the time in which there was something to commit; so a broker or a disk that stops makes the
+ * sum small within seconds, and one that is merely not used does not.
  *
  * Who has a backlog the caller tells (tmb_drain_backlog). A grant that its child does not use for
  * TMB_DRAIN_LAPSE_MS counts no more: others get its part; it stays good. Counters are cumulative and told
@@ -46,14 +46,15 @@ extern "C" {
 #define TMB_DRAIN_LIVE_MIN (8u * 1024) /* ... but not below: then `memory` alone bounds */
 #define TMB_DRAIN_QUANTUM_MAX                                                                      \
     (256u * 1024) /* of weight 1, a turn; less when the sum has no room for all */
-#define TMB_DRAIN_QUANTUM_MIN    (8u * 1024)
+/* Not below: each commit costs a sync whatever its size, so small ones would make a slow disk slower yet. */
+#define TMB_DRAIN_QUANTUM_MIN    (64u * 1024)
 #define TMB_DRAIN_WEIGHT_MAX     100u
 #define TMB_DRAIN_AHEAD_MS       1000
 #define TMB_DRAIN_LAPSE_MS       10000
 #define TMB_DRAIN_TELL_MS        250 /* again, to a child that does not use what it was told */
 #define TMB_DRAIN_TELL_LAPSED_MS 2000
-#define TMB_DRAIN_FIRST_BYTES    (1024u * 1024) /* of the sum, until a rate has been measured */
-#define TMB_DRAIN_SAMPLE_MS      200            /* of busy time, for one measurement of the rate */
+#define TMB_DRAIN_LEAST_BYTES    (256u * 1024) /* of the sum; as much until a rate has been measured */
+#define TMB_DRAIN_SAMPLE_MS      200           /* of busy time, for one measurement of the rate */
 
 #define TMB_DRAIN_POOLS 2 /* by tmb_pool */
 
@@ -84,6 +85,7 @@ typedef struct tmb_drain {
     uint64_t memory;
     tmb_drain_child *turn;      /* who is asked first; NULL: nobody */
     tmb_drain_child *tell;      /* where tmb_drain_next goes on; NULL: at turn */
+    bool is_turn_begun;         /* the sum had no room for the whole of it */
     unsigned children, waiting; /* with a session; of these with a backlog */
     uint64_t held, held_max;    /* in memory, of all and at the most */
     uint64_t counted;           /* sum of counted */

@@ -192,7 +192,7 @@ static void grants_follow_the_rate_of_commits(void **state)
                      TMB_DRAIN_TAKEN);
     for (int64_t ms = 5220; ms < 15000; ms += 20)
         tmb_drain_run(&d, at_ms(ms));
-    assert_int_equal(tmb_drain_limit(&d), TMB_DRAIN_QUANTUM_MIN);
+    assert_int_equal(tmb_drain_limit(&d), TMB_DRAIN_LEAST_BYTES);
     uint64_t then = granted(&c[0], TMB_POOL_BACKLOG);
     tmb_drain_run(&d, at_ms(15000));
     assert_int_equal(granted(&c[0], TMB_POOL_BACKLOG), then);

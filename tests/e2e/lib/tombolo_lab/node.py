@@ -46,6 +46,7 @@ class Settings:
     handshakes_per_s: int = 0  # of children; 0: as measured
     broker: dict = None  # lines of mosquitto.conf
     stream_lines: str = ""  # more YAML for each stream, indented by four
+    children_lines: str = ""  # more YAML for children, indented by two
     more: str = ""          # more YAML, not indented
 
 
@@ -105,7 +106,7 @@ children:
   topic: "{s.children_topic}"
   window_min: {s.window_min}
   handshakes_per_s: {s.handshakes_per_s}
-"""
+{s.children_lines}"""
         if self._parent_port or self._has_children:
             text += f"""\
 tls:
