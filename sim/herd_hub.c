@@ -7,7 +7,7 @@
 #include "sim/herd_world.h"
 
 #define SECOND_NS     INT64_C(1000000000)
-#define WINDOW_MIN_MS 2000
+#define WINDOW_MIN_MS 1000 /* as by default */
 
 static void step_intake(herd_world *world, herd_site *site, tmb_intake_event *event);
 

@@ -2,7 +2,8 @@
 /* tests/sim/sim_faults.c - the world of faults of tombolo-sim: whatever went wrong, once it is healed all
  * is at the top, once and in order, and no two boxes are merged.
  *
- * First the seeds that ever failed (seeds.txt), then TMB_SEEDS of them (300; with TMB_LONG=1 10,000).
+ * First the seeds that ever failed (seeds.txt), then TMB_SEEDS of them (300; with TMB_LONG=1 10,000; with a
+ * sanitizer 60).
  * TMB_SEED=n plays one, and tells it. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,6 +14,7 @@
 #include <cmocka.h>
 
 #include "sim/faults.h"
+#include "tests/sim/sanitized.h"
 
 #define PLANT_SEEDS 40 /* within so many each planted bug is found */
 
@@ -60,7 +62,10 @@ static void everything_arrives_once_and_in_order(void **state)
 {
     (void)state;
     uint64_t only = read_number("TMB_SEED", 0), first = only ? only : 1;
-    uint64_t count = only ? 1 : read_number("TMB_SEEDS", getenv("TMB_LONG") ? 10000 : 300);
+    uint64_t count = only ? 1
+                          : read_number("TMB_SEEDS", SIM_IS_SANITIZED     ? 60
+                                                     : getenv("TMB_LONG") ? 10000
+                                                                          : 300);
     fault_result sum = {0};
     for (uint64_t seed = first; seed < first + count; seed++) {
         fault_result result = play(seed, only ? stdout : NULL);

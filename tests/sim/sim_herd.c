@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "sim/herd.h"
+#include "tests/sim/sanitized.h"
 
 #define T99_MOST    1300 /* thousandths of N/C, and so on */
 #define PEAK_TRUE   1200
@@ -78,20 +79,15 @@ static void five_hundred_sites_come_back(void **state)
 static void five_thousand_sites_come_back(void **state)
 {
     (void)state;
-    hold_in_all_worlds(5000, getenv("TMB_LONG") ? 30 : 5);
+    hold_in_all_worlds(5000, getenv("TMB_LONG") ? 30 : SIM_IS_SANITIZED ? 1 : 5);
 }
 
 /* Three gigabytes, so not beside the sanitizers, which take as much again. */
 static void a_hundred_thousand_sites_come_back(void **state)
 {
     (void)state;
-#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
-    skip();
-#elif defined __has_feature
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-    skip();
-#endif
-#endif
+    if (SIM_IS_SANITIZED)
+        skip();
     hold(100000, 0, 1000, 1);
     if (getenv("TMB_LONG"))
         hold_in_all_worlds(100000, 3);

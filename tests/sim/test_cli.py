@@ -1,0 +1,65 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""test_cli.py PROGRAM: what scripts rely on of tombolo-sim: names in its JSON, exit codes, the picture."""
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+
+PROGRAM = sys.argv.pop(1) if len(sys.argv) > 1 else "tombolo-sim"
+HERD = {"seed", "sites", "rate", "outage_s", "backoff", "window_factor", "t50_s", "t99_s", "t99_ratio", "peak_ratio",
+        "wasted_per_site", "handshake_timeouts", "refused", "connected", "live", "commit", "drain_s",
+        "hub_bytes_max", "events", "hash"}
+FAULTS = {"seed", "plant", "good", "failure", "at_s", "sites", "records", "lost", "faults", "fenced", "steps", "hash"}
+
+
+def run(*arguments):
+    return subprocess.run([PROGRAM, *arguments], capture_output=True, text=True, timeout=60, check=False)
+
+
+class Cli(unittest.TestCase):
+    def test_each_mode_is_an_object_a_line(self):
+        out = run("--sites", "200", "--outage", "5", "--backoff", "all", "-o", "json")
+        self.assertEqual(out.returncode, 0, out.stderr)
+        runs = [json.loads(line) for line in out.stdout.splitlines()]
+        self.assertEqual([r["backoff"] for r in runs], ["window", "full", "decorrelated"])
+        for result in runs:
+            self.assertEqual(set(result), HERD)
+            self.assertEqual(result["connected"], 200)
+
+    def test_one_seed_is_one_run(self):
+        outs = [run("--sites", "100", "--seed", seed, "-o", "json").stdout for seed in ("7", "7", "8")]
+        self.assertEqual(outs[0], outs[1])
+        self.assertNotEqual(outs[0], outs[2])
+
+    def test_a_picture_is_written(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "return.svg")
+            self.assertEqual(run("--sites", "100", "--plot", path).returncode, 0)
+            with open(path, encoding="utf-8") as file:
+                self.assertTrue(file.read().startswith("<svg "))
+            self.assertEqual(run("--sites", "100", "--plot", os.path.join(folder, "no", "x.svg")).returncode, 3)
+
+    def test_faults_are_told_and_counted(self):
+        out = run("--faults", "--seeds", "3", "-o", "json")
+        self.assertEqual(out.returncode, 0, out.stdout)
+        for result in map(json.loads, out.stdout.splitlines()):
+            self.assertEqual(set(result), FAULTS)
+        told = run("--faults", "--seed", "2", "--plant", "no-proof")
+        self.assertEqual(told.returncode, 1)
+        self.assertIn("again: tombolo-sim --faults --seed 2 --plant no-proof", told.stdout)
+
+    def test_mistakes_are_told_with_a_cure(self):
+        for arguments in (["--sites", "0"], ["--rate", "x"], ["--backoff", "none"], ["--plant", "none"], ["-o", "xml"],
+                          ["--seed", "-1"], ["--base", "9", "--cap", "1"], ["--live", "9", "--commit", "1"], ["what"],
+                          ["--what"]):
+            out = run(*arguments)
+            self.assertEqual(out.returncode, 2, arguments)
+            self.assertIn("tombolo-sim", out.stderr)
+            self.assertEqual(out.stdout, "")
+
+
+if __name__ == "__main__":
+    unittest.main()
