@@ -291,9 +291,8 @@ static void judge(void)
         counted++;
     }
     double jain = counted > 0 ? sum * sum / (counted * squares) : 1;
-    if (jain < 0.95)
-        fprintf(stderr, "Jain's index %.3f of %u children\n", jain, counted);
-    must(jain >= 0.95, "not fair");
+    /* Who had one turn and who had two differs by the half: it is seen when there were some rounds. */
+    must(jain >= 0.95 || all / weights < 4 * TMB_DRAIN_QUANTUM_MIN, "not fair");
     int64_t one_ms = (int64_t)(BATCH / at_hub.rate);
     must(worst_live_ms <= one_ms + 4 * STEP_MS, "a live record waited behind more than one batch");
     must(all >= at_hub.rate * (RUN_MS / 2) / 2 || counted < children_count || lost_percent > 0 ||
