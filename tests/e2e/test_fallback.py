@@ -25,7 +25,7 @@ class FallbackCase(unittest.TestCase):
         self.lab = Lab()
         self.addCleanup(self.lab.close)
 
-    def site(self, name: str, preferred, *others):
+    def site(self, name: str, preferred, *others, return_s: int = RETURN_S):
         """A site with these parents, by preference; gives it and its links to the others."""
         links = []
         for node in others:
@@ -34,7 +34,7 @@ class FallbackCase(unittest.TestCase):
             link.start()
             links.append(link)
         fallbacks = ", ".join(f"{{ host: 127.0.0.1, port: {link.port} }}" for link in links)
-        lines = f"  fallbacks: [ {fallbacks} ]\n  move_after: {MOVE_S}s\n  return_after: {RETURN_S}s\n"
+        lines = f"  fallbacks: [ {fallbacks} ]\n  move_after: {MOVE_S}s\n  return_after: {return_s}s\n"
         return self.lab.node(name, parent=preferred, settings=Settings(parent=lines, ack_timeout="3s")), links
 
     def parent_of(self, node) -> dict:
@@ -168,7 +168,7 @@ class NoCommonParentTest(FallbackCase):
     def test_each_message_is_in_one_log_at_least_and_in_none_twice(self):
         a = self.lab.node("a", has_children=True)
         b = self.lab.node("b", has_children=True)
-        s1, _ = self.site("s1", a, b)
+        s1, _ = self.site("s1", a, b, return_s=2)
         self.lab.start()
         publisher = self.lab.publish(s1, "p1", source("t"))
         self.wait_parent(s1, a)
