@@ -66,13 +66,13 @@ class BadLineTest(unittest.TestCase):
         self.is_well = True
 
     def test_30_percent_loss(self):
-        self.fill(3000 if IS_LONG else 90)
+        self.fill(3000 if IS_LONG else 150)
         self.line.rate(1_000_000)
         self.line.delay(0.02)
         self.line.loss(0.3)
         self.line.heal()
         self.drain(300)
-        self.assertGreater(self.line.up.dropped, 5)
+        self.assertGreater(self.line.up.dropped + self.line.down.dropped, 2)
 
     def test_600_ms_there_and_back(self):
         self.fill(30_000 if IS_LONG else 900)
