@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* tests/fault/swarm.c - many sites in one process: the link and the session of tombolo-syncd, each with a
- * certificate of its own, against a real hub. What a site has to say is made up: record n of site i is born at
+/* tests/fault/swarm.c - many sites in one process: the link and the session of tombolo-syncd, each with its
+ * own certificate, against a real hub. What a site has to say is made up: record n of site i is born at
  * a moment that follows from n and i alone, so that it is the same record whenever it is asked for, nothing
  * has to be kept, and a backlog costs nothing.
  *

@@ -5,7 +5,9 @@ The sites are one process (swarm.c): the link and the session of tombolo-syncd, 
 Mosquitto, plugin, daemon. How many sessions a second it can bring up is measured in the same run, when the whole swarm
 dials for the first time, all at once.
 
-TMB_SITES (200; 500 with TMB_LONG=1). TMB_HERD_JSON: a file for the figures.
+Broken off: a handshake that had begun and failed. A dial that finds nobody while the broker is not there yet is not.
+
+TMB_SITES (500). TMB_HERD_JSON: a file for the figures.
 """
 
 import json
@@ -20,11 +22,13 @@ from tombolo_lab import Lab
 from tombolo_lab.net import wait_until
 from tombolo_lab.node import Settings
 
-SITES = int(os.environ.get("TMB_SITES") or (500 if os.environ.get("TMB_LONG") else 200))
+SITES = int(os.environ.get("TMB_SITES") or 500)
 INTERVAL_MS = 2000
-DOWN_S = 10.0
-STEADY_S = 8.0
-LIVE_MS = 2000
+DOWN_S = 8.0
+STEADY_S = 5.0
+T99_RATIO_MAX = 1.5  # of N/C, C as measured when all dialled at once
+LIVE_MS_MAX = 2000  # from a record's birth to the ACK, once its site is open
+MEMORY_KIB = 16384  # more than before: flat, give or take what allocators keep
 
 
 def issue(folder: Path, domain: str, names: list) -> None:
@@ -147,8 +151,7 @@ class HerdTest(unittest.TestCase):
 
         times = sorted(at - back for at, _ in self.swarm.opens[opens:])
         arrivals = [at for at, _ in self.swarm.dials[dials:] if at >= back]
-        # A dial that met a closed door, in the last moment before the broker listened, broke nothing off.
-        timeouts = [why for at, _, why in self.swarm.downs[downs:] if at >= back and "refused" not in why]
+        broken = [why for at, _, why in self.swarm.downs[downs:] if at >= back and "refused" not in why]
         live = sorted(oldest for at, _, oldest, _, is_live in self.swarm.acks[acked:] if at >= back and is_live)
         after = {"syncd": rss_kib(self.hub.syncd.pid), "broker": rss_kib(self.hub.broker.daemon.pid)}
         figures = {
@@ -156,10 +159,10 @@ class HerdTest(unittest.TestCase):
             "t99_s": round(times[int(0.99 * (len(times) - 1))], 2),
             "t99_ratio": round(times[int(0.99 * (len(times) - 1))] / (SITES / capacity), 2),
             "peak_ratio": round(worst_second(arrivals) / capacity, 2),
-            "wasted_per_site": round((len(arrivals) - SITES) / SITES, 2), "broken_off": len(timeouts),
+            "wasted_per_site": round((len(arrivals) - SITES) / SITES, 2), "broken_off": len(broken),
             "live_age_ms": {"p50": live[len(live) // 2], "p99": live[int(0.99 * (len(live) - 1))], "max": live[-1]},
             "rss_kib": {"before": before, "after": after}}
-        print(json.dumps(figures, indent=1), timeouts[:5], flush=True)
+        print(json.dumps(figures, indent=1), broken[:5], flush=True)
         if os.environ.get("TMB_HERD_JSON"):
             Path(os.environ["TMB_HERD_JSON"]).write_text(json.dumps(figures), encoding="ascii")
         self.check(figures)
@@ -167,6 +170,11 @@ class HerdTest(unittest.TestCase):
 
     def check(self, figures: dict) -> None:
         self.assertEqual(figures["broken_off"], 0, "handshakes broken off")
+        self.assertLessEqual(figures["t99_ratio"], T99_RATIO_MAX)
+        self.assertLessEqual(figures["live_age_ms"]["max"], LIVE_MS_MAX)
+        memory = figures["rss_kib"]
+        for process in ("syncd", "broker"):
+            self.assertLessEqual(memory["after"][process], memory["before"][process] + MEMORY_KIB, process)
 
 
 if __name__ == "__main__":
