@@ -39,6 +39,11 @@ typedef struct tmb_incarnation {
     uint8_t bytes[16];
 } tmb_incarnation;
 
+static inline bool tmb_incarnation_eq(tmb_incarnation a, tmb_incarnation b)
+{
+    return memcmp(a.bytes, b.bytes, sizeof a.bytes) == 0;
+}
+
 /* Where a record was born (origin), or which child handed it to this node (via). */
 typedef struct tmb_origin {
     tmb_bytes node;

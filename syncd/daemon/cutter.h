@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* syncd/daemon/cutter.h - batches that leave in pieces, so that other frames may go between them.
  *
- * Inner header of uplink.c and cutter.c. The session orders a batch as one frame; the cutter keeps it and
+ * Inner header of the uplink and cutter.c. The session orders a batch as one frame; the cutter keeps it and
  * gives it piece by piece, in the order of the orders. What the parent has of it already (marks say so) is
  * left out if it is of the same bytes.
  *

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* syncd/daemon/lane.h - one stream on its way up: who watches its log, who reads it, what is waiting.
  *
- * Inner header of uplink.c and lane.c. A lane asks the pool for two kinds of work, one of each at a time:
+ * Inner header of the uplink and lane.c. A lane asks the pool for two kinds of work, one of each at a time:
  * a look (what does the log hold now?) and a load (records into a batch). They use tails of their own.
  * Threads: the loop's.
  */

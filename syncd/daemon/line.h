@@ -2,7 +2,7 @@
 /* syncd/daemon/line.h - what the uplink knows about its line: what it carries, for which class, and how much
  * it may carry now.
  *
- * Inner header of uplink.c and line.c.
+ * Inner header of the uplink and line.c.
  * Threads: the loop's.
  */
 #ifndef TMB_SYNCD_DAEMON_LINE_H

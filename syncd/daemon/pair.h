@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* syncd/daemon/pair.h - the two lanes of a live_first stream, as the uplink tells the session of them.
  *
- * Inner header of uplink.c. Threads: the loop's.
+ * Inner header of the uplink. Threads: the loop's.
  */
 #ifndef TMB_SYNCD_DAEMON_PAIR_H
 #define TMB_SYNCD_DAEMON_PAIR_H

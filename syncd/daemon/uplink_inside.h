@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* syncd/daemon/uplink_inside.h - what the uplink is made of, for uplink.c and uplink_stats.c alone.
+/* syncd/daemon/uplink_inside.h - what the uplink is made of. Private to uplink.c, uplink_stats.c, dial.c,
+ * feed.c, notes.c and outbox.c.
  *
  * Threads: the loop's.
  */
@@ -19,6 +20,8 @@
 #include "syncd/daemon/window.h"
 #include "syncd/link/link.h"
 #include "syncd/session/session.h"
+
+#define TMB_DIAL_TIMEOUT_MS 10000 /* for TCP, TLS and CONNECT together */
 
 struct tmb_uplink {
     tmb_daemon *daemon;
@@ -58,5 +61,36 @@ struct tmb_uplink {
 
 /* tmb_uplink_first_waiting gives the number whose record is the oldest that waits; 0: none. */
 uint64_t tmb_uplink_first_waiting(const tmb_uplink *u, const tmb_lane *lane);
+
+/* tmb_uplink_step tells the session what happened (`now` is filled in) and does what it orders. Never from
+ * inside doing an action. */
+void tmb_uplink_step(tmb_uplink *u, tmb_session_event *event);
+
+/* dial.c: dial takes the place of a link that is there; one that cannot begin sets is_dial_failed. hang_up
+ * may find none. tell_progress tells what the peer has taken, if it is news and an answer is waited for. */
+void tmb_uplink_dial(tmb_uplink *u, uint64_t epoch);
+void tmb_uplink_hang_up(tmb_uplink *u);
+void tmb_uplink_tell_progress(tmb_uplink *u);
+
+/* outbox.c: a frame that cannot be sent is counted and logged. send_batch is for what LOADED has just told
+ * of; send_pieces goes on with what is too large for one frame, when the session has left room (if it never
+ * does, all the same once in a while); note_pieces reads from a frame where to go on. */
+void tmb_uplink_send(tmb_uplink *u, const tmb_frame *frame);
+void tmb_uplink_send_batch(tmb_uplink *u, const tmb_session_action *action);
+void tmb_uplink_send_pieces(tmb_uplink *u);
+void tmb_uplink_note_pieces(tmb_uplink *u, const tmb_frame *frame);
+
+/* notes.c: note_gap is for a gap about to be told, and blocks until it is on disk; what the others write
+ * waits in u->marks for the end of the step. */
+void tmb_uplink_note_mark(tmb_uplink *u, const tmb_session_action *action);
+void tmb_uplink_note_aheads(tmb_uplink *u);
+void tmb_uplink_note_gap(tmb_uplink *u, const char *stream, const tmb_frame_batch *batch);
+
+/* feed.c: decide_pairs is for a WELCOME, before anything is loaded: it decides what goes ahead. */
+TMB_MUST_USE tmb_err tmb_uplink_add_lane(tmb_uplink *u, unsigned stream, bool is_live);
+void tmb_uplink_load(tmb_uplink *u, const tmb_session_action *action);
+void tmb_uplink_tell_tail(tmb_uplink *u, const tmb_lane *lane);
+void tmb_uplink_decide_pairs(tmb_uplink *u);
+void tmb_uplink_watch(tmb_uplink *u);
 
 #endif

@@ -134,7 +134,7 @@ typedef struct tmb_intake_lane {
     tmb_intake_batch queue[TMB_INTAKE_QUEUE_MAX];
 } tmb_intake_lane;
 
-/* Caller's memory; fields are read by the shell and tests, and written by intake.c alone but for those that
+/* Caller's memory; fields are read by the shell and tests, and written by this room alone but for those that
  * are said to be the shell's. */
 typedef struct tmb_intake {
     char child[TMB_NAME_BYTES_MAX + 1]; /* by its certificate */

@@ -9,11 +9,6 @@
  */
 #include "syncd/session/lane.h"
 
-bool tmb_session_incarnation_eq(tmb_incarnation a, tmb_incarnation b)
-{
-    return memcmp(a.bytes, b.bytes, sizeof a.bytes) == 0;
-}
-
 void tmb_session_lane_rewind(tmb_session_lane *lane)
 {
     lane->inflight = 0;
@@ -29,7 +24,7 @@ void tmb_session_lane_rewind(tmb_session_lane *lane)
 void tmb_session_lane_tail(tmb_session_lane *lane, tmb_incarnation incarnation, uint64_t first_seq,
                            uint64_t last_seq)
 {
-    bool is_same = lane->is_known && tmb_session_incarnation_eq(lane->incarnation, incarnation);
+    bool is_same = lane->is_known && tmb_incarnation_eq(lane->incarnation, incarnation);
     if (!is_same) {
         lane->acked = lane->sent = 0;
         lane->next_seq = 1;

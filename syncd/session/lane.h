@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* syncd/session/lane.h - what session.c asks of one lane (one stream of the session). Private to this room.
+/* syncd/session/lane.h - what the machine asks of one lane (one stream of the session). Private to this room.
  *
  * Threads: none. Cost: constant a call, or a walk over the few batches in flight.
  */
@@ -48,8 +48,6 @@ unsigned tmb_session_find_load(const tmb_session *s, uint64_t ticket);
 
 /* tmb_session_is_event_valid: what step may take (event.c). */
 bool tmb_session_is_event_valid(const tmb_session *s, const tmb_session_event *event);
-
-bool tmb_session_incarnation_eq(tmb_incarnation a, tmb_incarnation b);
 
 #ifdef __cplusplus
 }

@@ -223,7 +223,7 @@ typedef struct tmb_session_lane {
     uint64_t inflight_place[TMB_INFLIGHT_BATCHES_MAX]; /* among what was sent on this link */
 } tmb_session_lane;
 
-/* Caller's memory; fields are read by tests and status, written by session.c alone. */
+/* Caller's memory; fields are read by tests and status, written by this room alone. */
 typedef struct tmb_session {
     tmb_session_options options;
     tmb_session_state state;
