@@ -26,7 +26,7 @@ static const tmb_node *stream_node(const tmb_node *root, unsigned index)
 static void check_live(const tmb_stream_policy *stream, const tmb_node *node, tmb_report *report)
 {
     size_t len = strlen(stream->name), suffix = sizeof TMB_LIVE_SUFFIX - 1;
-    if (len > suffix && strcmp(stream->name + len - suffix, TMB_LIVE_SUFFIX) == 0)
+    if (tmb_policy_is_live_lane(tmb_bytes_str(stream->name)))
         tmb_report_add(report, node->place,
                        "streams[].name: \"%s\" ends in \"" TMB_LIVE_SUFFIX
                        "\", as only the lanes of live_first do; take another name",

@@ -147,7 +147,7 @@ uint64_t tmb_marks_find(const tmb_marks *marks, const tmb_incarnation *incarnati
                         const char *stream)
 {
     char live[TMB_STREAM_NAME_BYTES_MAX + 1];
-    if (memcmp(marks->incarnation.bytes, incarnation->bytes, sizeof incarnation->bytes) != 0)
+    if (!tmb_incarnation_eq(marks->incarnation, *incarnation))
         return 0;
     live_name(stream, live);
     uint64_t mark = lane_mark(marks, stream), live_mark = lane_mark(marks, live);
@@ -193,8 +193,7 @@ tmb_marks_part tmb_marks_about(const tmb_marks *marks, const tmb_incarnation *in
 {
     tmb_marks_part part = {0, 0, 0};
     char live[TMB_STREAM_NAME_BYTES_MAX + 1];
-    if (!marks ||
-        memcmp(marks->incarnation.bytes, incarnation->bytes, sizeof incarnation->bytes) != 0) {
+    if (!marks || !tmb_incarnation_eq(marks->incarnation, *incarnation)) {
         part.unknown = last - first + 1;
         return part;
     }

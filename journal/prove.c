@@ -51,7 +51,7 @@ tmb_err tmb_journal_chain(const char *root, const char *stream, const tmb_file_p
         err = add_until(tail, seq, &chain);
     if (err == TMB_OK) /* last: the log may be replaced by another at any time */
         err = tmb_tail_range(tail, &first, &last, &found);
-    if (err == TMB_OK && memcmp(found.bytes, incarnation->bytes, sizeof found.bytes) != 0)
+    if (err == TMB_OK && !tmb_incarnation_eq(found, *incarnation))
         err = TMB_ENOENT;
     tmb_tail_close(tail);
     if (err != TMB_OK)

@@ -119,7 +119,7 @@ static tmb_err read_header(recovery *r, tmb_segment_info *info)
     if (err)
         return fail(r, err, NULL);
     if (strcmp(header.node, self->node) != 0 ||
-        memcmp(&header.incarnation, &self->incarnation, sizeof header.incarnation) != 0)
+        !tmb_incarnation_eq(header.incarnation, self->incarnation))
         return fail(r, TMB_ECORRUPT,
                     "written by another node, or by another life of this one; move it out of this "
                     "journal");

@@ -200,8 +200,7 @@ static tmb_err bring_home(ring_file *ring, uint8_t *scratch)
 
 static bool is_same(const tmb_identity *a, const tmb_identity *b)
 {
-    return strcmp(a->node, b->node) == 0 &&
-           memcmp(&a->incarnation, &b->incarnation, sizeof a->incarnation) == 0;
+    return strcmp(a->node, b->node) == 0 && tmb_incarnation_eq(a->incarnation, b->incarnation);
 }
 
 static tmb_err judge(ring_file *ring, int fd, const char *stream, uint8_t *bytes, uint8_t *scratch)

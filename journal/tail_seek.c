@@ -54,7 +54,7 @@ tmb_err tmb_tail_seek_time(tmb_tail *tail, tmb_wall when)
 static bool is_same_segment(const tmb_segment_header *a, const tmb_segment_header *b)
 {
     return a->base == b->base && a->created.u64 == b->created.u64 &&
-           memcmp(&a->incarnation, &b->incarnation, sizeof a->incarnation) == 0;
+           tmb_incarnation_eq(a->incarnation, b->incarnation);
 }
 
 /* Moves range_scan to the end of segment base. */

@@ -20,11 +20,16 @@ int tmb_policy_stream_for_topic(const tmb_policy *policy, tmb_bytes topic)
     return -1;
 }
 
-tmb_bytes tmb_policy_stream_of_lane(tmb_bytes name)
+bool tmb_policy_is_live_lane(tmb_bytes name)
 {
     size_t suffix = sizeof TMB_LIVE_SUFFIX - 1;
-    if (name.len > suffix && memcmp(name.ptr + name.len - suffix, TMB_LIVE_SUFFIX, suffix) == 0)
-        name.len -= suffix;
+    return name.len > suffix && memcmp(name.ptr + name.len - suffix, TMB_LIVE_SUFFIX, suffix) == 0;
+}
+
+tmb_bytes tmb_policy_stream_of_lane(tmb_bytes name)
+{
+    if (tmb_policy_is_live_lane(name))
+        name.len -= sizeof TMB_LIVE_SUFFIX - 1;
     return name;
 }
 

@@ -59,6 +59,9 @@ typedef struct tmb_policy {
 /* tmb_policy_stream_for_topic gives the index of the stream that takes topic, or -1: not captured. */
 int tmb_policy_stream_for_topic(const tmb_policy *policy, tmb_bytes topic);
 
+/* tmb_policy_is_live_lane: by its name. */
+bool tmb_policy_is_live_lane(tmb_bytes name);
+
 /* tmb_policy_stream_of_lane gives the stream's name of a lane in the link: without the suffix of a live
  * one. */
 tmb_bytes tmb_policy_stream_of_lane(tmb_bytes name);

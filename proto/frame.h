@@ -145,6 +145,12 @@ typedef struct tmb_frame_batch {
     uint64_t spent; /* of pool in this session, this batch included; 0: does not say */
 } tmb_frame_batch;
 
+/* tmb_frame_batch_from gives the first number that a batch speaks of: its gap's, or its first record's. */
+static inline uint64_t tmb_frame_batch_from(const tmb_frame_batch *batch)
+{
+    return batch->gap_first != 0 ? batch->gap_first : batch->first_seq;
+}
+
 typedef struct tmb_frame_ack {
     uint64_t session;
     tmb_mark mark;

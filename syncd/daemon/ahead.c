@@ -63,7 +63,7 @@ void tmb_ahead_free(tmb_ahead *ahead)
 void tmb_ahead_begin(tmb_ahead *ahead, const tmb_incarnation *incarnation)
 {
     uv_mutex_lock(&ahead->mutex);
-    if (memcmp(&ahead->live.incarnation, incarnation, sizeof *incarnation) != 0) {
+    if (!tmb_incarnation_eq(ahead->live.incarnation, *incarnation)) {
         ahead->live.ranges_count = 0;
         ahead->live.incarnation = *incarnation;
     }

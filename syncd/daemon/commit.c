@@ -148,17 +148,9 @@ static tmb_err add(tmb_commit *commit, const tmb_record *from, room *r)
 
 static bool is_of(const tmb_commit_origin *o, const tmb_origin *origin)
 {
-    return memcmp(&o->incarnation, &origin->incarnation, sizeof o->incarnation) == 0 &&
+    return tmb_incarnation_eq(o->incarnation, origin->incarnation) &&
            tmb_bytes_eq(tmb_bytes_str(o->node), origin->node) &&
            tmb_bytes_eq(tmb_bytes_str(o->stream), origin->stream);
-}
-
-/* A live lane is ahead of records that are still to come: its numbers say nothing about those below. */
-static bool is_live_lane(tmb_bytes stream)
-{
-    static const char live[] = ".live";
-    size_t tail = sizeof live - 1;
-    return stream.len > tail && memcmp(stream.ptr + stream.len - tail, live, tail) == 0;
 }
 
 static void note_origin(tmb_commit *commit, const tmb_origin *origin)
@@ -196,7 +188,8 @@ static tmb_err build(tmb_commit *commit, room *r)
     commit->payload[0] = TMB_COMMIT_VERSION;
     commit->len = 1;
     size_t offset = 0;
-    bool is_live = is_live_lane(commit->batch->stream);
+    /* A live lane is ahead of records that are still to come: its numbers say nothing of those below. */
+    bool is_live = tmb_policy_is_live_lane(commit->batch->stream);
     tmb_record record;
     size_t at = 0;
     while ((err = tmb_batch_next(raw, &offset, &record)) == TMB_OK) {

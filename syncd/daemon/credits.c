@@ -4,6 +4,7 @@
 
 #include <utlist.h>
 
+#include "policy/policy.h"
 #include "policy/weights.h"
 
 #define TELL_SOON_MS    5 /* what comes within it is granted together */
@@ -146,13 +147,6 @@ void tmb_credits_free(tmb_batch *batch)
     go_on(hub);
 }
 
-/* A lane of its own for what is new holds nothing that is old. */
-static bool is_live_lane(const char *stream)
-{
-    size_t len = strlen(stream);
-    return len > 5 && strcmp(stream + len - 5, ".live") == 0;
-}
-
 void tmb_credits_look(tmb_child *child)
 {
     tmb_drain *drain = &child->hub->drain;
@@ -166,8 +160,9 @@ void tmb_credits_look(tmb_child *child)
     bool has_backlog = false;
     for (unsigned i = 0; i < intake->lanes_count && !has_backlog; i++) {
         const tmb_intake_lane *lane = &intake->lanes[i];
+        /* A lane of its own for what is new holds nothing that is old. */
         has_backlog = lane->class_ > TMB_CLASS_ALARM && lane->received < lane->last_seq &&
-                      !is_live_lane(lane->stream);
+                      !tmb_policy_is_live_lane(tmb_bytes_str(lane->stream));
     }
     bool is_news = has_backlog != child->drain.has_backlog;
     tmb_drain_backlog(drain, &child->drain, has_backlog, tmb_daemon_now());

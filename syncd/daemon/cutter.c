@@ -72,7 +72,7 @@ tmb_err tmb_cutter_add(tmb_cutter *cutter, unsigned stream, tmb_load *load,
     tmb_cut **place = &cutter->first;
     if (!cut)
         return TMB_ENOMEM;
-    uint64_t from = batch->gap_first != 0 ? batch->gap_first : batch->first_seq;
+    uint64_t from = tmb_frame_batch_from(batch);
     cut->stream = stream;
     cut->load = load;
     cut->batch = *batch;

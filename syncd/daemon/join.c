@@ -14,14 +14,14 @@
 static bool is_next(const tmb_child *child, const tmb_frame_batch *batch)
 {
     const tmb_intake *intake = &child->intake;
-    uint64_t from = batch->gap_first != 0 ? batch->gap_first : batch->first_seq;
+    uint64_t from = tmb_frame_batch_from(batch);
     if (intake->state != TMB_INTAKE_OPEN || intake->version < 2 ||
         batch->session != intake->session)
         return false;
     for (unsigned i = 0; i < intake->lanes_count; i++) {
         const tmb_intake_lane *lane = &intake->lanes[i];
         if (tmb_bytes_eq(tmb_bytes_str(lane->stream), batch->stream) &&
-            memcmp(&lane->incarnation, &batch->incarnation, sizeof lane->incarnation) == 0)
+            tmb_incarnation_eq(lane->incarnation, batch->incarnation))
             return from <= lane->received + 1 && batch->last_seq > lane->received;
     }
     return false;

@@ -92,8 +92,7 @@ static void do_look(uv_work_t *work)
         look->err = TMB_EDENIED;
     if (look->err != TMB_OK)
         return;
-    bool is_new = !lane->is_known || memcmp(look->incarnation.bytes, lane->incarnation.bytes,
-                                            sizeof look->incarnation.bytes) != 0;
+    bool is_new = !lane->is_known || !tmb_incarnation_eq(look->incarnation, lane->incarnation);
     look->cursor = 0;
     if (is_new && lane->daemon->store &&
         tmb_store_cursor_get(lane->daemon->store, &look->incarnation, tmb_bytes_str(lane->name),
@@ -122,8 +121,7 @@ static void on_looked(uv_work_t *work, int status)
     if (lane->is_stopping)
         return;
     if (look->err == TMB_OK) {
-        bool is_new = !lane->is_known || memcmp(look->incarnation.bytes, lane->incarnation.bytes,
-                                                sizeof look->incarnation.bytes) != 0;
+        bool is_new = !lane->is_known || !tmb_incarnation_eq(look->incarnation, lane->incarnation);
         if (is_new) {
             lane->cursor = lane->cursor_put = look->cursor;
             lane->cursor_due = 0;

@@ -110,8 +110,7 @@ static tmb_err take_next(tmb_loader *loader, tmb_record *ret_record, tmb_tail_ga
 
 static tmb_err go_to(tmb_loader *loader, uint64_t seq, const tmb_incarnation *incarnation)
 {
-    if (loader->next_seq == seq &&
-        memcmp(&loader->incarnation, incarnation, sizeof *incarnation) == 0)
+    if (loader->next_seq == seq && tmb_incarnation_eq(loader->incarnation, *incarnation))
         return TMB_OK;
     loader->incarnation = *incarnation;
     loader->has_kept = loader->has_kept_gap = false;
@@ -233,7 +232,7 @@ static tmb_err check_incarnation(tmb_loader *loader, const tmb_load *load)
     tmb_incarnation now;
     uint64_t first = 0, last = 0;
     tmb_err err = tmb_tail_range(loader->tail, &first, &last, &now);
-    if (err == TMB_OK && memcmp(now.bytes, load->incarnation.bytes, sizeof now.bytes) != 0)
+    if (err == TMB_OK && !tmb_incarnation_eq(now, load->incarnation))
         err = TMB_EINVAL;
     return err;
 }

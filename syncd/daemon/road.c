@@ -45,7 +45,7 @@ uint64_t tmb_road_raise(const tmb_frame_told *told, const tmb_road_lane *lanes, 
         const tmb_mark *mark = &told->marks[k];
         for (unsigned i = 0; i < count; i++) {
             if (!tmb_bytes_eq(mark->stream, tmb_bytes_str(lanes[i].stream)) ||
-                memcmp(&mark->incarnation, &lanes[i].incarnation, sizeof mark->incarnation) != 0 ||
+                !tmb_incarnation_eq(mark->incarnation, lanes[i].incarnation) ||
                 mark->seq <= seqs[i])
                 continue;
             raised += mark->seq - seqs[i];

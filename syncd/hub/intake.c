@@ -10,6 +10,7 @@
  *   bad frame     -                    BYE(malformed), end   BYE(malformed), end
  *   STORED        move mark            move mark             move mark, ACK, PERSIST next
  *   STORE_FAILED  -                    -                     ACK(resend), or BYE(malformed) and end
+ *   TIMEOUT       BYE(unknown) to the box that waited for another to answer, if any (twins.h)
  *   RESET         forget               forget                forget
  *
  * How a session begins (HELLO, MARKS) is in hello.c; here are the lanes and what comes for them.
@@ -206,7 +207,7 @@ static void receive(tmb_intake *intake, unsigned i, const tmb_frame_batch *batch
                     uint32_t refuse_ms, tmb_intake_actions *actions)
 {
     tmb_intake_lane *lane = &intake->lanes[i];
-    uint64_t from = batch->gap_first != 0 ? batch->gap_first : batch->first_seq;
+    uint64_t from = tmb_frame_batch_from(batch);
     if (from > lane->received + 1) { /* something before it was lost, or refused */
         drop(actions, ticket);
         if (lane->quiet_until.ns <= intake->now.ns)

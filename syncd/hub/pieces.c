@@ -6,7 +6,7 @@
 static bool is_of(const tmb_pieces_slot *slot, tmb_bytes stream, tmb_incarnation incarnation)
 {
     return slot->total != 0 && tmb_bytes_eq(tmb_bytes_str(slot->stream), stream) &&
-           memcmp(&slot->incarnation, &incarnation, sizeof incarnation) == 0;
+           tmb_incarnation_eq(slot->incarnation, incarnation);
 }
 
 /* Of a stream there is one slot, whatever its incarnation: an older one will not be spoken of again. */
@@ -23,16 +23,11 @@ static unsigned find_slot(const tmb_pieces *pieces, tmb_bytes stream)
     return free_slot;
 }
 
-static uint64_t from_of(const tmb_frame_batch *batch)
-{
-    return batch->gap_first != 0 ? batch->gap_first : batch->first_seq;
-}
-
 static bool is_same(const tmb_pieces_slot *slot, const tmb_frame_batch *batch)
 {
-    return is_of(slot, batch->stream, batch->incarnation) && slot->from == from_of(batch) &&
-           slot->last_seq == batch->last_seq && slot->sum == batch->piece_sum &&
-           slot->total == batch->piece_total;
+    return is_of(slot, batch->stream, batch->incarnation) &&
+           slot->from == tmb_frame_batch_from(batch) && slot->last_seq == batch->last_seq &&
+           slot->sum == batch->piece_sum && slot->total == batch->piece_total;
 }
 
 static void make_room(tmb_pieces *pieces, unsigned keep)
@@ -57,7 +52,7 @@ tmb_pieces_verdict tmb_pieces_take(tmb_pieces *pieces, const tmb_frame_batch *ba
         memset(slot, 0, sizeof *slot);
         memcpy(slot->stream, batch->stream.ptr, batch->stream.len);
         slot->incarnation = batch->incarnation;
-        slot->from = from_of(batch);
+        slot->from = tmb_frame_batch_from(batch);
         slot->last_seq = batch->last_seq;
         slot->sum = batch->piece_sum;
         slot->total = batch->piece_total;

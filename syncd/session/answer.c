@@ -69,6 +69,7 @@ static void on_welcome(tmb_session *s, const tmb_frame_welcome *welcome,
     for (unsigned i = 0; i < s->options.streams_count; i++) {
         if (!s->lanes[i].is_greeted)
             continue;
+        TMB_ASSERT(marks[i]); /* read_marks saw to it */
         tmb_session_lane_resume(&s->lanes[i], marks[i]->seq);
         s->lanes[i].dictionary = marks[i]->dictionary;
         if (welcome->version >= 2)

@@ -8,6 +8,7 @@
  *   LINK_DOWN   -      back off       back off             back off            -        -       -
  *   WELCOME     -      -              stream, or fence     -                   -        -       -
  *   ACK         -      -              -                    move mark, go back  -        -       -
+ *   CREDIT      -      -              raise                raise, load         -        -       -
  *   BYE         -      -              by its reason        by its reason       -        -       -
  *   bad frame   -      -              hang up, back off    hang up, back off   -        -       -
  *   TAIL        note   note           note                 note, greet, load   note     note    note
