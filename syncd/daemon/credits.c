@@ -84,6 +84,12 @@ uint32_t tmb_credits_take(tmb_batch *batch)
     return verdict == TMB_DRAIN_OVER ? WAIT_OVER_MS : WAIT_NO_ROOM_MS;
 }
 
+void tmb_credits_part(tmb_child *child, const tmb_frame_batch *piece)
+{
+    tmb_drain_part(&child->hub->drain, &child->drain, piece->pool, piece->spent, tmb_daemon_now());
+    arm(child->hub, TELL_SOON_MS);
+}
+
 /* The first of a pool that waits and may go on. */
 static tmb_batch *first_of(const tmb_hub *hub, tmb_pool pool)
 {

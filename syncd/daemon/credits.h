@@ -32,6 +32,9 @@ void tmb_credits_offer(tmb_child *child, tmb_intake_event *event);
 /* tmb_credits_take: batch has come. Gives 0, or how long its child is to wait before it comes again. */
 uint32_t tmb_credits_take(tmb_batch *batch);
 
+/* tmb_credits_part: a piece of a batch has come, and is kept. */
+void tmb_credits_part(tmb_child *child, const tmb_frame_batch *piece);
+
 /* tmb_credits_begin calls tmb_child_commit for batch, now or when it is its turn. */
 void tmb_credits_begin(tmb_batch *batch);
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/crc32c.h"
+#include "syncd/daemon/credits.h"
 #include "syncd/daemon/log.h"
 
 #define ROOM_BYTES_MIN 16384u
@@ -67,8 +68,10 @@ bool tmb_join(tmb_child *child, tmb_batch *batch)
         return true;
     tmb_joined *joined = &child->joined[slot];
     bool is_kept = keep(joined, b);
-    if (is_kept && verdict == TMB_PIECES_MORE)
+    if (is_kept && verdict == TMB_PIECES_MORE) {
+        tmb_credits_part(child, b);
         return false;
+    }
     tmb_pieces_forget(&child->pieces, slot);
     if (is_kept && tmb_crc32c(0, tmb_bytes_of(joined->bytes, b->piece_total)) == b->piece_sum) {
         batch->joined = joined->bytes;

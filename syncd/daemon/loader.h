@@ -22,6 +22,7 @@ typedef struct tmb_load {
     uint64_t log_last;          /* the log's end as known when it was asked for */
     bool may_have_dictionary;   /* and keeps dictionaries */
     uint32_t parent_dictionary; /* the one that it has, 0: none */
+    uint32_t dictionary_bytes;  /* any other is to be no larger: it would hold up what is urgent */
 
     tmb_err err; /* TMB_OK: the rest is set */
     tmb_frame_batch

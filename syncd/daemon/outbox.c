@@ -39,6 +39,7 @@ static void send_dictionary(tmb_uplink *u, const tmb_frame_batch *batch, tmb_lan
     tmb_uplink_send(u, &frame);
     if (u->lost_frames == lost)
         tmb_told_sent(&u->told, lane, &frame.u.dictionary);
+    tmb_session_said(&u->session, (uint32_t)frame.u.dictionary.data.len, tmb_daemon_now());
     u->lost_frames =
         lost; /* when it was lost, the batch behind it is refused, and both come again */
 }
@@ -106,7 +107,7 @@ void tmb_uplink_send_pieces(tmb_uplink *u)
     while (u->cutter.first && u->link && s->state == TMB_SESSION_STREAMING) {
         tmb_mono now = tmb_daemon_now();
         bool is_patient = !tmb_mono_is_due(tmb_mono_after(u->cut_at, tmb_dur_ms(CUT_MS_MAX)), now);
-        if (tmb_pace_paid_at(&s->pace).ns > now.ns || (is_patient && !tmb_session_has_room(s)))
+        if (tmb_pace_paid_at(&s->pace).ns > now.ns || !tmb_session_has_room(s, !is_patient))
             return;
         tmb_frame frame = {.type = TMB_FRAME_BATCH};
         frame.u.batch = tmb_cutter_next(&u->cutter, tmb_pace_piece_bytes(&s->pace));

@@ -171,12 +171,19 @@ static void note_share(tmb_packer *packer, size_t packed, size_t raw)
         packer->share_then = packer->share;
 }
 
+static bool may_use(const tmb_kept *kept, const tmb_load *load)
+{
+    return kept && load->may_have_dictionary &&
+           (kept->dictionary.id == load->parent_dictionary ||
+            kept->dictionary.data.len <= load->dictionary_bytes);
+}
+
 static tmb_err fold(tmb_packer *packer, tmb_bytes raw, void *room, size_t room_cap, size_t bound,
                     tmb_load *load)
 {
     tmb_frame_batch *batch = &load->batch;
     maybe_train(packer);
-    tmb_kept *with = load->may_have_dictionary ? packer->current : NULL;
+    tmb_kept *with = may_use(packer->current, load) ? packer->current : NULL;
     tmb_err err =
         tmb_batch_fold(raw, batch->first_seq, batch->last_seq, with ? &with->dictionary : NULL,
                        LEVEL, room, room_cap, load->packed, bound, batch);

@@ -28,7 +28,11 @@ void tmb_told_ask(const tmb_told *told, const tmb_session *session, const tmb_la
         has_got ? lane->told_dictionary : session->lanes[lane->index].dictionary;
     bool is_in_vain = is_told && lane->told_times >= TMB_TOLD_TIMES &&
                       load->parent_dictionary != lane->told_dictionary;
-    load->may_have_dictionary = told->count < TMB_TOLD_MAX && !is_in_vain;
+    /* The others that are being loaded may each bring one, too. */
+    bool has_place = told->count + TMB_INFLIGHT_BATCHES_MAX <= TMB_TOLD_MAX;
+    load->may_have_dictionary = has_place && !is_in_vain;
+    load->dictionary_bytes =
+        session->options.is_paced ? tmb_pace_at_once(&session->pace) : UINT32_MAX;
 }
 
 tmb_frame tmb_told_frame(const tmb_frame_batch *batch, const tmb_load *load)

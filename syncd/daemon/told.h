@@ -12,7 +12,8 @@
 #include "syncd/daemon/lane.h"
 #include "syncd/session/session.h"
 
-/* Dictionaries sent on one link. At the limit batches go without. */
+/* Dictionaries sent on one link, with those that loads under way may bring. At the limit batches go
+ * without. */
 #define TMB_TOLD_MAX 64
 /* One that the parent still has not got when it was sent so often is not for this session. */
 #define TMB_TOLD_TIMES 3

@@ -266,6 +266,21 @@ tmb_drain_verdict tmb_drain_take_joined(tmb_drain *d, tmb_drain_child *c, tmb_po
     return hold(d, c, pool, bytes, false);
 }
 
+void tmb_drain_part(tmb_drain *d, tmb_drain_child *c, tmb_pool pool, uint64_t spent, tmb_mono now)
+{
+    tmb_drain_pool *p = &c->pools[pool];
+    measure(d, now);
+    if (!c->next || spent <= p->spent)
+        return;
+    p->spent =
+        least_of(spent, (p->granted > p->spent ? p->granted : p->spent) + TMB_BATCH_BYTES_MAX);
+    if (pool == TMB_POOL_BACKLOG) {
+        c->used_at = now;
+        c->is_lapsed = false;
+    }
+    recount(d, c);
+}
+
 void tmb_drain_done(tmb_drain *d, tmb_drain_child *c, tmb_pool pool, uint64_t bytes,
                     bool is_committed, tmb_mono now)
 {

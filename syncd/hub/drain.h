@@ -127,6 +127,10 @@ tmb_drain_verdict tmb_drain_take(tmb_drain *d, tmb_drain_child *c, tmb_pool pool
 tmb_drain_verdict tmb_drain_take_joined(tmb_drain *drain, tmb_drain_child *child, tmb_pool pool,
                                         uint64_t bytes, uint64_t spent, tmb_mono now);
 
+/* tmb_drain_part: a part of a batch came, which says what is spent with the whole of it. Others do not wait
+ * for credits until that is here. */
+void tmb_drain_part(tmb_drain *d, tmb_drain_child *c, tmb_pool pool, uint64_t spent, tmb_mono now);
+
 /* tmb_drain_done: a batch that was taken is out of memory. */
 void tmb_drain_done(tmb_drain *d, tmb_drain_child *c, tmb_pool pool, uint64_t bytes,
                     bool is_committed, tmb_mono now);

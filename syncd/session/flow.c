@@ -83,7 +83,9 @@ void tmb_session_take_load(tmb_session *s, const tmb_session_event *event,
     take_turn(s, i, event->u.loaded.bytes);
     action->is_cut = s->options.is_paced && s->version >= 2 &&
                      event->u.loaded.bytes / 2 > tmb_pace_piece_bytes(&s->pace);
-    if (!action->is_cut)
+    if (action->is_cut)
+        tmb_pace_learn(&s->pace, event->u.loaded.bytes, event->u.loaded.raw_bytes);
+    else
         tmb_pace_say(&s->pace, event->u.loaded.bytes, event->u.loaded.raw_bytes, s->now);
     tmb_session_lane_sent(&s->lanes[i], last_seq, s->sent,
                           tmb_mono_after(s->now, s->options.ack_timeout));
@@ -206,9 +208,10 @@ void tmb_session_set_cap(tmb_session *s, uint64_t bytes_per_s)
     tmb_pace_set_cap(&s->pace, bytes_per_s);
 }
 
-bool tmb_session_has_room(const tmb_session *s)
+bool tmb_session_has_room(const tmb_session *s, bool is_overdue)
 {
-    return find_pace(s).ns <= s->now.ns;
+    return (is_overdue && tmb_pace_outstanding(&s->pace) < s->pace.window) ||
+           find_pace(s).ns <= s->now.ns;
 }
 
 void tmb_session_said(tmb_session *s, uint32_t bytes, tmb_mono now)

@@ -98,7 +98,7 @@ static void forget(tmb_pace *pace)
     pace->dip_at = tmb_mono_after(pace->now, tmb_dur_ms(TMB_PACE_DIP_MS));
 }
 
-static void note_ratio(tmb_pace *pace, uint32_t bytes, uint32_t raw_bytes)
+void tmb_pace_learn(tmb_pace *pace, uint32_t bytes, uint32_t raw_bytes)
 {
     if (bytes == 0 || raw_bytes == 0)
         return;
@@ -113,7 +113,7 @@ void tmb_pace_say(tmb_pace *pace, uint32_t bytes, uint32_t raw_bytes, tmb_mono n
     if (tmb_pace_outstanding(pace) == 0 && us_between(pace->busy_at, now) > forget_us)
         forget(pace);
     uint64_t size = (uint64_t)bytes + TMB_PACE_FRAME_BYTES;
-    note_ratio(pace, bytes, raw_bytes);
+    tmb_pace_learn(pace, bytes, raw_bytes);
     pace->busy_at = now;
     pace->said = most(pace->said, pace->taken) + size;
     pace->charged += size;
@@ -156,8 +156,10 @@ static void measure(tmb_pace *pace, const tmb_pace_note *note)
 {
     uint64_t took_us = most(us_between(note->at, pace->now), 1);
     uint64_t rate = least((pace->taken - note->taken_then) * SECOND_US / took_us, RATE_MAX);
-    if (note->is_full || rate > pace->rate)
+    if (note->is_full || rate > pace->rate) {
         pace->rate = most(note_best(&pace->rates, rate, true, span_us(pace), pace->now), 1);
+        pace->is_rate_full = note->is_full;
+    }
     uint64_t own_us = least(note->bytes * SECOND_US / most(pace->rate, 1), took_us / 4);
     memmove(pace->lately_us + 1, pace->lately_us,
             sizeof pace->lately_us - sizeof pace->lately_us[0]);
@@ -245,6 +247,15 @@ uint32_t tmb_pace_load_bytes(const tmb_pace *pace, uint32_t most_bytes)
 {
     uint64_t bytes = (uint64_t)tmb_pace_piece_bytes(pace) * pace->ratio_16 / 16;
     return (uint32_t)least(bytes, most_bytes);
+}
+
+uint32_t tmb_pace_at_once(const tmb_pace *pace)
+{
+    bool is_capped = pace->cap != 0 && pace->cap <= pace->rate;
+    uint64_t us = UINT64_C(1000) * TMB_PACE_ONCE_MS;
+    if (!pace->is_rate_full && !is_capped)
+        us *= TMB_PACE_ONCE_TIMES;
+    return (uint32_t)least(bytes_in(is_capped ? pace->cap : pace->rate, us), UINT32_MAX);
 }
 
 bool tmb_pace_has_room(const tmb_pace *pace, unsigned loads)

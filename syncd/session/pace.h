@@ -47,6 +47,10 @@ extern "C" {
 #define TMB_PACE_NOTES_MAX 16
 /* The shortest of so many round trips is what one takes lately. */
 #define TMB_PACE_LATELY 3
+/* What cannot be parted goes only if it is gone in that time, at the rate measured; or at one that was
+ * measured while the line was not full, and may be higher, in so many times that. */
+#define TMB_PACE_ONCE_MS    500
+#define TMB_PACE_ONCE_TIMES 3
 /* What a frame of data has around it: its other fields, MQTT, TLS. */
 #define TMB_PACE_FRAME_BYTES 110u
 
@@ -71,6 +75,7 @@ typedef struct tmb_pace {
     uint64_t said, taken;            /* bytes of this link */
     uint64_t window, gained;         /* gained: taken since the window was set */
     uint64_t rate;                   /* bytes a second; 0: unknown */
+    bool is_rate_full;               /* of a line that was full: no lower bound only */
     int64_t round_trip_us, least_us; /* lately; the shortest. 0: unknown */
     tmb_pace_best rates, leasts;
     uint64_t lately_us[TMB_PACE_LATELY]; /* the last round trips, newest first */
@@ -104,6 +109,13 @@ uint32_t tmb_pace_piece_bytes(const tmb_pace *pace);
 
 /* tmb_pace_load_bytes: raw bytes to pack into a batch, at most most. */
 uint32_t tmb_pace_load_bytes(const tmb_pace *pace, uint32_t most);
+
+/* tmb_pace_at_once: how large a frame may be that cannot be parted and is not data; 0: none, the line is not
+ * known yet. */
+uint32_t tmb_pace_at_once(const tmb_pace *pace);
+
+/* tmb_pace_learn: how much smaller records become, of a batch that is said in pieces. */
+void tmb_pace_learn(tmb_pace *pace, uint32_t bytes, uint32_t raw_bytes);
 
 /* tmb_pace_has_room says whether one more frame of data fits into the window; loads: how many more have been
  * ordered already. With nothing outstanding there is room for one however large. */

@@ -30,6 +30,23 @@ static tmb_credit_use count_use(const tmb_session *s, tmb_pool pool)
     return use;
 }
 
+/* Another lane of the pool has what goes beyond the credit, and only alone: those that are not urgent let
+ * what is on its way come to its end first, else its turn might never come. */
+static bool must_stand_back(const tmb_session *s, unsigned i, tmb_pool pool)
+{
+    if (s->lanes[i].must_go_alone || s->options.classes[i] <= TMB_CLASS_ALARM)
+        return false;
+    for (unsigned k = 0; k < s->options.streams_count; k++) {
+        const tmb_session_lane *lane = &s->lanes[k];
+        bool is_loading = lane->load_ticket != 0 && !lane->is_load_unwanted;
+        bool would_load = tmb_session_lane_wants_load(lane) && lane->not_before.ns <= s->now.ns;
+        if (k != i && lane->must_go_alone && (is_loading || would_load) &&
+            pool_of(s, k, is_loading ? lane->load_seq : lane->next_seq) == pool)
+            return true;
+    }
+    return false;
+}
+
 uint32_t tmb_session_load_bytes(const tmb_session *s, unsigned i, uint32_t wanted)
 {
     if (!s->credit.is_limited)
@@ -37,6 +54,8 @@ uint32_t tmb_session_load_bytes(const tmb_session *s, unsigned i, uint32_t wante
     tmb_pool pool = pool_of(s, i, s->lanes[i].next_seq);
     tmb_credit_use use = count_use(s, pool);
     if (s->lanes[i].must_go_alone && use.loads + use.inflight > 0)
+        return 0;
+    if (must_stand_back(s, i, pool))
         return 0;
     return tmb_credit_load_bytes(&s->credit, pool, s->options.classes[i], &use, wanted);
 }

@@ -262,9 +262,10 @@ tmb_mono tmb_session_deadline(const tmb_session *s);
 /* tmb_session_set_cap: from now on; next, ask for the deadline again. */
 void tmb_session_set_cap(tmb_session *s, uint64_t bytes_per_s);
 
-/* For a shell that sends a batch in pieces: tmb_session_has_room says whether one more may go,
- * tmb_session_said that it went, with so many bytes of data. */
-bool tmb_session_has_room(const tmb_session *s);
+/* For a shell that sends a batch in pieces: tmb_session_has_room says whether one more may go
+ * (is_overdue: although others are being loaded, but not on a line that is full), tmb_session_said that it
+ * or another frame went that the session did not order, with so many bytes of data. */
+bool tmb_session_has_room(const tmb_session *s, bool is_overdue);
 void tmb_session_said(tmb_session *s, uint32_t bytes, tmb_mono now);
 
 /* tmb_session_is_waiting: for an answer, so that PROGRESS would be heard. */

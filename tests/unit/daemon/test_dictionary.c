@@ -130,6 +130,9 @@ static tmb_bytes one_record(unsigned n, uint8_t *out, size_t cap)
     return tmb_bytes_of(out, len);
 }
 
+/* What the line takes at once. */
+static uint32_t line_bytes = UINT32_MAX;
+
 /* Packs record n alone; gives the size, and which dictionary it needed and carried. */
 static size_t pack_one(tmb_packer *packer, unsigned n, uint32_t parent, uint32_t *ret_id,
                        bool *ret_is_carried)
@@ -138,6 +141,7 @@ static size_t pack_one(tmb_packer *packer, unsigned n, uint32_t parent, uint32_t
     tmb_load *load = calloc(1, sizeof *load);
     assert_non_null(load);
     load->is_folded = load->may_have_dictionary = true;
+    load->dictionary_bytes = line_bytes;
     load->parent_dictionary = parent;
     load->batch.first_seq = load->batch.last_seq = n;
     assert_int_equal(tmb_packer_pack(packer, one_record(n, raw, sizeof raw), load), TMB_OK);
@@ -171,6 +175,15 @@ static void packer_trains_when_it_has_heard_enough(void **state)
                      TMB_OK); /* a restart goes on with it */
     (void)pack_one(packer, 102, id, &same, &is_carried);
     assert_true(same == id && !is_carried);
+    /* A line that is too slow for it does without, unless the parent has it. */
+    line_bytes = 100;
+    (void)pack_one(packer, 103, 0, &same, &is_carried);
+    assert_true(same == 0 && !is_carried);
+    (void)pack_one(packer, 104, id, &same, &is_carried);
+    assert_true(same == id && !is_carried);
+    line_bytes = UINT32_MAX;
+    (void)pack_one(packer, 105, 0, &same, &is_carried);
+    assert_true(same == id && is_carried);
     tmb_packer_close(packer);
 }
 
@@ -230,6 +243,34 @@ static void told_as_often_as_it_makes_sense(void **state)
     assert_false(load.may_have_dictionary);
 }
 
+/* All loads that may be under way at once may each bring one. */
+static void loads_under_way_have_a_place_each(void **state)
+{
+    (void)state;
+    static tmb_session session;
+    static tmb_lane lanes[TMB_INFLIGHT_BATCHES_MAX];
+    static tmb_told told;
+    tmb_load load = {0};
+    unsigned asked = 0;
+    session.session = 9;
+    tmb_told_begin(&told);
+    told.count = 3;
+    for (unsigned i = 0; i < TMB_TOLD_MAX; i++) {
+        for (unsigned k = 0; k < TMB_INFLIGHT_BATCHES_MAX; k++) {
+            tmb_told_ask(&told, &session, &lanes[k], &load);
+            asked += load.may_have_dictionary;
+        }
+        for (uint32_t id = 1; asked > 0; asked--, id++) {
+            tmb_frame_dictionary said = {.session = 9, .id = 100 * i + id};
+            tmb_told_sent(&told, &lanes[id - 1], &said);
+        }
+    }
+    assert_true(told.count <= TMB_TOLD_MAX && told.count > TMB_TOLD_MAX - TMB_INFLIGHT_BATCHES_MAX);
+    told.count = TMB_TOLD_MAX - TMB_INFLIGHT_BATCHES_MAX + 1;
+    tmb_told_ask(&told, &session, &lanes[0], &load);
+    assert_false(load.may_have_dictionary);
+}
+
 int main(void)
 {
     if (!mkdtemp(folder))
@@ -242,6 +283,7 @@ int main(void)
         cmocka_unit_test(packer_trains_when_it_has_heard_enough),
         cmocka_unit_test(an_old_parent_gets_what_it_knows),
         cmocka_unit_test(told_as_often_as_it_makes_sense),
+        cmocka_unit_test(loads_under_way_have_a_place_each),
     };
     int failed = cmocka_run_group_tests_name("unit.daemon.dictionary", tests, NULL, NULL);
     snprintf(make, sizeof make, "rm -rf '%s'", folder);

@@ -281,6 +281,26 @@ static void weights_make_parts(void **state)
     assert_int_equal(granted(&c[1], TMB_POOL_BACKLOG), limit / 4);
 }
 
+/* A record of a megabyte takes minutes on a slow line; an alarm behind it does not wait for its end. */
+static void a_batch_in_pieces_does_not_keep_others_waiting(void **state)
+{
+    (void)state;
+    begin(64 * MIB, 1);
+    tmb_drain_part(&d, &c[0], TMB_POOL_LIVE, MIB, at_ms(1));
+    tmb_drain_run(&d, at_ms(1));
+    assert_int_equal(granted(&c[0], TMB_POOL_LIVE), MIB + TMB_DRAIN_LIVE_MAX);
+    assert_int_equal(tell(1), 1);
+    assert_int_equal(d.held, 0);
+    tmb_drain_part(&d, &c[0], TMB_POOL_LIVE, MIB, at_ms(2));
+    assert_int_equal(tmb_drain_take(&d, &c[0], TMB_POOL_LIVE, 1000, MIB + 1000, at_ms(3)),
+                     TMB_DRAIN_TAKEN);
+    assert_int_equal(tmb_drain_take_joined(&d, &c[0], TMB_POOL_LIVE, MIB, MIB, at_ms(4)),
+                     TMB_DRAIN_TAKEN);
+    assert_int_equal(d.held, MIB + 1000);
+    assert_int_equal(c[0].over, 0);
+    tmb_drain_check(&d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -295,6 +315,7 @@ int main(void)
         cmocka_unit_test(credits_are_told_again_while_they_can_be_used),
         cmocka_unit_test(a_new_session_counts_from_nothing),
         cmocka_unit_test(weights_make_parts),
+        cmocka_unit_test(a_batch_in_pieces_does_not_keep_others_waiting),
     };
     return cmocka_run_group_tests_name("unit.hub.drain", tests, NULL, NULL);
 }

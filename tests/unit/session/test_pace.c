@@ -221,6 +221,37 @@ static void a_large_frame_waits_for_an_empty_line(void **state)
     assert_int_equal(pace.notes_count, TMB_PACE_NOTES_MAX);
 }
 
+static void what_cannot_be_parted_goes_where_it_is_soon_gone(void **state)
+{
+    static const struct {
+        uint64_t rate, cap;
+        bool may_go; /* 8 KiB */
+    } lines[] = {{2500, 0, false}, {8000, 0, false}, {125000, 0, true}, {125000, 2500, false}};
+    (void)state;
+    for (unsigned i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        line *l = calloc(1, sizeof *l);
+        assert_non_null(l);
+        line_init(l, lines[i].rate, 40);
+        tmb_pace_set_cap(&l->pace, lines[i].cap);
+        assert_int_equal(tmb_pace_at_once(&l->pace), 0); /* not known yet */
+        (void)run(l, 15000);
+        assert_int_equal(tmb_pace_at_once(&l->pace) >= 8192, lines[i].may_go);
+        assert_true(tmb_pace_at_once(&l->pace) <= lines[i].rate);
+        free(l);
+    }
+    /* On a quiet line the rate is at least what it seems. */
+    line *quiet = calloc(1, sizeof *quiet);
+    assert_non_null(quiet);
+    line_init(quiet, 125000, 40);
+    quiet->is_idle = true;
+    for (unsigned i = 0; i < 10; i++) {
+        say(quiet, 300);
+        (void)run(quiet, 1000);
+    }
+    assert_true(tmb_pace_at_once(&quiet->pace) >= 8192);
+    free(quiet);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -230,6 +261,7 @@ int main(void)
         cmocka_unit_test(begins_small_and_again_after_a_pause),
         cmocka_unit_test(a_cap_is_kept_and_used),
         cmocka_unit_test(a_large_frame_waits_for_an_empty_line),
+        cmocka_unit_test(what_cannot_be_parted_goes_where_it_is_soon_gone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
