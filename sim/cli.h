@@ -21,6 +21,8 @@ typedef struct cli_options {
     bool is_faults;
     uint64_t seeds; /* of the world of faults, from herd.seed on */
     fault_plant plant;
+    const char *of_herd,
+        *of_faults; /* an option that was given and is of that world alone; or NULL */
 } cli_options;
 
 /* Each plays its world, prints, and gives the exit code. */

@@ -93,7 +93,7 @@ static const struct option long_options[] = {
     {NULL, 0, NULL, 0},
 };
 
-/* A decimal number times `times`, rounded, of least to most. */
+/* A decimal number times `times`, rounded, of least to most; with 1 a whole one. */
 static bool parse(const char *option, const char *text, double times, double least, double most,
                   int64_t *ret_number)
 {
@@ -101,14 +101,16 @@ static bool parse(const char *option, const char *text, double times, double lea
     errno = 0;
     double number = strtod(text, &end);
     if (errno == 0 && end != text && *end == '\0' && number >= least && number <= most) {
-        *ret_number = (int64_t)(number * times + 0.5);
-        return true;
+        int64_t rounded = (int64_t)(number * times + 0.5);
+        if (times > 1 || ((double)rounded <= number && (double)rounded >= number)) {
+            *ret_number = rounded;
+            return true;
+        }
     }
-    fprintf(
-        stderr,
-        "tombolo-sim: --%s \"%s\" is not a number from %g to %g\n  tombolo-sim --help shows what "
-        "there is.\n",
-        option, text, least, most);
+    fprintf(stderr,
+            "tombolo-sim: --%s \"%s\" is not a %snumber from %.10g to %.10g\n  tombolo-sim --help "
+            "shows what there is.\n",
+            option, text, times > 1 ? "" : "whole ", least, most);
     return false;
 }
 
@@ -222,6 +224,35 @@ static int take_option(int option, cli_options *options)
     }
 }
 
+static void note_world(int option, cli_options *options)
+{
+    const struct option *at = long_options;
+    while (at->name != NULL && at->val != option)
+        at++;
+    if (option == OPTION_SEEDS || option == OPTION_PLANT)
+        options->of_faults = at->name;
+    else if (option >= OPTION_SITES && option <= OPTION_PLOT)
+        options->of_herd = at->name;
+}
+
+/* An option of the world that is not played would be passed over in silence. */
+static int check_world(const cli_options *options)
+{
+    if (options->is_faults && options->of_herd != NULL)
+        fprintf(stderr,
+                "tombolo-sim: --%s says nothing to --faults, which draws its world from the seed; "
+                "leave one of them out\n",
+                options->of_herd);
+    else if (!options->is_faults && options->of_faults != NULL)
+        fprintf(stderr, "tombolo-sim: --%s is for the world of faults; add --faults\n",
+                options->of_faults);
+    else if (options->seeds == 0)
+        fprintf(stderr, "tombolo-sim: --seeds 0 plays nothing; 1 and more\n");
+    else
+        return CLI_OK;
+    return CLI_USAGE;
+}
+
 /* What the options say together. */
 static int settle(cli_options *options)
 {
@@ -254,6 +285,7 @@ int main(int argc, char **argv)
         code = take_option(option, &options);
         if (code != CLI_OK)
             return code < 0 ? CLI_OK : code;
+        note_world(option, &options);
     }
     if (optind < argc) {
         fprintf(stderr,
@@ -261,6 +293,9 @@ int main(int argc, char **argv)
                 argv[optind]);
         return CLI_USAGE;
     }
+    code = check_world(&options);
+    if (code != CLI_OK)
+        return code;
     if (options.is_faults)
         return cli_faults(&options);
     code = settle(&options);

@@ -27,7 +27,7 @@ typedef enum panel { PANEL_ARRIVALS = 0, PANEL_CONNECTED, PANEL_BACKLOG, PANELS 
 static const struct {
     const char *title, *unit;
 } panels[PANELS] = {
-    [PANEL_ARRIVALS]  = {"Arrivals", "dials that reach the hub, a second"},
+    [PANEL_ARRIVALS]  = {"Arrivals", "dials to the hub, a second"},
     [PANEL_CONNECTED] = {"Connected", "sites"},
     [PANEL_BACKLOG]   = {"Backlog", "records that are not at the hub"},
 };
@@ -290,6 +290,7 @@ static void measure(plot *p)
     int64_t end_ms = 1000;
     p->most[PANEL_CONNECTED] = (double)o->sites * 1.08;
     p->most[PANEL_ARRIVALS] = (double)o->rate * 1.3;
+    p->most[PANEL_BACKLOG] = 1; /* an axis, also when nothing ever waits */
     for (unsigned i = 0; i < p->count; i++) {
         const herd_result *result = p->runs[i].result;
         int64_t last_ms = (int64_t)(result->seconds_count - result->back_second) * 1000;

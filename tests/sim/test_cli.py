@@ -54,11 +54,13 @@ class Cli(unittest.TestCase):
     def test_mistakes_are_told_with_a_cure(self):
         for arguments in (["--sites", "0"], ["--rate", "x"], ["--backoff", "none"], ["--plant", "none"], ["-o", "xml"],
                           ["--seed", "-1"], ["--base", "9", "--cap", "1"], ["--live", "9", "--commit", "1"], ["what"],
-                          ["--what"]):
+                          ["--what"], ["--sites", "5.5"], ["--faults", "--seeds", "0"], ["--plant", "no-retry"],
+                          ["--seeds", "3"], ["--faults", "--sites", "5"], ["--faults", "--plot", "x.svg"]):
             out = run(*arguments)
             self.assertEqual(out.returncode, 2, arguments)
             self.assertIn("tombolo-sim", out.stderr)
             self.assertEqual(out.stdout, "")
+        self.assertIn("a whole number from 1 to 1000000", run("--sites", "0").stderr)
 
 
 if __name__ == "__main__":

@@ -77,6 +77,17 @@ static void one_run_has_three_panels(void **state)
     check_places();
 }
 
+/* Nothing ever waits: the panel has an axis all the same, its line at the bottom and not at the top. */
+static void a_backlog_of_nothing_lies_on_the_ground(void **state)
+{
+    (void)state;
+    draw(1, 1, 0);
+    const char *panel = strstr(picture, "Backlog");
+    assert_non_null(panel);
+    assert_non_null(strstr(panel, ">1</text>"));
+    check_places();
+}
+
 static void runs_beside_each_other_have_a_legend(void **state)
 {
     (void)state;
@@ -94,6 +105,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_run_has_three_panels),
+        cmocka_unit_test(a_backlog_of_nothing_lies_on_the_ground),
         cmocka_unit_test(runs_beside_each_other_have_a_legend),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
