@@ -85,17 +85,24 @@ static tmb_err set_value(tmb_schedule_entry *entry, tmb_node *node, const char *
     if (strcmp(node->key, "rate") == 0)
         return tmb_config_set(&rate_key, entry, node, folder, report);
     bool is_days = strcmp(node->key, "days") == 0;
-    bool right = node->kind == TMB_NODE_TEXT;
-    if (right && is_days)
+    const char *wanted =
+        is_days ? "mon-fri, sat or daily" : "hours and minutes in quotes, as in \"08:00\"";
+    char path[32];
+    bool right;
+    (void)snprintf(path, sizeof path, "parent.schedule[].%s", node->key);
+    if (node->kind != TMB_NODE_TEXT) {
+        tmb_config_tell_kind(path, wanted, node, report);
+        return TMB_OK;
+    }
+    if (is_days)
         right = parse_days(node->text, &entry->days);
-    else if (right)
+    else
         right = parse_minute(node->text,
                              strcmp(node->key, "to") == 0 ? &entry->to_min : &entry->from_min);
     if (!right)
-        tmb_report_add(report, node->place, "parent.schedule[].%s: not %s; write %s", node->key,
-                       is_days ? "days of the week" : "a time of the day",
-                       is_days ? "mon-fri, sat or daily"
-                               : "hours and minutes in quotes, as in \"08:00\"");
+        tmb_report_add(report, node->place, "%s: \"%s\" is not %s; write %s", path,
+                       tmb_show(node->text, node->text_len).text,
+                       is_days ? "days of the week" : "a time of the day", wanted);
     return TMB_OK;
 }
 
