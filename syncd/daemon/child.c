@@ -3,6 +3,7 @@
  */
 #include "syncd/daemon/child.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -278,6 +279,7 @@ static void on_probe_over(uv_timer_t *timer)
 
 static void note_fenced(tmb_child *child, tmb_bye_reason why, uint64_t box)
 {
+    char name[2 * sizeof box + 1]; /* of the box, as in the statistics */
     uv_timeval64_t now = {0};
     if (child->fenced.why == why && child->fenced.box == box)
         return; /* the one that was told, and says so */
@@ -287,15 +289,16 @@ static void note_fenced(tmb_child *child, tmb_bye_reason why, uint64_t box)
     child->fenced.holder = why == TMB_BYE_TWIN ? child->intake.twins.box : 0;
     child->fenced.since_ms = now.tv_sec * 1000 + now.tv_usec / 1000;
     child->fenced.count++;
+    (void)snprintf(name, sizeof name, "%016" PRIx64, box);
     if (why == TMB_BYE_TWIN)
-        LOG(TMB_LOG_ERROR, "child.twin", tmb_str("child", child->name), tmb_num("box", box),
+        LOG(TMB_LOG_ERROR, "child.twin", tmb_str("child", child->name), tmb_str("box", name),
             tmb_str("then",
                     "two boxes are alive under this name: the one that had the session goes on, "
                     "this one is fenced; stop it, or give it a name and a certificate of its "
                     "own"));
     else
         LOG(TMB_LOG_ERROR, why == TMB_BYE_FORKED ? "child.forked" : "child.ahead",
-            tmb_str("child", child->name), tmb_num("box", box),
+            tmb_str("child", child->name), tmb_str("box", name),
             tmb_str("then",
                     "its journal is not the one that was carried up before (a restored backup, "
                     "a clone); it has stopped: run tombolo-journal renew there"));

@@ -244,6 +244,7 @@ class TwoBoxesTest(FenceCase):
         self.assertFalse([word for word in self.at_hub() if word.startswith("twin")])
         self.wait_not_fenced(self.s1)
         self.assertEqual(self.child()["fenced"]["why"], "twin")
+        self.assertIn("box=" + self.child()["fenced"]["box"], self.hub.syncd.log())
         self.assert_none_merged_wrongly()
         twin.syncd.stop()
         twin.syncd.start()  # as long as the first is there
