@@ -17,7 +17,7 @@
 
 #define LOOK_ANYWAY_TICKS 10
 #define PROGRESS_MS_MAX   500 /* how often the session hears that what it said is still leaving ... */
-#define LOOK_MS           20 /* ... and while the line is busy, so that it stays so */
+#define LOOK_MS           10 /* ... and while the line is busy, so that it stays so */
 
 static void arm_timer(tmb_uplink *u);
 

@@ -5,16 +5,17 @@
 
 #include <string.h>
 
-#define SECOND_US     UINT64_C(1000000)
-#define RATE_MAX      (UINT64_C(1) << 36)
-#define QUEUE_US_MIN  (UINT64_C(1000) * TMB_PACE_QUEUE_MS_MIN)
-#define QUEUE_US_MAX  (UINT64_C(1000) * TMB_PACE_QUEUE_MS_MAX)
-#define SPAN_US_MIN   SECOND_US
-#define LEASTS_US     (30 * SECOND_US)
-#define TRIP_US_MAX   (4 * SECOND_US) /* what is longer is a queue that is not ours, or loss */
-#define BURST_MS      250             /* of the cap may go at once */
-#define CAP_PIECE_PER 4               /* a piece is that part of a second of the cap */
-#define RATIO_MAX     (64 * 16)
+#define SECOND_US        UINT64_C(1000000)
+#define RATE_MAX         (UINT64_C(1) << 36)
+#define QUEUE_US_MIN     (UINT64_C(1000) * TMB_PACE_QUEUE_MS_MIN)
+#define QUEUE_US_MAX     (UINT64_C(1000) * TMB_PACE_QUEUE_MS_MAX)
+#define SPAN_US_MIN      SECOND_US
+#define LEASTS_US        (30 * SECOND_US)
+#define TRIP_US_MAX      (4 * SECOND_US) /* what is longer is a queue that is not ours, or loss */
+#define BURST_MS         250             /* of the cap may go at once */
+#define CAP_PIECE_PER    4               /* a piece is that part of a second of the cap */
+#define FEW_FRAMES_BYTES (5 * (TMB_PACE_PIECE_MIN + TMB_PACE_FRAME_BYTES) / 2)
+#define RATIO_MAX        (64 * 16)
 
 static uint64_t least(uint64_t a, uint64_t b)
 {
@@ -176,9 +177,11 @@ static void set_window(tmb_pace *pace, bool was_full)
     uint64_t queue_us = most(least(least_us / 2, QUEUE_US_MAX), QUEUE_US_MIN);
     uint64_t goal = bytes_in(pace->rate, least_us + queue_us);
     bool is_short = (uint64_t)pace->round_trip_us <= least_us + queue_us / 3;
-    if (is_short)
-        goal = most(least(goal + goal / 4, pace->window + (was_full ? pace->window / 8 : 0)),
+    if (is_short) { /* a rate that the window itself keeps low is no reason to keep the window small */
+        uint64_t limit = most(goal + goal / 4, FEW_FRAMES_BYTES);
+        goal = most(least(limit, pace->window + (was_full ? pace->window / 8 : 0)),
                     most(goal, pace->window));
+    }
     goal = most(least(goal, TMB_PACE_WINDOW_MAX), TMB_PACE_WINDOW_MIN);
     pace->window = least(goal, pace->window + pace->gained);
     pace->gained = 0;

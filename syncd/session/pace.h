@@ -39,7 +39,7 @@ extern "C" {
 #define TMB_PACE_PIECES       4 /* of a window */
 #define TMB_PACE_PIECE_MIN    1024u
 #define TMB_PACE_PIECE_MAX    (256u * 1024)
-#define TMB_PACE_QUEUE_MS_MIN 100
+#define TMB_PACE_QUEUE_MS_MIN 40
 #define TMB_PACE_QUEUE_MS_MAX 300
 #define TMB_PACE_DIP_MS       20000
 #define TMB_PACE_FORGET_MS    10000

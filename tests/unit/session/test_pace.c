@@ -16,7 +16,7 @@
 #include "syncd/session/pace.h"
 
 #define STEP_MS    5
-#define LOOK_MS    20
+#define LOOK_MS    10
 #define FLIGHT_MAX 4096
 
 /* What is on its way, in order: taken when `at_ms` has come, and all before it. */
