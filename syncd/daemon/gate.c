@@ -7,8 +7,8 @@
 #include <stdlib.h>
 
 #include "proto/topics.h"
-#include "syncd/daemon/kept.h"
 #include "syncd/daemon/log.h"
+#include "syncd/daemon/memo.h"
 #include "syncd/hub/admission.h"
 #include "syncd/hub/capacity.h"
 
@@ -141,7 +141,7 @@ static tmb_err parse(tmb_gate *gate, char *text)
 static void load(tmb_gate *gate)
 {
     char *text = NULL;
-    tmb_err err = tmb_kept_read(gate->hub->daemon->config->data_dir, TMB_GATE_FILE, &text);
+    tmb_err err = tmb_memo_read(gate->hub->daemon->config->data_dir, TMB_GATE_FILE, &text);
     if (err == TMB_OK)
         err = parse(gate, text);
     if (err != TMB_OK && err != TMB_ENOENT)
@@ -191,7 +191,7 @@ void tmb_gate_free(tmb_gate *gate)
         return;
     char *text = gate->is_due ? make_text(gate) : NULL;
     if (text) {
-        tmb_err err = tmb_kept_write(gate->hub->daemon->config->data_dir, TMB_GATE_FILE, text);
+        tmb_err err = tmb_memo_write(gate->hub->daemon->config->data_dir, TMB_GATE_FILE, text);
         (void)err; /* the next start counts anew */
     }
     free(text);
@@ -204,7 +204,7 @@ void tmb_gate_free(tmb_gate *gate)
 static void do_write(uv_work_t *work)
 {
     tmb_gate *gate = work->data;
-    gate->err = tmb_kept_write(gate->hub->daemon->config->data_dir, TMB_GATE_FILE, gate->text);
+    gate->err = tmb_memo_write(gate->hub->daemon->config->data_dir, TMB_GATE_FILE, gate->text);
 }
 
 static void on_written(uv_work_t *work, int status)

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "syncd/daemon/kept.h"
 #include "syncd/daemon/log.h"
+#include "syncd/daemon/memo.h"
 #include "syncd/session/comeback.h"
 
 void tmb_window_load(tmb_window *w, tmb_daemon *d)
@@ -16,7 +16,7 @@ void tmb_window_load(tmb_window *w, tmb_daemon *d)
     int end = 0;
     memset(w, 0, sizeof *w);
     w->daemon = d;
-    tmb_err err = tmb_kept_read(d->config->data_dir, TMB_WINDOW_FILE, &text);
+    tmb_err err = tmb_memo_read(d->config->data_dir, TMB_WINDOW_FILE, &text);
     if (err == TMB_OK &&
         (sscanf(text, "tombolo-window 1\nwindow_ms %9u\n%n", &ms, &end) != 1 || end == 0))
         err = TMB_ECORRUPT;
@@ -34,7 +34,7 @@ static void do_write(uv_work_t *work)
     tmb_window *w = work->data;
     char text[64];
     (void)snprintf(text, sizeof text, "tombolo-window 1\nwindow_ms %u\n", (unsigned)w->writing_ms);
-    w->err = tmb_kept_write(w->daemon->config->data_dir, TMB_WINDOW_FILE, text);
+    w->err = tmb_memo_write(w->daemon->config->data_dir, TMB_WINDOW_FILE, text);
 }
 
 static void on_written(uv_work_t *work, int status)
