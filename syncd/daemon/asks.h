@@ -3,7 +3,7 @@
  * this node?
  *
  *   ask --ASK, in the uplink's session--> parent --TOLD--> done
- *                                           '-- nothing within wait_ms, or the table is full: done, NULL
+ *                                           '-- nothing within wait_ms, or the end of the daemon: done, NULL
  *
  * Without a session of version 2 with the parent nobody is asked. An answer that comes late is nobody's.
  * Threads: the loop's. Cost: a walk over the questions that wait.
@@ -16,7 +16,7 @@
 #include "proto/frame.h"
 #include "syncd/daemon/daemon.h"
 
-#define TMB_ASKS_MAX 256 /* that wait; one more is answered with NULL at once, and counted */
+#define TMB_ASKS_MAX 256 /* that wait; one more is not asked, and counted */
 
 typedef struct tmb_asks tmb_asks;
 

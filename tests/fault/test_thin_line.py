@@ -4,7 +4,9 @@
     20 kbit/s with a backlog     nothing reconnects; alarms published in the middle arrive within 3 seconds
     1 Mbit/s, of the line        a drain uses 85 % of it
     1 Mbit/s, by parent.rate     a drain uses 85 % of it and no more than all
-    live during a drain          an alarm takes at most twice as long as on an idle line
+    by parent.schedule           another rate from its minute on, on the same session
+    live during a drain          its 99th percentile is at most twice that of an idle line; an alarm, which waits for no
+                                 others to go with, takes at most twice as long as on an idle line (median)
 
 TMB_LONG=1: the whole backlog of 10,000 records goes up the 20 kbit/s line, and longer measurements.
 """
@@ -21,7 +23,12 @@ from tombolo_lab.node import Settings
 
 IS_LONG = bool(os.environ.get("TMB_LONG"))
 SEED = int(os.environ.get("TMB_SEED") or random.SystemRandom().randrange(1 << 32))
-STREAMS = (("alarms", '["alarm/#"]', "strict\n    class: alarm"), ("rest", '["#"]', "none"))
+STREAMS = (("alarms", '["alarm/#"]', "strict\n    class: alarm"), ("live", '["live/#"]', "process"),
+           ("rest", '["#"]', "none"))
+
+
+def p99(sorted_values: list) -> float:
+    return sorted_values[int(0.99 * (len(sorted_values) - 1))]
 
 
 @unittest.skipUnless(Line.is_possible(), "NOT RUN: no right to make TUN devices and network namespaces")
@@ -43,6 +50,8 @@ class ThinLineTest(unittest.TestCase):
         self.lab.start()
         self.ear = Ear("ear", self.hub.broker.port)
         self.addCleanup(self.ear.halt)
+        self.live_ear = Ear("live-ear", self.hub.broker.port, "s1/live/+")
+        self.addCleanup(self.live_ear.halt)
         self.alarms = 0
 
     def told(self) -> dict:
@@ -64,6 +73,13 @@ class ThinLineTest(unittest.TestCase):
         began = time.monotonic()
         talker.publish(f"alarm/{self.alarms}", b"!", 1)
         self.ear.wait(f"s1/alarm/{self.alarms}", timeout_s=timeout_s)
+        return time.monotonic() - began
+
+    def live(self, talker: Talker) -> float:
+        self.alarms += 1
+        began = time.monotonic()
+        talker.publish(f"live/{self.alarms}", b"!", 1)
+        self.live_ear.wait(f"s1/live/{self.alarms}", timeout_s=20)
         return time.monotonic() - began
 
     def waiting(self) -> int:
@@ -113,14 +129,19 @@ class ThinLineTest(unittest.TestCase):
         with Talker(self.s1.broker.port, "talker") as talker:
             self.alarm(talker)
             idle = sorted(self.alarm(talker) for _ in range(100 if IS_LONG else 20))
-            self.fill(talker, 40_000 if IS_LONG else 15_000, 200)
+            live_idle = sorted(self.live(talker) for _ in range(100 if IS_LONG else 25))
+            self.fill(talker, 50_000 if IS_LONG else 18_000, 200)
             rate = self.measure_drain(20 if IS_LONG else 6, 850_000)
             busy = sorted(self.alarm(talker) for _ in range(100 if IS_LONG else 20))
+            live_busy = sorted(self.live(talker) for _ in range(100 if IS_LONG else 25))
             self.assertGreater(self.waiting(), 0)
+            print(f"live p99 idle {p99(live_idle):.3f} s, in the drain {p99(live_busy):.3f} s, "
+                  f"{p99(live_busy) / p99(live_idle):.2f} times; alarms {p99(busy) / p99(idle):.2f} times", flush=True)
             print(f"{rate / 1000:.0f} kbit/s; alarms idle: median {idle[len(idle) // 2]:.3f} s, slowest {idle[-1]:.3f} s; "
                   f"in the drain: {busy[len(busy) // 2]:.3f} s, {busy[-1]:.3f} s; {self.told()['line']}", flush=True)
             self.assertGreater(rate, 850_000)
             self.assertLess(busy[len(busy) // 2], 2 * idle[len(idle) // 2] + 0.03)  # this machine's own noise
+            self.assertLessEqual(p99(live_busy), 2 * p99(live_idle))
         self.is_well = True
 
     def test_a_drain_uses_a_cap_of_1_mbit_s_and_no_more(self):
@@ -132,6 +153,40 @@ class ThinLineTest(unittest.TestCase):
             print(f"{rate / 1000:.0f} kbit/s of 1000, {self.told()['line']}", flush=True)
             self.assertGreater(rate, 850_000)
             self.assertLess(rate, 1_150_000)  # its file is written once a second
+        self.is_well = True
+
+    def test_the_schedule_changes_the_rate_at_its_minute(self):
+        """The daemon's time zone is such that it is soon 08:00."""
+        self.start(20_000_000, 0.02, "  rate: 1Mbit/s\n  schedule:\n    - { days: daily, from: \"08:00\", to: "
+                   "\"09:00\", rate: 256kbit/s }\n")
+        with Talker(self.s1.broker.port, "talker") as talker:
+            self.alarm(talker)
+            self.fill(talker, 12_000, 200)
+        self.s1.syncd.stop()
+        (self.s1.data / "syncd.json").unlink(missing_ok=True)
+        wanted_s, now_s = 8 * 3600 - 8, int(time.time()) % 86400
+        offset_s = (now_s - wanted_s + 43200) % 86400 - 43200  # what TZ says is taken from local time to UTC
+        sign, offset_s = "-" if offset_s < 0 else "", abs(offset_s)
+        self.s1.syncd.env = {"TZ": f"LAB{sign}{offset_s // 3600}:{offset_s // 60 % 60:02}:{offset_s % 60:02}"}
+        self.s1.syncd.start()
+        wait_until(lambda: self.told().get("state") == "streaming", 20, lambda: f"the session\n{self.lab.logs()}")
+        seen = {125_000: [], 32_000: []}  # by cap: when, bytes so far, dials
+        end = time.monotonic() + 40
+        while time.monotonic() < end and not (seen[32_000] and seen[32_000][-1][0] - seen[32_000][0][0] > 6):
+            told = self.told()
+            if told:
+                seen[told["line"]["cap_bytes_per_s"]].append(
+                    (time.monotonic(), told["link"]["bytes_out"] + told["link"]["bytes_in"], told["link"]["dials"]))
+            time.sleep(0.25)
+        self.assertGreater(self.waiting(), 0, "the backlog was too small to measure")
+        for cap, rows in seen.items():
+            rows = [row for row in rows if row[0] > rows[0][0] + 2]
+            self.assertGreater(len(rows), 8, f"{cap}: {seen}")
+            rate = (rows[-1][1] - rows[0][1]) / (rows[-1][0] - rows[0][0])
+            print(f"{8 * rate / 1000:.0f} kbit/s of {8 * cap / 1000:.0f}", flush=True)
+            self.assertLess(rate, 1.3 * cap)  # the file is written once a second
+            self.assertGreater(rate, 0.6 * cap)
+        self.assertEqual(seen[125_000][0][2], seen[32_000][-1][2], "it dialled again")
         self.is_well = True
 
 

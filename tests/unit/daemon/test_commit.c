@@ -365,10 +365,37 @@ static void test_the_highest_of_each_origin_is_noted(void **state)
     unpack(&p);
 }
 
+/* Of one more than fit nothing is noted; the batch is taken all the same. */
+static void test_a_batch_notes_so_many_origins(void **state)
+{
+    (void)state;
+    tmb_record records[TMB_COMMIT_ORIGINS_MAX + 1];
+    static char nodes[TMB_COMMIT_ORIGINS_MAX + 1][8];
+    for (unsigned i = 0; i <= TMB_COMMIT_ORIGINS_MAX; i++) {
+        (void)snprintf(nodes[i], sizeof nodes[i], "n%u", i);
+        records[i] = message(1 + i, "a", "x");
+        records[i].has_origin = true;
+        records[i].origin =
+            (tmb_origin){tmb_bytes_str(nodes[i]), GRANDCHILD_LIFE, tmb_bytes_str("a"), 3 + i, {1}};
+    }
+    packed p = pack(records, TMB_COMMIT_ORIGINS_MAX + 1);
+    tmb_commit c = build(&p, 0, TEMPLATE);
+    assert_int_equal(c.err, TMB_OK);
+    assert_int_equal(c.records, TMB_COMMIT_ORIGINS_MAX + 1);
+    assert_int_equal(c.origins_count, TMB_COMMIT_ORIGINS_MAX);
+    for (unsigned i = 0; i < TMB_COMMIT_ORIGINS_MAX; i++) {
+        assert_string_equal(c.origins[i].node, nodes[i]);
+        assert_int_equal(c.origins[i].seq, 3 + i);
+    }
+    tmb_commit_forget(&c);
+    unpack(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_highest_of_each_origin_is_noted),
+        cmocka_unit_test(test_a_batch_notes_so_many_origins),
         cmocka_unit_test(test_everything_is_kept_and_the_source_is_said),
         cmocka_unit_test(test_late_records_say_so_and_when_they_were_born),
         cmocka_unit_test(test_a_live_lane_is_its_stream_in_topics),
