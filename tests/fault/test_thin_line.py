@@ -185,7 +185,7 @@ class ThinLineTest(unittest.TestCase):
             rate = (rows[-1][1] - rows[0][1]) / (rows[-1][0] - rows[0][0])
             print(f"{8 * rate / 1000:.0f} kbit/s of {8 * cap / 1000:.0f}", flush=True)
             self.assertLess(rate, 1.3 * cap)  # the file is written once a second
-            self.assertGreater(rate, 0.6 * cap)
+            self.assertGreater(rate, 0.6 * cap if cap == 32_000 else 2 * 32_000)  # it begins slowly
         self.assertEqual(seen[125_000][0][2], seen[32_000][-1][2], "it dialled again")
         self.is_well = True
 
