@@ -103,8 +103,8 @@ static uint64_t prove(const renew *r, const char *stream, const tmb_uplink_mark 
     return is_same ? mark->seq : 0;
 }
 
-/* What the parent surely has of this log: all up to s->mark. The mark of a lane passes what went ahead in
- * the live lane, whether or not that has come to its end there. */
+/* What the parent surely has of this log: all up to s->mark, by whichever lane it went. A chain that is the
+ * same at one number is so below it, so the higher proof is one for both lanes. */
 static void find_mark(const renew *r, renew_stream *s)
 {
     const tmb_uplink_mark *own = find_lane(&r->marks, s->name, "");
@@ -112,16 +112,10 @@ static void find_mark(const renew *r, renew_stream *s)
     if (!r->has_marks || r->options->is_all || !own)
         return;
     uint64_t by_own = prove(r, s->name, own), by_live = prove(r, s->name, live);
-    uint64_t proved = by_own > by_live ? by_own : by_live, live_mark = live ? live->seq : 0;
-    s->mark = own->seq < proved ? own->seq : proved;
-    for (unsigned i = 0; i < r->marks.aheads_count; i++) {
-        const tmb_live_range *ahead = &r->marks.aheads[i];
-        if (strcmp(ahead->stream, s->name) != 0 || ahead->first > s->mark)
-            continue;
-        uint64_t end = ahead->last < s->mark ? ahead->last : s->mark;
-        if (live_mark < end)
-            s->mark = live_mark < ahead->first ? ahead->first - 1 : live_mark;
-    }
+    uint64_t proved = by_own > by_live ? by_own : by_live;
+    s->mark = tmb_marks_find(&r->marks, &r->old.incarnation, s->name);
+    if (s->mark > proved)
+        s->mark = proved;
     s->is_proved = s->mark > 0;
 }
 
