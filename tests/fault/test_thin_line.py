@@ -110,6 +110,21 @@ class ThinLineTest(unittest.TestCase):
             self.assertEqual((told["link"]["dials"], told["timeouts"]), (dials, timeouts), self.lab.logs())
         self.is_well = True
 
+    def test_an_alarm_overtakes_one_large_record_that_is_new(self):
+        """Larger than the credit of all that is live: it goes in pieces, for minutes."""
+        self.start(20_000, 0.02)
+        with Talker(self.s1.broker.port, "talker") as talker:
+            self.alarm(talker)
+            talker.publish("small", b"the parent knows the stream: what follows is no backlog", 1)
+            self.ear.wait("s1/small", timeout_s=20)
+            talker.publish("large", self.draw.randbytes(600_000), 1)
+            wait_until(lambda: self.told()["line"]["class_bytes"]["telemetry"] > 500_000, 20, self.lab.logs)
+            took = [self.alarm(talker, 60) for _ in range(4)]
+            print(f"alarms {', '.join(f'{s:.2f} s' for s in took)}, {self.waiting()} waiting", flush=True)
+            self.assertGreater(self.waiting(), 0, "the record was through: nothing was overtaken")
+            self.assertLess(max(took), 3)
+        self.is_well = True
+
     def measure_drain(self, seconds: float, wanted: int) -> float:
         """Bits a second of the link, TLS included, while there is a backlog. What else this machine does can only make it
         less, so what is less than wanted is measured again, twice."""
