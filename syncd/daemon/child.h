@@ -71,6 +71,7 @@ struct tmb_child {
     tmb_joined joined[TMB_STREAMS_MAX];
     tmb_batch *batches;
     tmb_shelf shelf;
+    bool is_keeping;  /* a dictionary is being written to its file */
     bool is_refused;  /* the last commit was: logged once */
     bool wants_marks; /* asked for while another look-up, or our broker, was not done yet */
     bool is_loading_marks;
@@ -103,6 +104,8 @@ struct tmb_hub {
     tmb_batch *published; /* uthash by publish_id */
     uint64_t next_ticket;
     uint64_t shelf_bytes; /* of dictionaries in memory */
+    uint64_t
+        joined_bytes; /* of batches that are here in pieces; at most children.memory, and one batch */
     tmb_link *link;
     bool is_up, is_open, is_stopping;
     int probe_id;

@@ -35,25 +35,49 @@ static void drop_unused(tmb_child *child)
         if (child->pieces.slots[i].total != 0)
             continue;
         free(child->joined[i].bytes);
+        child->hub->joined_bytes -= child->joined[i].cap;
         child->joined[i] = (tmb_joined){NULL, 0};
     }
 }
 
-/* Grows with what came, not with what was announced. */
-static bool keep(tmb_joined *joined, const tmb_frame_batch *batch)
+static bool has_room(const tmb_hub *hub, const tmb_joined *joined, size_t cap)
+{
+    uint64_t others = hub->joined_bytes - joined->cap;
+    return others == 0 || others + cap <= hub->daemon->config->children_memory;
+}
+
+/* Who is not here can begin again when he comes. */
+static void drop_absent(tmb_hub *hub)
+{
+    for (tmb_child *child = hub->children; child; child = child->hh.next) {
+        if (child->intake.state == TMB_INTAKE_OPEN)
+            continue;
+        for (unsigned i = 0; i < TMB_STREAMS_MAX; i++)
+            tmb_pieces_forget(&child->pieces, i);
+        drop_unused(child);
+    }
+}
+
+/* Grows with what came, not with what was announced. Gives why it is not kept, NULL when it is. */
+static const char *keep(tmb_hub *hub, tmb_joined *joined, const tmb_frame_batch *batch)
 {
     size_t end = (size_t)batch->piece_offset + batch->data.len;
     if (end > joined->cap) {
         size_t cap = end + end / 2 + ROOM_BYTES_MIN;
         cap = cap < batch->piece_total ? cap : batch->piece_total;
+        if (!has_room(hub, joined, cap))
+            drop_absent(hub);
+        if (!has_room(hub, joined, cap))
+            return "the pieces of all children would be more than children.memory";
         uint8_t *bytes = realloc(joined->bytes, cap);
         if (!bytes)
-            return false;
+            return "no memory";
+        hub->joined_bytes += cap - joined->cap;
         joined->bytes = bytes;
         joined->cap = cap;
     }
     memcpy(joined->bytes + batch->piece_offset, batch->data.ptr, batch->data.len);
-    return true;
+    return NULL;
 }
 
 bool tmb_join(tmb_child *child, tmb_batch *batch)
@@ -67,21 +91,23 @@ bool tmb_join(tmb_child *child, tmb_batch *batch)
     if (verdict == TMB_PIECES_MISPLACED)
         return true;
     tmb_joined *joined = &child->joined[slot];
-    bool is_kept = keep(joined, b);
-    if (is_kept && verdict == TMB_PIECES_MORE) {
+    const char *why = keep(child->hub, joined, b);
+    if (!why && verdict == TMB_PIECES_MORE) {
         tmb_credits_part(child, b);
         return false;
     }
     tmb_pieces_forget(&child->pieces, slot);
-    if (is_kept && tmb_crc32c(0, tmb_bytes_of(joined->bytes, b->piece_total)) == b->piece_sum) {
+    if (!why && tmb_crc32c(0, tmb_bytes_of(joined->bytes, b->piece_total)) != b->piece_sum)
+        why = "their checksum is wrong";
+    if (!why) {
         batch->joined = joined->bytes;
         b->data = tmb_bytes_of(joined->bytes, b->piece_total);
         b->piece_offset = b->piece_total = b->piece_sum = 0;
+        child->hub->joined_bytes -= joined->cap; /* credits.c counts them from now on */
         *joined = (tmb_joined){NULL, 0};
     } else {
         LOG(TMB_LOG_ERROR, "pieces.dropped", tmb_str("child", child->name),
-            tmb_text("stream", b->stream), tmb_num("first_seq", b->first_seq),
-            tmb_str("why", is_kept ? "their checksum is wrong" : "no memory"),
+            tmb_text("stream", b->stream), tmb_num("first_seq", b->first_seq), tmb_str("why", why),
             tmb_str("then", "the child is asked to begin again"));
     }
     drop_unused(child);

@@ -282,10 +282,13 @@ static void on_kept(uv_work_t *work, int status)
         LOG(TMB_LOG_WARNING, "dictionary.not_kept", tmb_str("child", job->child->name),
             tmb_str("stream", job->stream), tmb_why(job->err),
             tmb_str("then", "it is carried again after the next start"));
+    job->child->is_keeping = false;
     tmb_kept_unref(job->kept);
     free(job);
 }
 
+/* One is written at a time, for the pool and the disk are everybody's: one that comes meanwhile is in memory
+ * only, and carried again after the next start. */
 void tmb_child_keep(tmb_child *child, const tmb_frame_dictionary *dictionary)
 {
     const tmb_intake *intake = &child->intake;
@@ -302,6 +305,12 @@ void tmb_child_keep(tmb_child *child, const tmb_frame_dictionary *dictionary)
         return;
     }
     tmb_shelf_tell(&child->shelf, &child->intake);
+    if (child->is_keeping) {
+        tmb_kept_unref(kept);
+        free(job);
+        return;
+    }
+    child->is_keeping = true;
     job->child = child;
     job->kept = kept;
     job->work.data = job;
