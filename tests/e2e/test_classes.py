@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """An alarm in the midst of a day of telemetry: on a slow line with thousands of records waiting, it is at the hub before
-most of them, and they all come, in their order, once."""
+most of them, and they all come, in their order, once. The statistics tell what each class took of the line."""
 
 import os
 import random
@@ -49,6 +49,15 @@ class ClassesTest(unittest.TestCase):
             told = self.ear.wait("s1/t", BACKLOG + 1, 60)
         self.assertEqual([int(message.payload[:6]) for message in told], list(range(BACKLOG + 1)))
         self.assertEqual(len(self.ear.of("s1/alarm/now")), 1)
+        # What each class took of the line: random bytes do not get smaller, two alarms are not much.
+        wait_until(lambda: self.s1.told()["line"]["class_bytes"]["bulk"] > BACKLOG * 100, 10,
+                   lambda: f"the bytes of the backlog: {self.s1.told()['line']}")
+        told = self.s1.told()
+        by_class = told["line"]["class_bytes"]
+        self.assertEqual(list(by_class), ["control", "alarm", "state", "telemetry", "bulk"])
+        self.assertTrue(0 < by_class["alarm"] < 2000, by_class)
+        self.assertEqual((by_class["control"], by_class["telemetry"]), (0, 0))
+        self.assertLess(sum(by_class.values()), told["link"]["bytes_out"])
         self.is_well = True
 
 
