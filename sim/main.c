@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/limits.h"
 #include "sim/cli.h"
 
 static const char help[] =
@@ -272,6 +273,11 @@ static int settle(cli_options *options)
                 o->sites, born_per_s, o->commit_per_s);
         return CLI_USAGE;
     }
+    if (o->sites > TMB_CHILDREN_MAX)
+        fprintf(stderr,
+                "tombolo-sim: a node takes %d children; for %" PRIu32
+                " sites put regions between. Played as if it took them all.\n",
+                TMB_CHILDREN_MAX, o->sites);
     return CLI_OK;
 }
 

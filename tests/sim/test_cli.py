@@ -51,6 +51,11 @@ class Cli(unittest.TestCase):
         self.assertEqual(told.returncode, 1)
         self.assertIn("again: tombolo-sim --faults --seed 2 --plant no-proof", told.stdout)
 
+    def test_more_sites_than_a_node_takes_are_played_with_a_word(self):
+        for sites, words in (("4096", ""), ("4097", "tombolo-sim: a node takes 4096 children; for 4097 sites put regions")):
+            out = run("--sites", sites, "--rate", "2000", "--live", "0")
+            self.assertEqual((out.returncode, out.stderr[:len(words) or 9]), (0, words))
+
     def test_mistakes_are_told_with_a_cure(self):
         for arguments in (["--sites", "0"], ["--rate", "x"], ["--backoff", "none"], ["--plant", "none"], ["-o", "xml"],
                           ["--seed", "-1"], ["--base", "9", "--cap", "1"], ["--live", "9", "--commit", "1"], ["what"],
