@@ -197,13 +197,21 @@ static tmb_err set_weights(const setting *s)
 {
     tmb_bytes bad = tmb_bytes_of(NULL, 0);
     if (s->node->text_len <= WEIGHTS_BYTES_MAX && strlen(s->node->text) == s->node->text_len) {
-        if (tmb_weights_check(s->node->text, &bad) == TMB_OK)
+        tmb_err err = tmb_weights_check(s->node->text, &bad);
+        if (err == TMB_OK)
             return keep_text(s, tmb_config_copy(s->node->text, s->node->text_len));
-        tmb_report_add(
-            s->report, s->node->place,
-            "%s: \"%s\" is no weight; write a child's name, or the beginning of names and a "
-            "*, then = and 1 to %u, as in press-*=4",
-            s->key->path, tmb_show((const char *)bad.ptr, bad.len).text, TMB_WEIGHT_MAX);
+        if (err == TMB_ECONFIG)
+            tmb_report_add(
+                s->report, s->node->place,
+                "%s: \"%s\" never counts, a word before it takes all its children; put it "
+                "first, or remove it",
+                s->key->path, tmb_show((const char *)bad.ptr, bad.len).text);
+        else
+            tmb_report_add(
+                s->report, s->node->place,
+                "%s: \"%s\" is no weight; write a child's name, or the beginning of names and a "
+                "*, then = and 1 to %u, as in press-*=4",
+                s->key->path, tmb_show((const char *)bad.ptr, bad.len).text, TMB_WEIGHT_MAX);
         return refuse(s);
     }
     tmb_report_add(s->report, s->node->place, "%s: too long; use at most %d bytes", s->key->path,

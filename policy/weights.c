@@ -54,14 +54,29 @@ static bool next_word(const char **at, word *w)
     return len > 0;
 }
 
+/* Does one of the words before w match all that w does? */
+static bool is_taken(const char *weights, const word *w)
+{
+    word before;
+    while (next_word(&weights, &before) && before.text.ptr < w->text.ptr) {
+        bool may = before.is_prefix ? w->pattern.len >= before.pattern.len
+                                    : !w->is_prefix && w->pattern.len == before.pattern.len;
+        if (may && memcmp(w->pattern.ptr, before.pattern.ptr, before.pattern.len) == 0)
+            return true;
+    }
+    return false;
+}
+
 tmb_err tmb_weights_check(const char *weights, tmb_bytes *ret_bad)
 {
+    const char *at = weights;
     word w;
-    while (next_word(&weights, &w)) {
-        if (w.is_right)
+    while (next_word(&at, &w)) {
+        tmb_err err = !w.is_right ? TMB_EINVAL : is_taken(weights, &w) ? TMB_ECONFIG : TMB_OK;
+        if (err == TMB_OK)
             continue;
         *ret_bad = w.text;
-        return TMB_EINVAL;
+        return err;
     }
     return TMB_OK;
 }

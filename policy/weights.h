@@ -18,7 +18,8 @@ extern "C" {
 
 #define TMB_WEIGHT_MAX 100u
 
-/* tmb_weights_check gives TMB_OK, or TMB_EINVAL and in ret_bad the word that is none of these. */
+/* tmb_weights_check gives TMB_OK; TMB_EINVAL and in ret_bad the word that is none of these; or TMB_ECONFIG
+ * and the word whose every child one before it takes. Cost: the square of the words. */
 TMB_MUST_USE tmb_err tmb_weights_check(const char *weights, tmb_bytes *ret_bad);
 
 /* tmb_weight_of gives the weight of the child called name; weights has been checked. */

@@ -50,11 +50,28 @@ static void what_is_no_weight_is_named(void **state)
     }
 }
 
+static void a_word_that_never_counts_is_named(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *word; /* "": all count */
+    } cases[] = {{"*=1 press=4", "press=4"}, {"a=1 a=2", "a=2"}, {"a*=1 ab*=2", "ab*=2"},
+                 {"a*=1 b=2 a*=1", "a*=1"},  {"a=1 a*=2", ""},   {"ab*=1 a*=2 *=3", ""},
+                 {"a*=1 a=2 b=3", "a=2"},    {"ab=1 a=2", ""}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        tmb_bytes word = tmb_bytes_of(NULL, 0);
+        bool is_good = cases[i].word[0] == '\0';
+        assert_int_equal(tmb_weights_check(cases[i].text, &word), is_good ? TMB_OK : TMB_ECONFIG);
+        assert_true(tmb_bytes_eq(word, tmb_bytes_str(cases[i].word)));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_first_that_matches_counts),
         cmocka_unit_test(what_is_no_weight_is_named),
+        cmocka_unit_test(a_word_that_never_counts_is_named),
     };
     return cmocka_run_group_tests_name("unit.policy.weights", tests, NULL, NULL);
 }
