@@ -40,6 +40,21 @@ void tmb_uplink_tell_tail(tmb_uplink *u, const tmb_lane *lane)
     tmb_uplink_step(u, &event);
 }
 
+/* Once a link: where more comes than a WELCOME takes, another HELLO would not be the last. */
+void tmb_uplink_tell_backlog(tmb_uplink *u, tmb_lane *lane)
+{
+    tmb_session_event event = {.type = TMB_SESSION_TAIL};
+    event.u.tail.stream = lane->index;
+    event.u.tail.incarnation = lane->incarnation;
+    tmb_pair_range(lane, &u->session, &event.u.tail.first_seq, &event.u.tail.last_seq);
+    event.u.tail.is_backlog = true;
+    if (lane->retold_epoch == u->link_epoch ||
+        !tmb_pair_is_untold(lane, &u->session, event.u.tail.last_seq))
+        return;
+    lane->retold_epoch = u->link_epoch;
+    tmb_uplink_step(u, &event);
+}
+
 /* A WELCOME came: before anything is loaded it is decided what goes ahead. */
 void tmb_uplink_decide_pairs(tmb_uplink *u)
 {

@@ -62,7 +62,8 @@ struct tmb_lane {
     bool is_dictionary_lost; /* ACK(resend) came since it was told: what that said counts */
     tmb_incarnation incarnation;
     uint64_t first_seq, last_seq, cursor;
-    uint64_t sent_last; /* of a live_first stream: nothing above it has left in this lane */
+    uint64_t sent_last;    /* of a live_first stream: nothing above it has left in this lane */
+    uint64_t retold_epoch; /* link on which one more HELLO told of its backlog; 0: none */
 
     uint64_t cursor_due, cursor_put; /* parent's mark: to be kept on disk, kept */
     uv_work_t put_work;

@@ -62,6 +62,17 @@ bool tmb_pair_is_late(const tmb_lane *lane, uint64_t last_seq)
            last_seq < open.first;
 }
 
+bool tmb_pair_is_untold(const tmb_lane *lane, const tmb_session *session, uint64_t last_seq)
+{
+    tmb_live_range open;
+    const tmb_session_lane *own = &session->lanes[lane->index];
+    return lane->ahead && !lane->is_live && session->version >= 2 &&
+           session->state == TMB_SESSION_STREAMING && own->is_greeted &&
+           last_seq > own->told_last_seq &&
+           last_seq - own->told_last_seq > TMB_AHEAD_JUMP_RECORDS &&
+           tmb_ahead_last(lane->ahead, lane->stream, &open);
+}
+
 uint64_t tmb_pair_first_waiting(const tmb_lane *lane, const tmb_session *session, uint64_t have)
 {
     uint64_t first = 0, last = 0, part_last = 0;

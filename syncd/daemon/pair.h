@@ -24,4 +24,8 @@ bool tmb_pair_is_late(const tmb_lane *lane, uint64_t last_seq);
 /* tmb_pair_first_waiting gives the oldest number above have that lane has to carry; 0: none. */
 uint64_t tmb_pair_first_waiting(const tmb_lane *lane, const tmb_session *session, uint64_t have);
 
+/* tmb_pair_is_untold says whether the lane has a backlog that the session's HELLO did not tell of: what the
+ * last jump left to it. last_seq: of tmb_pair_range. */
+bool tmb_pair_is_untold(const tmb_lane *lane, const tmb_session *session, uint64_t last_seq);
+
 #endif

@@ -152,6 +152,9 @@ void tmb_uplink_step(tmb_uplink *u, tmb_session_event *event)
     for (unsigned i = 0; i < u->lanes_count && are_tails_due; i++)
         if (u->lanes[i].ahead && u->lanes[i].is_known)
             tmb_uplink_tell_tail(u, &u->lanes[i]);
+    for (unsigned i = 0; i < u->lanes_count && are_tails_due; i++)
+        if (u->lanes[i].ahead && u->lanes[i].is_known) /* of all lanes by one HELLO */
+            tmb_uplink_tell_backlog(u, &u->lanes[i]);
     arm_timer(u);
 }
 

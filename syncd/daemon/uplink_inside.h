@@ -90,6 +90,7 @@ void tmb_uplink_note_gap(tmb_uplink *u, const char *stream, const tmb_frame_batc
 TMB_MUST_USE tmb_err tmb_uplink_add_lane(tmb_uplink *u, unsigned stream, bool is_live);
 void tmb_uplink_load(tmb_uplink *u, const tmb_session_action *action);
 void tmb_uplink_tell_tail(tmb_uplink *u, const tmb_lane *lane);
+void tmb_uplink_tell_backlog(tmb_uplink *u, tmb_lane *lane);
 void tmb_uplink_decide_pairs(tmb_uplink *u);
 void tmb_uplink_watch(tmb_uplink *u);
 

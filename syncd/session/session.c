@@ -359,6 +359,9 @@ static void dispatch(tmb_session *s, const tmb_session_event *event, tmb_session
     case TMB_SESSION_TAIL:
         tmb_session_lane_tail(&s->lanes[event->u.tail.stream], event->u.tail.incarnation,
                               event->u.tail.first_seq, event->u.tail.last_seq);
+        if (event->u.tail.is_backlog &&
+            event->u.tail.last_seq > s->lanes[event->u.tail.stream].told_last_seq)
+            s->lanes[event->u.tail.stream].is_greeted = false;
         break;
     case TMB_SESSION_LOADED:
         tmb_session_take_load(s, event, actions);

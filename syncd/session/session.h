@@ -126,6 +126,9 @@ typedef struct tmb_session_event {
             unsigned stream; /* index into options.streams */
             tmb_incarnation incarnation;
             uint64_t first_seq, last_seq; /* first = last + 1 when empty */
+            bool
+                is_backlog; /* all of it is older than the session: what its HELLO did not tell of that
+                              * makes a new one, so that it counts as such */
         } tail;
         /* Starts at the number that LOAD asked for, with records or with a gap. first > last: nothing to
          * send, all up to first - 1 is missing; LOAD comes again, from the same number, when TAIL tells of

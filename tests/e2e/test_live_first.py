@@ -71,6 +71,31 @@ class LiveFirstTest(unittest.TestCase):
     def live(self) -> dict:
         return self.s1.told().get("live", {})
 
+    def carried(self) -> dict:
+        """Bytes that the hub took from s1, by pool."""
+        credit = self.hub.told()["children"]["s1"]["credit"]
+        return {pool: credit[pool]["used_bytes"] for pool in ("live", "backlog")}
+
+    def test_the_backlog_of_each_outage_is_one(self):
+        """To the parent, too, which lets live data go first: it is paid as a backlog, also when ranges went ahead before."""
+        self.begin(50_000)
+        with Talker(self.s1.broker.port, "talker") as talker:
+            self.say(talker, 5)
+            self.wait_for_all()
+            for _ in range(2):
+                wait_until(lambda: self.hub.told() is not None, 10, "the hub to tell")
+                time.sleep(1.5)  # what it tells is a second old
+                before = self.carried()
+                self.outage(talker)
+                self.wait_for_all()
+                time.sleep(1.5)
+                after = self.carried()
+                live, backlog = (after[pool] - before[pool] for pool in ("live", "backlog"))
+                print(f"live {live} bytes, backlog {backlog} bytes", flush=True)
+                self.assertGreater(backlog, 10 * live, self.lab.logs())
+        self.assertEqual(len(self.heard()), self.number)
+        self.is_well = True
+
     def test_new_records_come_before_the_backlog(self):
         self.begin(50_000)
         with Talker(self.s1.broker.port, "talker") as talker:

@@ -141,6 +141,26 @@ static void a_batch_in_pieces_teaches_the_next_one(void **state)
     assert_true(at.s.pace.ratio_16 < 16 * 64);
 }
 
+/* What turns out to be a backlog is told in one more HELLO: it is paid as one by both. */
+static void a_backlog_that_was_not_told_is_told(void **state)
+{
+    scene at;
+    (void)state;
+    begin(&at, false);
+    tmb_session_event event = {.type = TMB_SESSION_TAIL};
+    event.u.tail.first_seq = 1;
+    event.u.tail.last_seq = 900;
+    event.u.tail.is_backlog = true;
+    uint64_t session = at.s.session;
+    assert_string_equal(step(&at, &event), "");
+    assert_int_equal(at.s.state, TMB_SESSION_GREETING);
+    assert_true(at.s.session != session);
+    assert_int_equal(at.s.out.u.hello.streams[LARGE].last_seq, 900);
+    assert_int_equal(at.s.lanes[LARGE].told_last_seq, 900);
+    assert_string_equal(step(&at, &event), ""); /* told: no other */
+    assert_true(at.s.lanes[LARGE].is_greeted);
+}
+
 /* A piece that has waited long goes although others are being loaded; not behind what does not leave. */
 static void a_piece_that_is_overdue_waits_for_the_line_alone(void **state)
 {
@@ -161,6 +181,7 @@ int main(void)
         cmocka_unit_test(what_must_go_alone_gets_its_turn),
         cmocka_unit_test(a_batch_in_pieces_teaches_the_next_one),
         cmocka_unit_test(a_piece_that_is_overdue_waits_for_the_line_alone),
+        cmocka_unit_test(a_backlog_that_was_not_told_is_told),
     };
     return cmocka_run_group_tests_name("unit.session.large", tests, NULL, NULL);
 }
