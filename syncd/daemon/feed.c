@@ -22,6 +22,9 @@ void tmb_uplink_load(tmb_uplink *u, const tmb_session_action *action)
     load->chain = u->session.lanes[action->stream].told;
     load->is_folded = u->session.version >= 2;
     tmb_told_ask(&u->told, &u->session, &u->lanes[action->stream], load);
+    if (tmb_cutter_has(&u->cutter, action->stream))
+        load->dictionary_bytes =
+            0; /* a new one would overtake the pieces that need the one before */
     tmb_lane_load(&u->lanes[action->stream], load);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/* tests/fuzz/pieces_fuzz.c - any pieces in any order: what is said to be here is what came without a hole, a batch
- * is whole when all of it came, and no more is announced than may be. The input is a list of pieces of 8 bytes.
- */
+/* tests/fuzz/pieces_fuzz.c - any pieces in any order: what is said to be here is what came without a hole, a
+ * batch is whole when all of it came, and no more is announced than may be. The input is a list of pieces of
+ * 8 bytes. */
 #include "syncd/hub/pieces.h"
 #include "tests/fuzz/fuzz.h"
 
