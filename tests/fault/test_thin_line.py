@@ -122,7 +122,8 @@ class ThinLineTest(unittest.TestCase):
             took = [self.alarm(talker, 60) for _ in range(4)]
             print(f"alarms {', '.join(f'{s:.2f} s' for s in took)}, {self.waiting()} waiting", flush=True)
             self.assertGreater(self.waiting(), 0, "the record was through: nothing was overtaken")
-            self.assertLess(max(took), 3)
+            self.assertLess(max(took[1:]), 3)
+            self.assertLess(took[0], 6)  # the first stands behind pieces that were said when the line was not known
         self.is_well = True
 
     def measure_drain(self, seconds: float, wanted: int) -> float:
