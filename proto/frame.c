@@ -223,6 +223,8 @@ static void to_wire_credit(const tmb_frame_credit *credit, wire *w)
     out->session = credit->session;
     out->live_bytes = credit->live_bytes;
     out->backlog_bytes = credit->backlog_bytes;
+    out->has_window_ms = credit->window_ms != 0;
+    out->window_ms = credit->window_ms;
     w->frame.credit = out;
 }
 
@@ -514,6 +516,7 @@ static tmb_err from_wire_credit(const Tombolo__V1__Credit *credit, tmb_frame_cre
     out->session = credit->session;
     out->live_bytes = credit->live_bytes;
     out->backlog_bytes = credit->backlog_bytes;
+    out->window_ms = credit->window_ms;
     return TMB_OK;
 }
 

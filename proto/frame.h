@@ -168,6 +168,7 @@ typedef struct tmb_frame_bye {
 typedef struct tmb_frame_credit {
     uint64_t session;
     uint64_t live_bytes, backlog_bytes; /* of data, sent in this session in all */
+    uint32_t window_ms;                 /* as in WELCOME; 0: does not say */
 } tmb_frame_credit;
 
 typedef struct tmb_frame_dictionary {

@@ -49,7 +49,7 @@ void herd_drain_run(herd_world *world, const sim_event *event)
         tmb_frame frame = {.type = TMB_FRAME_CREDIT};
         frame.u.credit =
             (tmb_frame_credit){site->intake->session, child->pools[TMB_POOL_LIVE].granted,
-                               child->pools[TMB_POOL_BACKLOG].granted};
+                               child->pools[TMB_POOL_BACKLOG].granted, 0};
         herd_hub_send(world, site, &frame);
     }
     if (tmb_drain_wait_ms(&hub->drain) > 0)

@@ -80,6 +80,7 @@ struct tmb_child {
     uint8_t *hello;        /* waits at the gate; NULL: none */
     size_t hello_len;
     tmb_mono came_at;      /* when a HELLO was last counted as a session brought up; 0: never */
+    uint32_t window_ms;    /* as last told it */
     uint64_t open_session; /* as last reported open; told BYE(unknown) when our broker comes back */
     uint64_t batch_count, records, known, resends, malformed, refused, refused_commits;
     uint64_t changed_topics, dropped_props, left_out;

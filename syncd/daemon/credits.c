@@ -6,12 +6,41 @@
 
 #include "policy/policy.h"
 #include "policy/weights.h"
+#include "syncd/daemon/gate.h"
 
-#define TELL_SOON_MS    5 /* what comes within it is granted together */
-#define WAIT_OVER_MS    1000
-#define WAIT_NO_ROOM_MS 300
+#define TELL_SOON_MS     5 /* what comes within it is granted together */
+#define WAIT_OVER_MS     1000
+#define TELL_WINDOW_PART 10  /* a window that is off by less is not told again */
+#define TELL_WINDOW_MAX  256 /* in a tick */
+#define WAIT_NO_ROOM_MS  300
 
 static void arm(tmb_hub *hub, unsigned ms);
+
+static void tell(tmb_child *child)
+{
+    const tmb_drain_pool *pools = child->drain.pools;
+    tmb_frame frame = {.type = TMB_FRAME_CREDIT};
+    child->window_ms = tmb_gate_window_ms(child->hub->gate);
+    frame.u.credit = (tmb_frame_credit){child->intake.session, pools[TMB_POOL_LIVE].granted,
+                                        pools[TMB_POOL_BACKLOG].granted, child->window_ms};
+    tmb_child_send(child->hub, child->name, &frame);
+}
+
+/* A window that was told and is not true any more: a hub knows what it can do after its first herd only. */
+void tmb_credits_tick(tmb_hub *hub)
+{
+    unsigned told = 0;
+    for (tmb_child *child = hub ? hub->children : NULL; child && told < TELL_WINDOW_MAX;
+         child = child->hh.next) {
+        uint32_t now_ms = tmb_gate_window_ms(hub->gate), then_ms = child->window_ms;
+        uint32_t off_ms = now_ms > then_ms ? now_ms - then_ms : then_ms - now_ms;
+        if (child->intake.state != TMB_INTAKE_OPEN || child->intake.version < 2 ||
+            off_ms <= then_ms / TELL_WINDOW_PART)
+            continue;
+        tell(child);
+        told++;
+    }
+}
 
 static void run(uv_timer_t *timer)
 {
@@ -21,10 +50,7 @@ static void run(uv_timer_t *timer)
     tmb_drain_run(drain, now);
     for (tmb_drain_child *c = tmb_drain_next(drain, now); c; c = tmb_drain_next(drain, now)) {
         tmb_child *child = (tmb_child *)(void *)((char *)c - offsetof(tmb_child, drain));
-        tmb_frame frame = {.type = TMB_FRAME_CREDIT};
-        frame.u.credit = (tmb_frame_credit){child->intake.session, c->pools[TMB_POOL_LIVE].granted,
-                                            c->pools[TMB_POOL_BACKLOG].granted};
-        tmb_child_send(hub, child->name, &frame);
+        tell(child);
     }
     if (tmb_drain_wait_ms(drain) > 0)
         arm(hub, tmb_drain_wait_ms(drain));

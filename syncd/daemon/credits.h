@@ -23,6 +23,10 @@
 /* Live ones that go before one of a backlog that waits: none starves. */
 #define TMB_COMMITS_FLOOR 8
 
+/* tmb_credits_tick, once a second: children that were told another window than the one there is now are told.
+ * hub may be NULL. */
+void tmb_credits_tick(tmb_hub *hub);
+
 void tmb_credits_start(tmb_hub *hub);
 void tmb_credits_stop(tmb_hub *hub);
 

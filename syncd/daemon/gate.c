@@ -358,6 +358,11 @@ bool tmb_gate_hello(tmb_gate *gate, tmb_child *child, const tmb_frame_hello *hel
     return false;
 }
 
+uint32_t tmb_gate_window_ms(const tmb_gate *gate)
+{
+    return tmb_admission_window_ms(&gate->admission);
+}
+
 static void on_turn(uv_timer_t *timer)
 {
     pump(timer->data);
@@ -368,7 +373,7 @@ static void work_on(tmb_gate *gate, tmb_child *child)
     uint8_t *hello = child->hello;
     child->hello = NULL;
     child->is_at_work = true;
-    child->intake.window_ms = tmb_admission_window_ms(&gate->admission);
+    child->intake.window_ms = child->window_ms = tmb_gate_window_ms(gate);
     child->intake.load = tmb_admission_load(&gate->admission, gate->capacity.lag, tmb_daemon_now());
     tmb_child_receive(child, tmb_bytes_of(hello, child->hello_len));
     free(hello);

@@ -42,6 +42,9 @@ bool tmb_gate_hello(tmb_gate *gate, tmb_child *child, const tmb_frame_hello *hel
 /* tmb_gate_done: the HELLO that child was at work with is answered, or void. */
 void tmb_gate_done(tmb_gate *gate, tmb_child *child);
 
+/* tmb_gate_window_ms: over which children come back, as it is now. */
+uint32_t tmb_gate_window_ms(const tmb_gate *gate);
+
 /* A message to ourselves came back. */
 void tmb_gate_probe_back(tmb_gate *gate);
 

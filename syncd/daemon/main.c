@@ -15,6 +15,7 @@
 
 #include "base/rng.h"
 #include "syncd/daemon/asks.h"
+#include "syncd/daemon/credits.h"
 #include "syncd/daemon/hub.h"
 #include "syncd/daemon/log.h"
 #include "syncd/daemon/notify.h"
@@ -123,6 +124,7 @@ static void on_tick(uv_timer_t *timer)
 {
     program *p = timer->data;
     tmb_uplink_tick(p->daemon.uplink);
+    tmb_credits_tick(p->daemon.hub);
     tmb_stats_tick(p->daemon.stats);
 }
 

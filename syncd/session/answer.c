@@ -162,8 +162,10 @@ void tmb_session_hear(tmb_session *s, const tmb_frame *frame, tmb_session_action
             tmb_session_greet_again(s, actions); /* to whom it may concern: our HELLO was lost */
         return;
     case TMB_FRAME_CREDIT:
-        if (frame->u.credit.session == s->session)
-            tmb_credit_raise(&s->credit, &frame->u.credit);
+        if (frame->u.credit.session != s->session)
+            return;
+        tmb_credit_raise(&s->credit, &frame->u.credit);
+        tmb_comeback_retold(&s->back, frame->u.credit.window_ms);
         return;
     case TMB_FRAME_TOLD:
         if (frame->u.told.session == s->session && s->state == TMB_SESSION_STREAMING)

@@ -43,10 +43,15 @@ bool tmb_comeback_waits_to_start(const tmb_comeback *c)
     return has_window(c);
 }
 
-void tmb_comeback_welcome(tmb_comeback *c, uint32_t window_ms)
+void tmb_comeback_retold(tmb_comeback *c, uint32_t window_ms)
 {
     if (window_ms != 0)
         c->window = tmb_dur_ms(tmb_window_clamp(window_ms));
+}
+
+void tmb_comeback_welcome(tmb_comeback *c, uint32_t window_ms)
+{
+    tmb_comeback_retold(c, window_ms);
     c->slot.ns = 0;
     c->is_retry = false;
     c->dials = 0;

@@ -72,6 +72,9 @@ bool tmb_comeback_waits_to_start(const tmb_comeback *c);
 /* tmb_comeback_welcome: the parent said WELCOME with window_ms; 0: it does not say, the last one stays. */
 void tmb_comeback_welcome(tmb_comeback *c, uint32_t window_ms);
 
+/* tmb_comeback_retold: the parent says window_ms in the middle of a session; 0: it says nothing. */
+void tmb_comeback_retold(tmb_comeback *c, uint32_t window_ms);
+
 /* tmb_comeback_refused: BYE(BUSY, wait_ms). 0: it does not say: waits like after a failed dial. */
 void tmb_comeback_refused(tmb_comeback *c, uint32_t wait_ms);
 

@@ -98,6 +98,25 @@ class ReturnTest(unittest.TestCase):
         self.assertEqual(heard, {bye(session, LIMIT)})
         wait_until(lambda: self.arrivals()["refused_version_1"] == 1, 10, lambda: str(self.arrivals()))
 
+    def test_a_window_that_changes_is_told_to_those_who_are_there(self):
+        """One second for each child: with three there, the first knows of them all, in the session it has had since."""
+        self.lab_of(1, Settings(handshakes_per_s=1))
+        self.wait_all_open(30)
+        first = self.sites[0]
+        wait_until(lambda: first.told().get("return", {}).get("window_ms", 0) > 0, 10, lambda: str(first.told()))
+        before = first.told()
+        for name in ("s2", "s3"):
+            self.sites.append(self.lab.node(name, parent=self.hub))
+            self.sites[-1].start()
+        self.wait_all_open(30)
+        window_ms = self.arrivals()["window_ms"]
+        self.assertGreater(window_ms, 2 * before["return"]["window_ms"])
+        wait_until(lambda: first.told()["return"]["window_ms"] == window_ms, 10,
+                   lambda: f"{window_ms} to be told: {first.told()}\n{self.lab.logs()}")
+        self.assertEqual(first.told()["link"]["dials"], before["link"]["dials"])
+        wait_until(lambda: f"window_ms {window_ms}\n" in (first.data / "uplink.window").read_text(encoding="ascii"), 10,
+                   "the new window on the disk")
+
     def test_a_window_is_kept_over_a_restart(self):
         self.lab_of(1, Settings(window_min="3s"))
         site, file = self.sites[0], self.sites[0].data / "uplink.window"

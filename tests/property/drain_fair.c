@@ -234,7 +234,7 @@ static void hub_grants(int64_t now_ms)
         child *to = (child *)(void *)((char *)c - offsetof(child, drain));
         if (tmb_rng_below(&rng, 100) < lost_percent)
             continue;
-        to->coming = (tmb_frame_credit){1, c->pools[0].granted, c->pools[1].granted};
+        to->coming = (tmb_frame_credit){1, c->pools[0].granted, c->pools[1].granted, 0};
         to->coming_ms = now_ms + to->half_trip_ms;
     }
 }

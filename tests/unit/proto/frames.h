@@ -84,7 +84,7 @@ static inline tmb_frame frame_of(tmb_frame_type type)
         f.u.bye = (tmb_frame_bye){7, TMB_BYE_IDENTITY, tmb_bytes_str("you are s2"), 20};
         break;
     case TMB_FRAME_CREDIT:
-        f.u.credit = (tmb_frame_credit){7, 1000, 2000};
+        f.u.credit = (tmb_frame_credit){7, 1000, 2000, 3000};
         break;
     case TMB_FRAME_DICTIONARY:
         f.u.dictionary = (tmb_frame_dictionary){.session = 7, .id = 2};
@@ -190,7 +190,8 @@ static inline bool frames_are_equal(const tmb_frame *a, const tmb_frame *b)
     case TMB_FRAME_CREDIT:
         return a->u.credit.session == b->u.credit.session &&
                a->u.credit.live_bytes == b->u.credit.live_bytes &&
-               a->u.credit.backlog_bytes == b->u.credit.backlog_bytes;
+               a->u.credit.backlog_bytes == b->u.credit.backlog_bytes &&
+               a->u.credit.window_ms == b->u.credit.window_ms;
     case TMB_FRAME_DICTIONARY:
         return a->u.dictionary.session == b->u.dictionary.session &&
                tmb_bytes_eq(a->u.dictionary.stream, b->u.dictionary.stream) &&

@@ -234,7 +234,8 @@ static tmb_frame random_frame(tmb_rng *rng)
         f.u.bye.text = random_letters(rng, TMB_BYE_TEXT_BYTES_MAX);
         break;
     case TMB_FRAME_CREDIT:
-        f.u.credit = (tmb_frame_credit){random_number(rng), random_number(rng), random_number(rng)};
+        f.u.credit = (tmb_frame_credit){random_number(rng), random_number(rng), random_number(rng),
+                                        (uint32_t)random_number(rng)};
         break;
     case TMB_FRAME_DICTIONARY:
         f.u.dictionary.session = random_number(rng);

@@ -139,6 +139,7 @@ typedef struct scene {
     char said[256];
     uint64_t ticket, spent;
     tmb_pool pool;
+    uint32_t window_ms; /* said with the next credit */
 } scene;
 
 static void step(scene *at, tmb_session_event *event)
@@ -206,7 +207,7 @@ static const char *loaded(scene *at, uint64_t first_seq, uint64_t last_seq, uint
 static const char *credit(scene *at, uint64_t session, uint64_t live_bytes, uint64_t backlog_bytes)
 {
     tmb_frame frame = {.type = TMB_FRAME_CREDIT};
-    frame.u.credit = (tmb_frame_credit){session, live_bytes, backlog_bytes};
+    frame.u.credit = (tmb_frame_credit){session, live_bytes, backlog_bytes, at->window_ms};
     tmb_session_event event = {.type = TMB_SESSION_FRAME};
     event.u.frame = &frame;
     step(at, &event);
@@ -251,6 +252,23 @@ static void a_session_waits_for_credit(void **state)
     assert_string_equal(loaded(&at, 101, 120, 500), "S0:500 ");
 }
 
+/* After its first herd only does a parent know what it can do. */
+static void a_credit_tells_a_new_window(void **state)
+{
+    scene at;
+    (void)state;
+    begin(&at, 40000, 9000);
+    assert_int_equal(at.s.back.window.ns, 0);
+    at.window_ms = 1700;
+    (void)credit(&at, 999, 40000, 9000); /* of another session */
+    assert_int_equal(at.s.back.window.ns, 0);
+    (void)credit(&at, at.s.session, 40000, 9000);
+    assert_int_equal(at.s.back.window.ns, tmb_dur_ms(1700).ns);
+    at.window_ms = 0;
+    (void)credit(&at, at.s.session, 40000, 9000); /* says nothing of it */
+    assert_int_equal(at.s.back.window.ns, tmb_dur_ms(1700).ns);
+}
+
 static void what_is_too_large_goes_alone(void **state)
 {
     scene at;
@@ -287,6 +305,7 @@ int main(void)
         cmocka_unit_test(one_batch_alone_may_go_beyond),
         cmocka_unit_test(time_without_credit_is_counted),
         cmocka_unit_test(a_session_waits_for_credit),
+        cmocka_unit_test(a_credit_tells_a_new_window),
         cmocka_unit_test(what_is_too_large_goes_alone),
         cmocka_unit_test(what_is_asked_for_again_goes_without_credit),
     };
