@@ -33,10 +33,13 @@ extern "C" {
 
 #define TMB_CAPACITY_BUSY_MS      25 /* a probe that took so long waited in a queue */
 #define TMB_CAPACITY_BUSY_TIMES   4
-#define TMB_CAPACITY_SESSIONS_MIN 32 /* fewer say nothing */
-#define TMB_CAPACITY_START        200 /* a second, until there was a herd: a small machine does that */
+#define TMB_CAPACITY_SESSIONS_MIN 32     /* fewer say nothing */
 #define TMB_CAPACITY_MIN          1      /* a second */
 #define TMB_CAPACITY_MAX          100000 /* a second */
+
+/* A second, until there was a herd: rather too many than too few, since who promises too much has a queue the
+ * first time they come, and then knows. */
+#define TMB_CAPACITY_START 400
 
 /* Caller's memory; written by capacity.c alone. Rates in thousandths of a session a second. */
 typedef struct tmb_capacity {
