@@ -40,10 +40,11 @@ class BoundTest(PluginTest):
         self.broker.kill9()
         self.broker.start()
         again = [int(m[1]) for m in self.come_back("sub")]
-        # What was being handed on in the round that wrote the snapshot may be in it and in the replay.
+        # The checkpoint is of the tick before the snapshot: what the broker read in that round, a message of one
+        # publisher, may be in the snapshot (waiting for its ack) and is in the replay.
         each = list(dict.fromkeys(again))
         self.assertEqual(each, list(range(8000 - len(each) + 1, 8001)), "what comes again is the newest, in order")
-        self.assertLessEqual(len(again) - len(each), STEP)
+        self.assertLessEqual(len(again) - len(each), 1)
         self.assertLessEqual(len(again), stats["since_checkpoint_records"] + STEP)
         gap_s = max(0.2, 0.02 * stats["snapshot_worst_ms"]) + 1  # and a round of the broker, on a busy machine
         in_a_gap = max(sum(STEP for t in times if at <= t < at + gap_s) for at in times)
