@@ -24,6 +24,7 @@
 #include "base/bytes.h"
 #include "base/err.h"
 #include "base/hlc.h"
+#include "base/incarnation.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -33,16 +34,6 @@ extern "C" {
 #define TMB_RECORD_HEADER_BYTES 12u
 #define TMB_RECORD_BODY_MIN     26u
 #define TMB_RECORD_BYTES_MIN    (TMB_RECORD_HEADER_BYTES + TMB_RECORD_BODY_MIN)
-
-/* One life of a node's journal: drawn at random when the journal is first made. */
-typedef struct tmb_incarnation {
-    uint8_t bytes[16];
-} tmb_incarnation;
-
-static inline bool tmb_incarnation_eq(tmb_incarnation a, tmb_incarnation b)
-{
-    return memcmp(a.bytes, b.bytes, sizeof a.bytes) == 0;
-}
 
 /* Where a record was born (origin), or which child handed it to this node (via). */
 typedef struct tmb_origin {
