@@ -5,6 +5,10 @@
  *             slice rest       the others
  *             varint count     entries: each varint actor, varint seq, slice value
  *             varint count     removals: each varint actor, varint seq
+ *             varint bases     what is known of this leaf beyond the chunk's context (a leaf of a pass that is
+ *             varint runs      not over yet): each varint actor, varint seq; varint actor, varint first, varint
+ *                              last. Both are 0 as a rule. Without it a dot that was removed here before the
+ *                              clock covers it would live on at whoever got it by another road.
  *   key       path, 0, type, element
  *
  * An actor is said once in a session: both ends number them in the order in which they were said (first the
@@ -50,12 +54,15 @@ typedef struct tmb_leaf_item {
     tmb_leaf leaf;
     unsigned removals_count;
     tmb_dot removals[TMB_SIBLINGS_MAX]; /* by dot; at most one of an actor */
+    const tmb_context *extra; /* NULL: nothing beyond the chunk's; after get: in the state */
 } tmb_leaf_item;
 
 /* What the previous leaf of a list leaves behind; zeroed before the first. */
 typedef struct tmb_leaves_state {
     uint8_t key[TMB_LEAF_KEY_BYTES_MAX];
     size_t key_len;
+    tmb_context extra;
+    tmb_context_room extra_room;
 } tmb_leaves_state;
 
 /* tmb_leaves_put writes one more leaf; w goes bad when there is no room (then nothing of use was written, and
