@@ -5,8 +5,10 @@
  *             slice rest       the others
  *             varint count     entries: each varint actor, varint seq, slice value
  *             varint count     removals: each varint actor, varint seq
- *             varint bases     what is known of this leaf beyond the chunk's context (a leaf of a pass that is
- *             varint runs      not over yet): each varint actor, varint seq; varint actor, varint first, varint
+ *             varint bases     what is known of this leaf beyond the chunk's context (a leaf of a pass that
+ *             is
+ *             varint runs      not over yet): each varint actor, varint seq; varint actor, varint first,
+ *             varint
  *                              last. Both are 0 as a rule. Without it a dot that was removed here before the
  *                              clock covers it would live on at whoever got it by another road.
  *   key       path, 0, type, element
