@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+/* tests/property/seeds.h - which seeds a property test plays, and which it was when something broke.
+ *
+ * TMB_SEED=N (1 or more) plays that one; TMB_RUNS=N so many; TMB_LONG=1 twenty times as many as usual. Sanitizers are slow:
+ * an eighth. Each test that plays seeds has seeds_tell as its teardown.
+ */
+#ifndef TMB_TESTS_PROPERTY_SEEDS_H
+#define TMB_TESTS_PROPERTY_SEEDS_H
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SEEDS_SLOWNESS 8u
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SEEDS_SLOWNESS 8u
+#endif
+#endif
+#ifndef SEEDS_SLOWNESS
+#define SEEDS_SLOWNESS 1u
+#endif
+
+static uint64_t seeds_now; /* the one that is played */
+
+static inline uint64_t seeds_count(uint64_t usual)
+{
+    const char *runs = getenv("TMB_RUNS");
+    if (getenv("TMB_SEED"))
+        return 1;
+    if (getenv("TMB_LONG"))
+        return usual * 20;
+    return runs ? strtoull(runs, NULL, 10) : (usual + SEEDS_SLOWNESS - 1) / SEEDS_SLOWNESS;
+}
+
+static inline uint64_t seeds_first(void)
+{
+    const char *only = getenv("TMB_SEED");
+    return only ? strtoull(only, NULL, 10) : 1;
+}
+
+static inline int seeds_tell(void **state)
+{
+    (void)state;
+    print_message("the last was seed %llu\n", (unsigned long long)seeds_now);
+    return 0;
+}
+
+/* for (SEEDS(seed, 2000)) plays them. */
+#define SEEDS(seed, usual)                                                                         \
+    uint64_t seed = seeds_first(), seed##_end = seed + seeds_count(usual);                         \
+    seed<seed##_end && (seeds_now = seed)> 0;                                                      \
+    seed++
+
+#endif
