@@ -312,7 +312,8 @@ static tmb_err publish(tmb_link *link, const char *topic, tmb_bytes payload, int
 {
     if (link->is_closed || link->state != LINK_UP)
         return TMB_ECLOSED;
-    return tmb_wire_publish(link->wire, topic, payload, qos, retain, ret_id);
+    tmb_link_message message = {.topic = topic, .payload = payload, .is_retained = retain};
+    return tmb_wire_publish(link->wire, &message, qos, ret_id);
 }
 
 tmb_err tmb_link_send(tmb_link *link, const char *topic, tmb_bytes payload)
@@ -328,6 +329,13 @@ tmb_err tmb_link_retain(tmb_link *link, const char *topic, tmb_bytes payload)
 tmb_err tmb_link_publish(tmb_link *link, const char *topic, tmb_bytes payload, int *ret_id)
 {
     return publish(link, topic, payload, 1, false, ret_id);
+}
+
+tmb_err tmb_link_publish_message(tmb_link *link, const tmb_link_message *message, int *ret_id)
+{
+    if (link->is_closed || link->state != LINK_UP)
+        return TMB_ECLOSED;
+    return tmb_wire_publish(link->wire, message, 1, ret_id);
 }
 
 void tmb_link_bytes(const tmb_link *link, uint64_t *ret_out, uint64_t *ret_in)

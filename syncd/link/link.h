@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* syncd/link/link.h - one MQTT 5 connection over mutual TLS 1.3, driven by a libuv loop.
  *
- * Used twice: by a child to its parent's broker (frames), by a parent to its own broker (frames and
- * commits). libmosquitto with its external loop; a clean session each time: what must not be lost is
+ * Used three times: by a child to its parent's broker (frames), by a parent to its own broker (frames and
+ * commits), and to a node's own broker for values of state. libmosquitto with its external loop; a clean session each time: what must not be lost is
  * repeated by the sync session, not by MQTT. Callbacks come from inside the loop, never from inside a call
  * of this header. After `down` the link is dead: close it and open another.
  *
@@ -16,6 +16,7 @@
 #ifndef TMB_SYNCD_LINK_LINK_H
 #define TMB_SYNCD_LINK_LINK_H
 
+#include <stdbool.h>
 #include <uv.h>
 
 #include "base/bytes.h"
@@ -60,6 +61,27 @@ TMB_MUST_USE tmb_err tmb_link_retain(tmb_link *link, const char *topic,
                                      tmb_bytes payload); /* QoS 0 */
 TMB_MUST_USE tmb_err tmb_link_publish(tmb_link *link, const char *topic, tmb_bytes payload,
                                       int *ret_id);
+
+/* A message with MQTT 5 properties. Everything is borrowed for the call. */
+typedef struct tmb_link_property {
+    const char *name, *value; /* a user property, UTF-8 */
+} tmb_link_property;
+
+typedef struct tmb_link_message {
+    const char *topic;
+    tmb_bytes payload;
+    bool is_retained;         /* with an empty payload: what is retained goes */
+    bool is_utf8;             /* payload format indicator */
+    const char *content_type; /* NULL: none */
+    tmb_bytes correlation;    /* of a request that is answered; empty: none */
+    unsigned properties_count;
+    const tmb_link_property *properties;
+} tmb_link_message;
+
+/* tmb_link_publish_message is tmb_link_publish with all that a message may have, at QoS 1. A broker takes at
+ * most 65,535 of them before it has acknowledged one: keep fewer. Errors: as tmb_link_publish. */
+TMB_MUST_USE tmb_err tmb_link_publish_message(tmb_link *link, const tmb_link_message *message,
+                                              int *ret_id);
 
 /* Bytes of TLS on the socket, both ways, since open (everything but TCP's and IP's own headers). */
 void tmb_link_bytes(const tmb_link *link, uint64_t *ret_out, uint64_t *ret_in);

@@ -550,20 +550,49 @@ static uint64_t wrapped_bytes(size_t bytes)
     return bytes + MQTT_HEADER_BYTES + (bytes / TLS_RECORD_BYTES + 1) * TLS_HEADER_BYTES;
 }
 
-tmb_err tmb_wire_publish(tmb_wire *wire, const char *topic, tmb_bytes payload, int qos, bool retain,
-                         int *ret_id)
+static bool add_properties(mosquitto_property **list, const tmb_link_message *message)
+{
+    int rc = MOSQ_ERR_SUCCESS;
+    if (message->is_utf8)
+        rc = mosquitto_property_add_byte(list, MQTT_PROP_PAYLOAD_FORMAT_INDICATOR, 1);
+    if (rc == MOSQ_ERR_SUCCESS && message->content_type)
+        rc = mosquitto_property_add_string(list, MQTT_PROP_CONTENT_TYPE, message->content_type);
+    if (rc == MOSQ_ERR_SUCCESS && message->correlation.len > 0)
+        rc = mosquitto_property_add_binary(list, MQTT_PROP_CORRELATION_DATA,
+                                           message->correlation.ptr,
+                                           (uint16_t)message->correlation.len);
+    for (unsigned i = 0; i < message->properties_count && rc == MOSQ_ERR_SUCCESS; i++)
+        rc = mosquitto_property_add_string_pair(list, MQTT_PROP_USER_PROPERTY,
+                                                message->properties[i].name,
+                                                message->properties[i].value);
+    return rc == MOSQ_ERR_SUCCESS;
+}
+
+/* Gives libmosquitto's code. */
+static int say(tmb_wire *wire, const tmb_link_message *message, int qos, int *ret_id)
+{
+    mosquitto_property *list = NULL;
+    int rc = MOSQ_ERR_NOMEM;
+    errno = 0;
+    wire->depth++;
+    if (add_properties(&list, message))
+        rc = mosquitto_publish_v5(wire->mosq, ret_id, message->topic, (int)message->payload.len,
+                                  message->payload.ptr, qos, message->is_retained, list);
+    wire->depth--;
+    mosquitto_property_free_all(&list);
+    return rc;
+}
+
+tmb_err tmb_wire_publish(tmb_wire *wire, const tmb_link_message *message, int qos, int *ret_id)
 {
     if (wire->is_closed || wire->trouble[0] || wire->state != WIRE_UP)
         return TMB_ECLOSED;
-    if (payload.len > MQTT_MAX_PAYLOAD)
+    if (message->payload.len > MQTT_MAX_PAYLOAD || message->correlation.len > UINT16_MAX)
         return TMB_ELIMIT;
     int id = 0;
-    uint64_t said = tmb_wire_said(wire) + wrapped_bytes(strlen(topic) + payload.len);
-    errno = 0;
-    wire->depth++;
-    int rc = mosquitto_publish_v5(wire->mosq, &id, topic, (int)payload.len, payload.ptr, qos,
-                                  retain, NULL);
-    wire->depth--;
+    uint64_t said =
+        tmb_wire_said(wire) + wrapped_bytes(strlen(message->topic) + message->payload.len);
+    int rc = say(wire, message, qos, &id);
     if (rc == MOSQ_ERR_NOMEM)
         return TMB_ENOMEM;
     wire->bytes_said = said;

@@ -18,6 +18,7 @@
 
 #include "base/bytes.h"
 #include "base/err.h"
+#include "syncd/link/link.h"
 
 typedef struct tmb_wire tmb_wire;
 
@@ -47,8 +48,8 @@ TMB_MUST_USE tmb_err tmb_wire_open(const tmb_wire_options *options, tmb_wire **r
 void tmb_wire_close(tmb_wire *wire);
 
 /* Errors: TMB_ECLOSED (`failed` follows, from the loop), TMB_ENOMEM, TMB_ELIMIT. */
-TMB_MUST_USE tmb_err tmb_wire_publish(tmb_wire *wire, const char *topic, tmb_bytes payload, int qos,
-                                      bool retain, int *ret_id);
+TMB_MUST_USE tmb_err tmb_wire_publish(tmb_wire *wire, const tmb_link_message *message, int qos,
+                                      int *ret_id);
 
 /* Bytes of TLS on the socket so far. */
 void tmb_wire_bytes(const tmb_wire *wire, uint64_t *ret_out, uint64_t *ret_in);

@@ -341,6 +341,59 @@ static void test_large_and_empty_payloads(void **state)
     free(large);
 }
 
+/* What another client finds retained, with its properties. */
+static void read_retained(char *out, size_t cap)
+{
+    char command[900];
+    (void)snprintf(command, sizeof command,
+                   "mosquitto_sub -V mqttv5 -h 127.0.0.1 -p %u --cafile %s/ca.crt --cert "
+                   "%s/client.crt --key %s/client.key -t t/up/kept -C 1 -W 5 -F "
+                   "'%%r|%%P|%%C|%%D|%%F|%%p' 2>&1",
+                   port, folder, folder, folder);
+    FILE *from = popen(command, "re");
+    assert_non_null(from);
+    if (!fgets(out, (int)cap, from))
+        out[0] = 0;
+    (void)pclose(from);
+}
+
+static void test_message_with_properties_is_retained(void **state)
+{
+    (void)state;
+    static const tmb_link_property properties[] = {{"tombolo-token", "AbC="}, {"other", "x y"}};
+    tmb_link_message message = {.topic = "t/up/kept",
+                                .payload = tmb_bytes_str("{\"v\":1}"),
+                                .is_retained = true,
+                                .is_utf8 = true,
+                                .content_type = "application/json",
+                                .correlation = tmb_bytes_str("call 7"),
+                                .properties_count = 2,
+                                .properties = properties};
+    char found[400];
+    int id = 0;
+    seen s = {.wanted_published = 1};
+    assert_int_equal(setenv("LC_ALL", "C.UTF-8", 1), 0);
+    connect_up(&s, "127.0.0.1");
+    assert_int_equal(tmb_link_publish_message(s.link, &message, &id), TMB_OK);
+    (void)uv_run(&loop, UV_RUN_DEFAULT);
+    assert_int_equal(s.worst_reason, 0);
+    read_retained(found, sizeof found);
+    assert_string_equal(found,
+                        "1|tombolo-token:AbC= other:x y|application/json|call 7|1|{\"v\":1}\n");
+    message.payload = tmb_bytes_of(NULL, 0); /* it goes */
+    s.wanted_published = 2;
+    assert_int_equal(tmb_link_publish_message(s.link, &message, &id), TMB_OK);
+    (void)uv_run(&loop, UV_RUN_DEFAULT);
+    close_link(&s);
+    s = (seen){.wanted_messages = 1};
+    connect_up(&s, "127.0.0.1");
+    assert_int_equal(tmb_link_send(s.link, "t/up/s1", tmb_bytes_str("marker")), TMB_OK);
+    (void)uv_run(&loop, UV_RUN_DEFAULT);
+    assert_int_equal(s.last_len, strlen("marker"));
+    assert_int_equal(s.messages, 1);
+    close_link(&s);
+}
+
 /* or_words: what else may be said, when the reset overtakes the alert. */
 static void expect_down_or(const char *host, unsigned to_port, const char *who, const char *words,
                            const char *or_words)
@@ -615,6 +668,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_name_is_resolved_and_checked),
         cmocka_unit_test(test_nobody_subscribed_is_said),
         cmocka_unit_test(test_large_and_empty_payloads),
+        cmocka_unit_test(test_message_with_properties_is_retained),
         cmocka_unit_test(test_taken_stands_when_the_peer_does),
         cmocka_unit_test(test_wrong_name_is_refused),
         cmocka_unit_test(test_other_ca_is_refused_both_ways),
