@@ -9,18 +9,14 @@
  * neighbour sends.
  *
  * What has been seen is given in two parts: the clock of the whole scope, and what is known of this leaf
- * beyond
- * it (NULL: nothing).
+ * beyond it (NULL: nothing).
  *
  * Values are borrowed. An entry's value is bound to its dot for ever; two values under one dot are a fork:
- * the
- * greater bytes are kept, so that replicas agree, and the caller is told.
+ * the greater bytes are kept, so that replicas agree, and the caller is told.
  * Source: Almeida, Shoker, Baquero 2018, section 7.3 (DotFun); Brown et al., "Big(ger) Sets", 2016 (one key
- * an
- * element); Goncalves et al., "DottedDB", 2017 (one clock for all keys of a node).
+ * an element); Goncalves et al., "DottedDB", 2017 (one clock for all keys of a node).
  * Threads: none, values. Cost: one merge of the sorted entries, and a look into the context for each that
- * only
- * one side has; no allocation.
+ * only one side has; no allocation.
  */
 #ifndef TMB_CRDT_LEAF_H
 #define TMB_CRDT_LEAF_H
@@ -60,9 +56,8 @@ static inline bool tmb_seen_has(tmb_seen seen, const tmb_dot *dot)
 }
 
 /* tmb_leaf_join writes the join of a and b to ret; ret may be neither of them. The entries of each side
- * must be
- * seen by that side, which is not checked here: what comes from outside is checked where it is decoded.
- * ret_is_forked (may be NULL) tells that one dot had two values.
+ * must be seen by that side, which is not checked here: what comes from outside is checked where it is
+ * decoded. ret_is_forked (may be NULL) tells that one dot had two values.
  * Errors: TMB_ELIMIT (more than TMB_SIBLINGS_MAX entries; ret is of no use). */
 TMB_MUST_USE tmb_err tmb_leaf_join(const tmb_leaf *a, tmb_seen a_seen, const tmb_leaf *b,
                                    tmb_seen b_seen, tmb_leaf *ret, bool *ret_is_forked);

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* crdt/type.h - the types: what a change puts into a leaf, what it removes, and how what is left is read.
  *
- *   type         leaf                entry's value            changes           two sides at once
- *   register     one                 stamp, bytes             set               both kept, the greater is
- *   read
+ *   type         leaf                entry's value            changes           both sides at once
+ *   register     one                 stamp, bytes             set               both kept, greatest read
  *   g_counter    one                 own total                count             added
  *   pn_counter   one                 own totals up and down   inc dec reset     added
  *   aw_set       one an element      -                        add rm            in: adding wins
@@ -15,20 +14,25 @@
  *   map          one (its presence)  -                        new               there
  *
  * Any leaf can be emptied (del), observed dots only: that is how a map is reset and removed. A change made
- * with
- * the context that a client has read (observed) removes what he saw and nothing else.
+ * with the context that a client has read (observed) removes what he saw and nothing else.
+ *
+ * A change that is_nothing takes no dot and is never heard of elsewhere. That is right only if it could make
+ * no difference to what is done elsewhere at the same time:
+ *
+ *   set, add, admit, revoke, insert,      never nothing, though the leaf already be so: the new dot is what
+ *   enable, permit, forbid, new           stands against a removal that has not seen it
+ *   rm, disable, del                      nothing observed is there: they remove what was seen and only that
+ *   reset                                 the observed sum is 0
+ *   inc, dec, count                       of 0, or at the end of int64, where the counter is there already
+ *   raise, lower                          not beyond what is there: "if greater, write", and it was not
  *
  * lww_register and mv_register of the literature are two ways to read the one register: concurrent values are
  * kept, however far apart their clocks, until somebody writes after having seen them; collapsing them early
- * by
- * stamp is not a join (docs/adr/0027-one-kernel-for-all-types.md). Counters follow riak_dt_emcntr: one
- * entry an
- * actor with its own totals. A counter that is removed with its map while somebody counts comes back with
- * that
- * actor's whole total: known, and pinned by a test.
+ * by stamp is not a join (docs/adr/0027-one-kernel-for-all-types.md). Counters follow riak_dt_emcntr: one
+ * entry an actor with its own totals. A counter that is removed with its map while somebody counts comes
+ * back with that actor's whole total: known, and pinned by a test.
  * Sources, in order: Shapiro et al. 2011 (3.2: registers, 3.1 counters, 3.3 sets), Bieniusa et al. 2012
- * (aw_set),
- * Almeida, Shoker, Baquero 2018 (7.4-7.5: rw_set, flags, maps), Brown et al. 2014 "Riak DT map"
+ * (aw_set), Almeida, Shoker, Baquero 2018 (7.4-7.5: rw_set, flags, maps), Brown et al. 2014 "Riak DT map"
  * (reset-remove).
  * Numbers of types and verbs are on disk and on the wire and are never given another meaning.
  * Threads: none, values. Cost: a pass over the leaf's entries; no allocation.
@@ -90,39 +94,46 @@ tmb_type tmb_verb_type(tmb_verb verb);
 /* tmb_type_is_set: one leaf an element. */
 bool tmb_type_is_set(tmb_type type);
 
-/* One change of one leaf. */
+/* Bytes of the stamp before a register's own. */
+#define TMB_REGISTER_STAMP_BYTES 8u
+/* Ordered bytes of a max_register or min_register, at least one. More, or none: TMB_EINVAL; in foreign bytes:
+ * malformed. */
+#define TMB_EXTREME_BYTES_MAX 64u
+
+/* One change of one leaf. value: of set: any bytes; of raise and lower: bytes whose order is that of the
+ * numbers. */
 typedef struct tmb_change {
     tmb_verb verb;
     tmb_hlc stamp; /* of set */
-    tmb_bytes
-        value; /* of set: any bytes; of raise and lower: bytes whose order is that of the numbers */
+    tmb_bytes value;
     uint64_t amount; /* of inc, dec and count: how much */
 } tmb_change;
 
-/* What a change is, to be joined: at most one entry, and the dots that it has seen. */
+/* What a change is, to be joined: at most one entry, and the dots that it has seen. It points into itself, so
+ * it is not copied.
+ * is_nothing: the leaf is already so: no dot is used. is_saturated: the counter stands at its end and counts
+ * no further: what was still possible was counted; reported, never wrapped. Both: nothing was. */
 typedef struct tmb_delta {
     tmb_leaf leaf;
     tmb_context context; /* the entry's or removal's own dot, and every dot it removes */
     tmb_run runs[TMB_SIBLINGS_MAX + 1];
     tmb_base bases[TMB_SIBLINGS_MAX + 1];
-    bool is_nothing; /* the leaf is already so: no dot is used */
-    bool
-        is_saturated; /* a counter stands at its end and does not count further: reported, never wrapped */
+    bool is_nothing;
+    bool is_saturated;
 } tmb_delta;
 
 /* tmb_change_delta makes the delta of a change under dot. observed: what the writer has seen (NULL: all of
- * the
- * leaf). room: for the entry's value, at least tmb_change_room(change) bytes that outlive the delta.
- * A change that removes (rm, revoke of rw_set puts, disable, del) has no entry; its dot is in the context.
- * Errors: TMB_EINVAL (verb and type do not fit). */
+ * the leaf). room: for the entry's value, at least tmb_change_room(change) bytes that outlive the delta.
+ * A change that removes (rm, disable, del; revoke and forbid put an entry) has none; its dot is in the
+ * context. A leaf that is full (TMB_SIBLINGS_MAX) is not seen here but by tmb_leaf_join.
+ * Errors: TMB_EINVAL (verb and type do not fit, a dot that is none or is in the leaf, room too small). */
 TMB_MUST_USE tmb_err tmb_change_delta(tmb_type type, const tmb_change *change, const tmb_leaf *leaf,
                                       const tmb_context *observed, const tmb_dot *dot,
                                       uint8_t *room, size_t room_cap, tmb_delta *ret);
 size_t tmb_change_room(const tmb_change *change);
 
 /* tmb_type_is_value_valid says whether bytes can be the value of an entry of type: asked of all that comes
- * from
- * outside. */
+ * from outside. How long a register may be, the caller knows. */
 bool tmb_type_is_value_valid(tmb_type type, tmb_bytes value);
 
 /* Reading. Leaves hold valid values. */
@@ -132,17 +143,17 @@ const tmb_entry *tmb_register_read(const tmb_leaf *leaf);
 tmb_hlc tmb_register_stamp(const tmb_entry *entry);
 tmb_bytes tmb_register_bytes(const tmb_entry *entry);
 
-/* tmb_counter_read gives the sum; *ret_is_saturated: it is beyond int64 and stands at its end. */
+/* tmb_counter_read gives the sum; *ret_is_saturated (may be NULL): it is beyond int64 and reads as the
+ * end. */
 int64_t tmb_counter_read(tmb_type type, const tmb_leaf *leaf, bool *ret_is_saturated);
 
 /* tmb_counter_amounts reads an entry's own totals (down: 0 for a g_counter); tmb_counter_value writes them,
- * to
- * at most TMB_COUNTER_VALUE_MAX bytes. */
+ * to at most TMB_COUNTER_VALUE_MAX bytes. */
 #define TMB_COUNTER_VALUE_MAX 20u
 void tmb_counter_amounts(tmb_type type, tmb_bytes value, uint64_t *ret_up, uint64_t *ret_down);
 size_t tmb_counter_value(tmb_type type, uint64_t up, uint64_t down, uint8_t *out);
 
-/* tmb_type_is_in: an element is in its set, a flag is on, a map is there. */
+/* tmb_type_is_in: an element is in its set, a flag is on, a map is there. Other types: there is a value. */
 bool tmb_type_is_in(tmb_type type, const tmb_leaf *leaf);
 
 /* tmb_extreme_read gives the entry with the greatest or least value; NULL: none. */
