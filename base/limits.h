@@ -15,13 +15,16 @@
 /* What the live lane of a live_first stream is called behind the stream's name; no stream's own name ends so.
  * A name that leaves no room for it, with live_first: refused by the configuration. */
 #define TMB_LIVE_SUFFIX ".live"
-/* Streams of one node. More: refused by the configuration, in which one less can be named: the last is the
- * loss ledger's. One with live_first counts twice. */
+/* Streams of one node. More: refused by the configuration, in which one less can be named: one is the loss
+ * ledger's; with state two less. One with live_first counts twice. */
 #define TMB_STREAMS_MAX       32
 #define TMB_STREAMS_NAMED_MAX (TMB_STREAMS_MAX - 1)
 /* What is kept of the loss ledger, beyond the segment that is written: the oldest entries go, and if the
  * parent has them not, that is an entry too. */
 #define TMB_LEDGER_RETENTION_BYTES (16 * 1024 * 1024)
+/* What is kept of the operations on state, beyond the segment that is written: applied ones are of no more
+ * use, so it is how long syncd may be away. One that goes before it was applied is in the loss ledger. */
+#define TMB_STATE_RETENTION_BYTES (1024 * 1024 * 1024)
 /* A sequence number, 2^63 - 1, so that adding one never wraps. Larger ones in a frame: malformed. */
 #define TMB_SEQ_MAX UINT64_C(0x7fffffffffffffff)
 /* Topic filters of one stream. More: refused by the configuration. */

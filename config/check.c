@@ -47,6 +47,11 @@ static void check_lanes(const tmb_config *config, const tmb_node *root, tmb_repo
         tmb_report_add(report, tmb_node_child(root, "streams")->key_place,
                        "streams: one with live_first counts as two, which makes %u; use at most %u",
                        lanes, TMB_STREAMS_NAMED_MAX);
+    else if (tmb_state_is_on(&config->state) &&
+             config->policy.streams_count >= TMB_STREAMS_NAMED_MAX)
+        tmb_report_add(report, tmb_node_child(root, "streams")->key_place,
+                       "streams: with state.scopes at most %d; put topics together",
+                       TMB_STREAMS_NAMED_MAX - 1);
 }
 
 static void check_name(const tmb_config *config, const tmb_node *root, unsigned index,
@@ -57,6 +62,11 @@ static void check_name(const tmb_config *config, const tmb_node *root, unsigned 
     if (is_good(node) && strcmp(stream->name, TMB_LEDGER_STREAM) == 0)
         tmb_report_add(report, node->place,
                        "streams[].name: \"%s\" is the node's own loss ledger; take another name",
+                       stream->name);
+    else if (is_good(node) && strcmp(stream->name, TMB_STATE_STREAM) == 0)
+        tmb_report_add(report, node->place,
+                       "streams[].name: \"%s\" is the node's own stream of operations on state; "
+                       "take another name",
                        stream->name);
     if (is_good(node))
         check_live(stream, node, report);
@@ -120,6 +130,7 @@ static void check_tls(const tmb_config *config, const tmb_node *root, tmb_report
 {
     const tmb_node *parent = tmb_node_child(root, "parent");
     const tmb_node *accept = tmb_node_find(root, "children.accept");
+    const tmb_node *scopes = tmb_node_find(root, "state.scopes");
     const char *who = NULL;
     tmb_place place = {1, 1};
     if (tmb_node_child(root, "tls") != NULL)
@@ -130,6 +141,9 @@ static void check_tls(const tmb_config *config, const tmb_node *root, tmb_report
     } else if (is_good(accept) && config->children_accept) {
         who = "children";
         place = accept->key_place;
+    } else if (is_good(scopes) && tmb_state_is_on(&config->state)) {
+        who = "state";
+        place = scopes->key_place;
     }
     if (who != NULL)
         tmb_report_add(report, place,
@@ -146,6 +160,28 @@ static void check_children(const tmb_config *config, const tmb_node *root, tmb_r
     tmb_report_add(
         report, accept->place,
         "children.accept: needs this node's own broker; add broker: { host: 127.0.0.1 }");
+}
+
+/* Below the root of state nothing may be published but state, whatever a child brings. */
+static void check_state(const tmb_config *config, const tmb_node *root, tmb_report *report)
+{
+    const tmb_node *scopes = tmb_node_find(root, "state.scopes");
+    const tmb_node *topic = tmb_node_find(root, "children.topic");
+    const tmb_state_policy *state = &config->state;
+    if (!tmb_state_is_on(state))
+        return;
+    if (is_good(scopes) && tmb_node_child(root, "broker") == NULL)
+        tmb_report_add(report, scopes->place,
+                       "state.scopes: values are published at this node's own broker; add "
+                       "broker: { host: 127.0.0.1 }");
+    size_t len = strlen(state->root);
+    if (is_good(topic) && strncmp(config->children_topic, state->root, len) == 0 &&
+        config->children_topic[len] == '/')
+        tmb_report_add(
+            report, topic->place,
+            "children.topic: \"%s\" is below the topics of state (state.root: %s), where "
+            "nothing of children is published; begin it otherwise",
+            tmb_show(config->children_topic, strlen(config->children_topic)).text, state->root);
 }
 
 static bool is_same(const tmb_config_endpoint *a, const tmb_config_endpoint *b)
@@ -224,6 +260,7 @@ void tmb_config_check(const tmb_config *config, const tmb_node *root, tmb_report
     }
     check_tls(config, root, report);
     check_children(config, root, report);
+    check_state(config, root, report);
     check_parent(config, root, report);
     check_fallbacks(config, root, report);
     check_times(config, root, report);

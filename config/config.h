@@ -15,6 +15,7 @@
 #include "base/limits.h"
 #include "config/schedule.h"
 #include "policy/policy.h"
+#include "policy/state_policy.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -36,7 +37,8 @@ typedef struct tmb_config {
     char *domain;
     char *data_dir; /* journal in <data_dir>/journal, syncd's store in <data_dir>/syncd */
 
-    /* One called "default" taking "#" when none is named; the ledger is always there, the last. */
+    /* One called "default" taking "#" when none is named; the ledger is always there, behind these; with
+     * scopes of state the stream of their operations, the last. */
     tmb_policy policy;
 
     uint64_t journal_segment_bytes; /* 64 MiB */
@@ -69,7 +71,9 @@ typedef struct tmb_config {
     uint64_t children_handshakes_per_s; /* 0: as measured */
     int64_t children_window_min_ms;     /* 1 s */
 
-    char *tls_ca_file, *tls_cert_file, *tls_key_file; /* needed with a parent or children */
+    tmb_state_policy state; /* off unless it has scopes */
+
+    char *tls_ca_file, *tls_cert_file, *tls_key_file; /* needed with a parent, children or state */
 } tmb_config;
 
 /* tmb_config_load reads file into a new struct; paths in it that are not absolute are taken from the

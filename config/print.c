@@ -38,6 +38,8 @@ const char *tmb_config_text(const tmb_config_key *key, const void *base)
         return *(const bool *)field ? "true" : "false";
     case TMB_CONFIG_FILTERS:
     case TMB_CONFIG_ENDPOINTS:
+    case TMB_CONFIG_SCOPES:
+    case TMB_CONFIG_SHARES:
     case TMB_CONFIG_PORT:
     case TMB_CONFIG_COUNT:
     case TMB_CONFIG_SIZE:
@@ -150,6 +152,26 @@ static void print_endpoints(FILE *out, const tmb_config_endpoints *endpoints)
     fputs(endpoints->count > 0 ? " ]" : "]", out);
 }
 
+static void print_scopes(FILE *out, const tmb_state_scopes *scopes)
+{
+    fputc('[', out);
+    for (unsigned i = 0; i < scopes->count; i++) {
+        fputs(i > 0 ? ", " : " ", out);
+        print_quoted(out, scopes->v[i].text);
+    }
+    fputs(scopes->count > 0 ? " ]" : "]", out);
+}
+
+static void print_shares(FILE *out, const tmb_state_shares *shares)
+{
+    fputc('[', out);
+    for (unsigned i = 0; i < shares->count; i++)
+        fprintf(out, "%s{ scope: \"%s\", children: \"%s\", write: %s }", i > 0 ? ", " : " ",
+                shares->v[i].scope.text, shares->v[i].children.text,
+                shares->v[i].write ? "true" : "false");
+    fputs(shares->count > 0 ? " ]" : "]", out);
+}
+
 static void print_value(FILE *out, const tmb_config_key *key, const void *base)
 {
     char number[TMB_VALUE_TEXT_MAX];
@@ -158,6 +180,10 @@ static void print_value(FILE *out, const tmb_config_key *key, const void *base)
         print_topics(out, base);
     } else if (key->type == TMB_CONFIG_ENDPOINTS) {
         print_endpoints(out, (const void *)((const char *)base + key->offset));
+    } else if (key->type == TMB_CONFIG_SCOPES) {
+        print_scopes(out, (const void *)((const char *)base + key->offset));
+    } else if (key->type == TMB_CONFIG_SHARES) {
+        print_shares(out, (const void *)((const char *)base + key->offset));
     } else if (key->type == TMB_CONFIG_SCHEDULE) {
         print_schedule(out, (const void *)((const char *)base + key->offset));
     } else if (key->type == TMB_CONFIG_BOOL || key->type == TMB_CONFIG_DURABILITY ||
@@ -207,7 +233,8 @@ static void print_steps(FILE *out, const char *path, const char *above, int inde
 static void print_streams(FILE *out, const tmb_policy *policy)
 {
     fputs("streams:\n", out);
-    for (unsigned s = 0; s < policy->streams_count && !policy->streams[s].is_ledger; s++) {
+    for (unsigned s = 0; s < policy->streams_count && tmb_policy_is_named(&policy->streams[s]);
+         s++) {
         const char *above = "";
         for (size_t i = 0; i < TMB_CONFIG_KEYS; i++) {
             const tmb_config_key *key = &tmb_config_keys[i];

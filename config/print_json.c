@@ -54,6 +54,33 @@ static json_t *endpoints_json(const tmb_config_endpoints *endpoints)
     return list;
 }
 
+static json_t *scopes_json(const tmb_state_scopes *scopes)
+{
+    json_t *list = json_array();
+    for (unsigned i = 0; i < scopes->count; i++) {
+        if (json_array_append_new(list, json_string(scopes->v[i].text)) != 0) {
+            json_decref(list);
+            return NULL;
+        }
+    }
+    return list;
+}
+
+static json_t *shares_json(const tmb_state_shares *shares)
+{
+    json_t *list = json_array();
+    for (unsigned i = 0; i < shares->count; i++) {
+        const tmb_state_share *share = &shares->v[i];
+        json_t *item = json_pack("{s:s, s:s, s:b}", "scope", share->scope.text, "children",
+                                 share->children.text, "write", (int)share->write);
+        if (json_array_append_new(list, item) != 0) {
+            json_decref(list);
+            return NULL;
+        }
+    }
+    return list;
+}
+
 static json_t *value_json(const tmb_config_key *key, const void *base)
 {
     const char *text = tmb_config_text(key, base);
@@ -63,6 +90,10 @@ static json_t *value_json(const tmb_config_key *key, const void *base)
         return endpoints_json((const void *)((const char *)base + key->offset));
     if (key->type == TMB_CONFIG_SCHEDULE)
         return schedule_json((const void *)((const char *)base + key->offset));
+    if (key->type == TMB_CONFIG_SCOPES)
+        return scopes_json((const void *)((const char *)base + key->offset));
+    if (key->type == TMB_CONFIG_SHARES)
+        return shares_json((const void *)((const char *)base + key->offset));
     if (key->type == TMB_CONFIG_BOOL)
         return json_boolean(strcmp(text, "true") == 0);
     if (text != NULL)
@@ -115,8 +146,10 @@ static bool put_streams(json_t *root, const tmb_policy *policy)
 {
     json_t *list = json_array();
     bool right = json_object_set_new(root, "streams", list) == 0;
-    for (unsigned i = 0; i < policy->streams_count && right && !policy->streams[i].is_ledger; i++)
-        right = put_stream(list, &policy->streams[i]);
+    for (unsigned i = 0; i < policy->streams_count && right; i++) {
+        if (tmb_policy_is_named(&policy->streams[i]))
+            right = put_stream(list, &policy->streams[i]);
+    }
     return right;
 }
 

@@ -88,6 +88,17 @@ const tmb_config_key tmb_config_keys[TMB_CONFIG_KEYS] = {
     {"children.window_min", TMB_CONFIG_DURATION, AT(children_window_min_ms), FROM(100, HOURS(1)),
      .default_text = "1s"},
 
+    {"state.root", TMB_CONFIG_NAME, AT(state.root), .default_text = "state"},
+    {"state.scopes", TMB_CONFIG_SCOPES, AT(state.scopes), .default_text = "[]"},
+    {"state.share", TMB_CONFIG_SHARES, AT(state.shares), .default_text = "[]"},
+    {"state.lapse_after", TMB_CONFIG_DURATION, AT(state.lapse_after_ms), FROM(HOURS(1), DAYS(36500)),
+     .default_text = "30d"},
+    {"state.unstable", TMB_CONFIG_COUNT, AT(state.unstable_max), FROM(1000, UINT64_C(1000000000)),
+     .default_text = "1000000"},
+    {"state.value_max", TMB_CONFIG_SIZE, AT(state.value_max), FROM(KIB(1), MIB(8)),
+     .default_text = "256KiB"},
+    {"state.protobuf", TMB_CONFIG_BOOL, AT(state.protobuf), .default_text = "false"},
+
     {"tls.ca_file", TMB_CONFIG_PATH, AT(tls_ca_file), .is_required = true,
      .example = "ca_file: /etc/tombolo/tls/ca.crt"},
     {"tls.cert_file", TMB_CONFIG_PATH, AT(tls_cert_file), .is_required = true,
@@ -201,6 +212,10 @@ const char *tmb_config_type_str(tmb_config_type type)
         return "a list of topic filters such as [ \"alarm/#\" ]";
     case TMB_CONFIG_ENDPOINTS:
         return "a list of brokers such as [ { host: hub-b.example.com } ]";
+    case TMB_CONFIG_SCOPES:
+        return "a list of scopes such as [ line-7, \"press-*\" ]";
+    case TMB_CONFIG_SHARES:
+        return "a list such as [ { scope: fleet, children: \"*\", write: false } ]";
     case TMB_CONFIG_DURABILITY:
         return "strict, group, process or none";
     case TMB_CONFIG_FULL:

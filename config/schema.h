@@ -24,6 +24,8 @@ typedef enum tmb_config_type {
     TMB_CONFIG_WEIGHTS,     /* char *: words pattern=weight */
     TMB_CONFIG_FILTERS,     /* char **topics and topics_count of a stream */
     TMB_CONFIG_ENDPOINTS,   /* tmb_config_endpoints */
+    TMB_CONFIG_SCOPES,      /* tmb_state_scopes */
+    TMB_CONFIG_SHARES,      /* tmb_state_shares */
     TMB_CONFIG_DURABILITY,  /* tmb_durability */
     TMB_CONFIG_FULL,        /* tmb_full */
     TMB_CONFIG_CLASS,       /* tmb_class */
@@ -52,7 +54,7 @@ typedef struct tmb_config_key {
     const char *example;      /* for the sentence that asks for a missing key */
 } tmb_config_key;
 
-#define TMB_CONFIG_KEYS 42
+#define TMB_CONFIG_KEYS 49
 extern const tmb_config_key tmb_config_keys[TMB_CONFIG_KEYS];
 
 /* What a path leads to: a key of the table, a section of keys, a list of sections, or nothing. */

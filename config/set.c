@@ -78,8 +78,8 @@ static tmb_shown nearest_name(const char *text, size_t len)
     return near;
 }
 
-/* taken: a name that may not be proposed; NULL: none. */
-static bool name_is_right(const setting *s, size_t len_max, const char *taken)
+/* is_stream: a stream's, which may not be proposed one that is taken. */
+static bool name_is_right(const setting *s, size_t len_max, bool is_stream)
 {
     const char *text = s->node->text;
     size_t len = s->node->text_len;
@@ -94,7 +94,8 @@ static bool name_is_right(const setting *s, size_t len_max, const char *taken)
     if (right)
         return true;
     tmb_shown near = nearest_name(text, len);
-    if (taken && strcmp(near.text, taken) == 0)
+    if (is_stream &&
+        (strcmp(near.text, TMB_LEDGER_STREAM) == 0 || strcmp(near.text, TMB_STATE_STREAM) == 0))
         near.text[0] = '\0';
     tmb_report_add(
         s->report, s->node->place,
@@ -107,14 +108,14 @@ static bool name_is_right(const setting *s, size_t len_max, const char *taken)
 
 static tmb_err set_name(const setting *s)
 {
-    if (!name_is_right(s, TMB_NAME_BYTES_MAX, NULL))
+    if (!name_is_right(s, TMB_NAME_BYTES_MAX, false))
         return refuse(s);
     return keep_text(s, tmb_config_copy(s->node->text, s->node->text_len));
 }
 
 static tmb_err set_stream_name(const setting *s)
 {
-    if (!name_is_right(s, TMB_STREAM_NAME_BYTES_MAX, TMB_LEDGER_STREAM))
+    if (!name_is_right(s, TMB_STREAM_NAME_BYTES_MAX, true))
         return refuse(s);
     memcpy(s->field, s->node->text, s->node->text_len + 1);
     return TMB_OK;
@@ -389,6 +390,10 @@ tmb_err tmb_config_set(const tmb_config_key *key, void *base, tmb_node *node, co
         return tmb_config_set_endpoints((void *)((char *)base + key->offset), node, folder, report);
     if (key->type == TMB_CONFIG_SCHEDULE)
         return tmb_config_set_schedule((void *)((char *)base + key->offset), node, folder, report);
+    if (key->type == TMB_CONFIG_SCOPES)
+        return tmb_config_set_scopes((void *)((char *)base + key->offset), node, report);
+    if (key->type == TMB_CONFIG_SHARES)
+        return tmb_config_set_shares((void *)((char *)base + key->offset), node, folder, report);
     if (node->kind != TMB_NODE_TEXT) {
         tmb_config_tell_kind(key->path, tmb_config_type_str(key->type), node, report);
         return TMB_ECONFIG;
@@ -426,6 +431,8 @@ tmb_err tmb_config_set(const tmb_config_key *key, void *base, tmb_node *node, co
     case TMB_CONFIG_FILTERS:
     case TMB_CONFIG_ENDPOINTS:
     case TMB_CONFIG_SCHEDULE:
+    case TMB_CONFIG_SCOPES:
+    case TMB_CONFIG_SHARES:
         break;
     }
     return TMB_EINVAL;

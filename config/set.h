@@ -27,6 +27,12 @@ TMB_MUST_USE tmb_err tmb_config_set_topics(tmb_stream_policy *stream, tmb_node *
 TMB_MUST_USE tmb_err tmb_config_set_schedule(tmb_schedule *schedule, tmb_node *node,
                                              const char *folder, tmb_report *report);
 
+/* tmb_config_set for state.scopes and state.share. */
+TMB_MUST_USE tmb_err tmb_config_set_scopes(tmb_state_scopes *scopes, tmb_node *node,
+                                           tmb_report *report);
+TMB_MUST_USE tmb_err tmb_config_set_shares(tmb_state_shares *shares, tmb_node *node,
+                                           const char *folder, tmb_report *report);
+
 #define TMB_CONFIG_DAYS_TEXT 8
 
 /* tmb_config_days_format writes the days of an entry as they would stand in a file. */

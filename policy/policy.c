@@ -37,11 +37,12 @@ int tmb_policy_stream_for_child(const tmb_policy *policy, tmb_bytes name)
 {
     name = tmb_policy_stream_of_lane(name);
     for (unsigned i = 0; i < policy->streams_count; i++) {
-        if (tmb_bytes_eq(tmb_bytes_str(policy->streams[i].name), name))
+        const tmb_stream_policy *stream = &policy->streams[i];
+        if (!stream->is_state && tmb_bytes_eq(tmb_bytes_str(stream->name), name))
             return (int)i;
     }
     for (unsigned i = policy->streams_count; i > 0; i--) {
-        if (!policy->streams[i - 1].is_ledger)
+        if (tmb_policy_is_named(&policy->streams[i - 1]))
             return (int)i - 1;
     }
     return -1;
@@ -64,6 +65,26 @@ void tmb_policy_add_ledger(tmb_policy *policy)
                             .class_ = TMB_CLASS_STATE,
                             .retention_bytes = TMB_LEDGER_RETENTION_BYTES,
                             .is_ledger = true};
+}
+
+void tmb_policy_add_state(tmb_policy *policy)
+{
+    TMB_ASSERT(policy->streams_count < TMB_STREAMS_MAX);
+    policy->streams[policy->streams_count++] =
+        (tmb_stream_policy){.name = TMB_STATE_STREAM,
+                            .durability = TMB_DURABILITY_STRICT,
+                            .class_ = TMB_CLASS_STATE,
+                            .retention_bytes = TMB_STATE_RETENTION_BYTES,
+                            .is_state = true};
+}
+
+int tmb_policy_state_stream(const tmb_policy *policy)
+{
+    for (unsigned i = 0; i < policy->streams_count; i++) {
+        if (policy->streams[i].is_state)
+            return (int)i;
+    }
+    return -1;
 }
 
 bool tmb_policy_is_ledger_topic(const char *topic)

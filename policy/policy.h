@@ -36,6 +36,9 @@ typedef enum tmb_full {
 #define TMB_LEDGER_STREAM "loss"
 #define TMB_LEDGER_TOPIC  "tombolo/loss"
 
+/* And the one of a node with state: the operations that its clients asked for. It stays here. */
+#define TMB_STATE_STREAM "state"
+
 typedef struct tmb_stream_policy {
     char name[TMB_STREAM_NAME_BYTES_MAX + 1];
     char **topics; /* MQTT topic filters, topics_count of them */
@@ -49,6 +52,7 @@ typedef struct tmb_stream_policy {
     bool live_first;   /* after an outage what is new goes up before what waited */
     bool mark;         /* each stored message is delivered with its number, in a user property */
     bool is_ledger;    /* the loss ledger: in no configuration, written by the plugin alone */
+    bool is_state;     /* operations on state: in no configuration, and in no session */
 } tmb_stream_policy;
 
 typedef struct tmb_policy {
@@ -67,8 +71,8 @@ bool tmb_policy_is_live_lane(tmb_bytes name);
 tmb_bytes tmb_policy_stream_of_lane(tmb_bytes name);
 
 /* tmb_policy_stream_for_child gives the stream in which records of a child's stream called name are kept:
- * the one of the same name (a live lane's without its suffix), else the last that is not the ledger. -1 when
- * there are no streams. */
+ * the one of the same name (a live lane's without its suffix), else the last of the configuration. -1 when
+ * there are none. Never that of state, whose operations are a node's own. */
 int tmb_policy_stream_for_child(const tmb_policy *policy, tmb_bytes name);
 
 /* tmb_policy_linger_ms gives how long a record may wait for those behind it before they go up together:
@@ -78,6 +82,18 @@ int64_t tmb_policy_linger_ms(const tmb_stream_policy *stream);
 /* tmb_policy_add_ledger puts the ledger behind the other streams, of which there are at most
  * TMB_STREAMS_NAMED_MAX. */
 void tmb_policy_add_ledger(tmb_policy *policy);
+
+/* tmb_policy_add_state puts the stream of operations behind all others, one less than TMB_STREAMS_MAX. */
+void tmb_policy_add_state(tmb_policy *policy);
+
+/* tmb_policy_state_stream gives its index, or -1: this node has no state. */
+int tmb_policy_state_stream(const tmb_policy *policy);
+
+/* tmb_policy_is_named says whether a stream is one of the configuration. */
+static inline bool tmb_policy_is_named(const tmb_stream_policy *stream)
+{
+    return !stream->is_ledger && !stream->is_state;
+}
 
 /* tmb_policy_is_ledger_topic says whether topic could be taken for a ledger's, here or of a node below. */
 bool tmb_policy_is_ledger_topic(const char *topic);

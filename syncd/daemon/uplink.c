@@ -310,7 +310,8 @@ tmb_err tmb_uplink_start(tmb_daemon *d, tmb_uplink **ret_uplink)
     if (err == TMB_OK)
         err = tmb_ahead_new(d, &u->ahead);
     for (unsigned i = 0; i < d->config->policy.streams_count && err == TMB_OK; i++)
-        err = tmb_uplink_add_lane(u, i, false);
+        if (!d->config->policy.streams[i].is_state) /* its operations are for this node alone */
+            err = tmb_uplink_add_lane(u, i, false);
     for (unsigned i = 0; i < d->config->policy.streams_count && err == TMB_OK; i++)
         if (d->config->policy.streams[i].live_first)
             err = tmb_uplink_add_lane(u, i, true);

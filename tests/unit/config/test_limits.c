@@ -80,6 +80,52 @@ static void takes_15_streams_with_live_first(void **state)
                       "use at most 31\n");
 }
 
+#define WITH_STATE "broker: { host: h }\n" TLS "state: { scopes: [ a ] }\n"
+
+static void takes_30_streams_with_state(void **state)
+{
+    (void)state;
+    growing g;
+    for (unsigned count = TMB_STREAMS_NAMED_MAX - 1; count <= TMB_STREAMS_NAMED_MAX; count++) {
+        grow(&g);
+        fputs(WITH_STATE "streams:\n", g.out);
+        for (unsigned i = 0; i < count; i++)
+            fprintf(g.out, "  - { name: s%u, topics: [ t%u ] }\n", i, i);
+        tmb_config *config =
+            finish(&g, count < TMB_STREAMS_NAMED_MAX
+                           ? NULL
+                           : "/etc/t/f:6:1: streams: with state.scopes at most 30; put topics "
+                             "together\n");
+        if (config != NULL)
+            assert_true(config->policy.streams[TMB_STREAMS_MAX - 1].is_state);
+        tmb_config_free(config);
+    }
+}
+
+static void takes_64_scopes_and_shares(void **state)
+{
+    (void)state;
+    growing g;
+    for (unsigned count = TMB_STATE_SCOPES_MAX; count <= TMB_STATE_SCOPES_MAX + 1; count++) {
+        grow(&g);
+        fputs("broker: { host: h }\n" TLS "state:\n  scopes:\n", g.out);
+        for (unsigned i = 0; i < count; i++)
+            fprintf(g.out, "    - s%u\n", i);
+        tmb_config_free(finish(&g, count == TMB_STATE_SCOPES_MAX
+                                       ? NULL
+                                       : "/etc/t/f:71:7: state.scopes: more than 64; put them "
+                                         "together by \"*\", as in \"line-*\"\n"));
+        grow(&g);
+        fputs("state:\n  share:\n", g.out);
+        for (unsigned i = 0; i < count; i++)
+            fprintf(g.out, "    - { scope: s%u, children: \"*\" }\n", i);
+        tmb_config_free(finish(
+            &g, count == TMB_STATE_SHARES_MAX
+                    ? NULL
+                    : "/etc/t/f:69:7: state.share: more than 64; put them together by \"*\"\n"));
+    }
+}
+
 static tmb_config *load_topics(unsigned count, const char *want)
 {
     growing g;
@@ -243,7 +289,7 @@ static void takes_every_number_in_its_range(void **state)
         load_number(key, key->max + 1, false);
         load_number(key, UINT64_MAX, false);
     }
-    assert_int_equal(numbers, 21);
+    assert_int_equal(numbers, 24);
 }
 
 int main(void)
@@ -251,6 +297,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(takes_31_streams),
         cmocka_unit_test(takes_15_streams_with_live_first),
+        cmocka_unit_test(takes_30_streams_with_state),
+        cmocka_unit_test(takes_64_scopes_and_shares),
         cmocka_unit_test(takes_64_topics_a_stream),
         cmocka_unit_test(takes_long_texts_up_to_their_limits),
         cmocka_unit_test(takes_files_up_to_their_limits),

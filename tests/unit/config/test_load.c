@@ -52,6 +52,13 @@ static void gives_defaults(void **state)
     assert_string_equal(config->children_topic, "{site}/{topic}");
     assert_int_equal(config->children_handshakes_per_s, 0);
     assert_int_equal(config->children_window_min_ms, 1000);
+    assert_false(tmb_state_is_on(&config->state));
+    assert_string_equal(config->state.root, "state");
+    assert_int_equal(config->state.shares.count, 0);
+    assert_int_equal(config->state.lapse_after_ms, INT64_C(30) * 86400000);
+    assert_int_equal(config->state.unstable_max, 1000000);
+    assert_int_equal(config->state.value_max, 256 << 10);
+    assert_false(config->state.protobuf);
     assert_null(config->tls_ca_file);
     tmb_config_free(config);
     tmb_config_free(NULL);
@@ -86,6 +93,10 @@ static const char full[] =
     "  batch_bytes: 64KiB\n"
     "children: { accept: true, topic: \"plants/{site}/{stream}/{topic}\", handshakes_per_s: 90,\n"
     "            window_min: 5s }\n"
+    "state: { root: st, scopes: [ line-7, \"press-*\" ], lapse_after: 2d, unstable: 5000,\n"
+    "         share: [ { scope: \"press-*\", children: p-1, write: true }, "
+    "{ scope: line-7, children: \"*\" } ],\n"
+    "         value_max: 1MiB, protobuf: true }\n"
     "tls: { ca_file: ./tls/ca.crt, cert_file: ../node.crt, key_file: /run/key }\n";
 
 static void takes_every_key(void **state)
@@ -94,7 +105,7 @@ static void takes_every_key(void **state)
     tmb_config *config = load_good(full);
     assert_string_equal(config->node, "line-7");
     assert_string_equal(config->domain, "plant.example.com");
-    assert_int_equal(config->policy.streams_count, 4);
+    assert_int_equal(config->policy.streams_count, 5);
     tmb_stream_policy *alarms = &config->policy.streams[0];
     tmb_stream_policy *rest = &config->policy.streams[1];
     assert_string_equal(alarms->name, "alarms");
@@ -133,6 +144,21 @@ static void takes_every_key(void **state)
     assert_string_equal(config->children_topic, "plants/{site}/{stream}/{topic}");
     assert_int_equal(config->children_handshakes_per_s, 90);
     assert_int_equal(config->children_window_min_ms, 5000);
+    const tmb_state_policy *s = &config->state;
+    assert_string_equal(s->root, "st");
+    assert_int_equal(s->scopes.count, 2);
+    assert_string_equal(s->scopes.v[0].text, "line-7");
+    assert_string_equal(s->scopes.v[1].text, "press-*");
+    assert_int_equal(s->shares.count, 2);
+    assert_string_equal(s->shares.v[0].scope.text, "press-*");
+    assert_string_equal(s->shares.v[0].children.text, "p-1");
+    assert_true(s->shares.v[0].write);
+    assert_false(s->shares.v[1].write);
+    assert_int_equal(s->lapse_after_ms, INT64_C(2) * 86400000);
+    assert_int_equal(s->unstable_max, 5000);
+    assert_int_equal(s->value_max, 1 << 20);
+    assert_true(s->protobuf);
+    assert_true(config->policy.streams[4].is_state);
     tmb_config_free(config);
 }
 

@@ -31,6 +31,24 @@ static void assert_same_streams(const tmb_policy *a, const tmb_policy *b)
     }
 }
 
+static void assert_same_state(const tmb_state_policy *a, const tmb_state_policy *b)
+{
+    assert_same_text(a->root, b->root);
+    assert_int_equal(a->scopes.count, b->scopes.count);
+    for (unsigned i = 0; i < a->scopes.count; i++)
+        assert_string_equal(a->scopes.v[i].text, b->scopes.v[i].text);
+    assert_int_equal(a->shares.count, b->shares.count);
+    for (unsigned i = 0; i < a->shares.count; i++) {
+        assert_string_equal(a->shares.v[i].scope.text, b->shares.v[i].scope.text);
+        assert_string_equal(a->shares.v[i].children.text, b->shares.v[i].children.text);
+        assert_int_equal(a->shares.v[i].write, b->shares.v[i].write);
+    }
+    assert_int_equal(a->lapse_after_ms, b->lapse_after_ms);
+    assert_int_equal(a->unstable_max, b->unstable_max);
+    assert_int_equal(a->value_max, b->value_max);
+    assert_int_equal(a->protobuf, b->protobuf);
+}
+
 static void assert_same(const tmb_config *a, const tmb_config *b)
 {
     assert_same_text(a->node, b->node);
@@ -43,6 +61,7 @@ static void assert_same(const tmb_config *a, const tmb_config *b)
     assert_int_equal(a->checkpoint_interval_ms, b->checkpoint_interval_ms);
     assert_int_equal(a->checkpoint_records, b->checkpoint_records);
     assert_int_equal(a->checkpoint_bytes, b->checkpoint_bytes);
+    assert_same_state(&a->state, &b->state);
     assert_same_text(a->broker.host, b->broker.host);
     assert_int_equal(a->broker.port, b->broker.port);
     assert_same_text(a->parent.host, b->parent.host);
@@ -106,6 +125,10 @@ static void prints_what_loads_to_the_same(void **state)
         "parent: { host: h, rate: 3KiB/s, schedule: [ { days: fri-mon, from: \"22:00\", to: "
         "\"06:30\", rate: none }, { days: daily, from: \"00:00\", to: \"24:00\", rate: 64kbit/s "
         "}, { days: sun, from: \"00:00\", to: \"24:00\", rate: 9Mbit/s } ] }\n",
+        GOOD TLS
+        "broker: { host: b }\nstate: { root: st, scopes: [ a, \"b-*\", \"null\" ], share: [ "
+        "{ scope: \"*\", children: c, write: true }, { scope: a, children: \"*\" } ], "
+        "lapse_after: 36h, unstable: 1001, value_max: 1025, protobuf: true }\n",
         GOOD "data_dir: \"./a b: # {x} \\u00e9\"\n",
         GOOD "streams: [ { name: \"null\", topics: [ "
              "\"\\\"\\\\\\n\\x07\\u2028\\U0001F600\\u00a0\\ufeff\", "
@@ -213,6 +236,14 @@ static void prints_effective_values(void **state)
                               "  weights: \"*=1\"\n"
                               "  handshakes_per_s: 0\n"
                               "  window_min: 1s\n"
+                              "state:\n"
+                              "  root: \"state\"\n"
+                              "  scopes: []\n"
+                              "  share: []\n"
+                              "  lapse_after: 30d\n"
+                              "  unstable: 1000000\n"
+                              "  value_max: 256KiB\n"
+                              "  protobuf: false\n"
                               "tls:\n"
                               "  ca_file: \"/etc/t/a\"\n"
                               "  cert_file: \"/etc/t/b\"\n"
@@ -231,7 +262,9 @@ static json_int_t number_at(json_t *root, const char *section, const char *key)
 static void prints_json_with_plain_numbers(void **state)
 {
     (void)state;
-    tmb_config *config = load_good(GOOD TLS "parent: { host: h }\n");
+    tmb_config *config =
+        load_good(GOOD TLS "parent: { host: h }\n"
+                           "state: { share: [ { scope: a, children: \"b-*\", write: true } ] }\n");
     char *text = printed(config, tmb_config_print_json);
     json_t *root = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
     assert_non_null(root);
@@ -253,6 +286,13 @@ static void prints_json_with_plain_numbers(void **state)
     assert_string_equal(json_string_value(json_array_get(topics, 0)), "#");
     assert_true(json_is_false(json_object_get(json_object_get(root, "children"), "accept")));
     assert_null(json_object_get(root, "broker"));
+    json_t *own = json_object_get(root, "state");
+    json_t *share = json_array_get(json_object_get(own, "share"), 0);
+    assert_int_equal(json_array_size(json_object_get(own, "scopes")), 0);
+    assert_string_equal(json_string_value(json_object_get(share, "children")), "b-*");
+    assert_true(json_is_true(json_object_get(share, "write")));
+    assert_int_equal(json_integer_value(json_object_get(own, "lapse_after_ms")),
+                     INT64_C(30) * 86400000);
     json_decref(root);
     free(text);
     tmb_config_free(config);
