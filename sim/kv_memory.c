@@ -1,44 +1,112 @@
 // SPDX-License-Identifier: Apache-2.0
-/* sim/kv_memory.c - a sorted array of rows, and beside it what each change that is not synced replaced. */
+/* sim/kv_memory.c - a skip list, and beside it what each change that is not synced replaced. */
 #include "sim/kv_memory.h"
 
 #include <stdlib.h>
 
-static int compare(const kv_memory_row *row, tmb_bytes key)
+struct kv_memory_row {
+    uint8_t *value;
+    size_t key_len, value_len;
+    unsigned levels;
+    kv_memory_row *next[]; /* levels of them, then the key */
+};
+
+/* How a key was before it was changed; value NULL: it was not there. */
+struct kv_memory_undo {
+    uint8_t *key, *value;
+    size_t key_len, value_len;
+};
+
+static const uint8_t *key_of(const kv_memory_row *row)
 {
-    size_t len = row->key_len < key.len ? row->key_len : key.len;
-    int order = len > 0 ? memcmp(row->key, key.ptr, len) : 0;
+    return (const uint8_t *)&row->next[row->levels];
+}
+
+static int key_cmp(const kv_memory_row *row, tmb_bytes key)
+{
+    size_t least = row->key_len < key.len ? row->key_len : key.len;
+    int order = least > 0 ? memcmp(key_of(row), key.ptr, least) : 0;
     return order != 0 ? order : (row->key_len > key.len) - (row->key_len < key.len);
 }
 
-/* The place of the first row at or behind key. */
-static size_t find(const kv_memory *disk, tmb_bytes key, bool *ret_is_there)
+/* The first at or behind key; the link to it on each level goes to links (may be NULL). */
+static kv_memory_row *find(kv_memory *disk, tmb_bytes key, kv_memory_row ***links)
 {
-    size_t low = 0, high = disk->count;
-    *ret_is_there = false;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        int order = compare(&disk->rows[middle], key);
-        if (order == 0)
-            *ret_is_there = true;
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
+    kv_memory_row **row = disk->heads;
+    for (unsigned level = KV_MEMORY_LEVELS; level-- > 0;) {
+        while (row[level] && key_cmp(row[level], key) < 0)
+            row = row[level]->next;
+        if (links)
+            links[level] = &row[level];
     }
-    return low;
+    return row[0];
 }
 
-static uint8_t *join_of(tmb_bytes key, tmb_bytes value)
+static bool is_at(const kv_memory_row *row, tmb_bytes key)
 {
-    uint8_t *block = malloc(key.len + value.len + 1);
-    if (block == NULL)
+    return row && key_cmp(row, key) == 0;
+}
+
+static uint8_t *copy_of(const uint8_t *bytes, size_t len)
+{
+    uint8_t *copy = malloc(len > 0 ? len : 1);
+    if (copy && len > 0)
+        memcpy(copy, bytes, len);
+    return copy;
+}
+
+static kv_memory_row *add_row(kv_memory *disk, tmb_bytes key, kv_memory_row ***links)
+{
+    unsigned levels = 1;
+    for (uint64_t bits = tmb_rng_next(&disk->rng); levels < KV_MEMORY_LEVELS && bits % 4 == 0;
+         bits /= 4)
+        levels++;
+    kv_memory_row *row = malloc(sizeof *row + levels * sizeof row->next[0] + key.len);
+    if (!row)
         return NULL;
+    *row = (kv_memory_row){.key_len = key.len, .levels = levels};
+    for (unsigned level = 0; level < levels; level++) {
+        row->next[level] = *links[level];
+        *links[level] = row;
+    }
     if (key.len > 0)
-        memcpy(block, key.ptr, key.len);
-    if (value.len > 0)
-        memcpy(block + key.len, value.ptr, value.len);
-    return block;
+        memcpy((uint8_t *)&row->next[levels], key.ptr, key.len);
+    disk->count++;
+    disk->bytes += key.len;
+    return row;
+}
+
+/* Key and value may lie in the row itself. */
+static tmb_err set(kv_memory *disk, tmb_bytes key, tmb_bytes value)
+{
+    kv_memory_row **links[KV_MEMORY_LEVELS];
+    kv_memory_row *row = find(disk, key, links);
+    uint8_t *copy = copy_of(value.ptr, value.len);
+    if (copy && !is_at(row, key))
+        row = add_row(disk, key, links);
+    if (!copy || !row) {
+        free(copy);
+        return TMB_ENOMEM;
+    }
+    disk->bytes += value.len - row->value_len;
+    free(row->value);
+    row->value = copy;
+    row->value_len = value.len;
+    return TMB_OK;
+}
+
+static void clear(kv_memory *disk, tmb_bytes key)
+{
+    kv_memory_row **links[KV_MEMORY_LEVELS];
+    kv_memory_row *row = find(disk, key, links);
+    if (!is_at(row, key))
+        return;
+    for (unsigned level = 0; level < row->levels; level++)
+        *links[level] = row->next[level];
+    disk->count--;
+    disk->bytes -= row->key_len + row->value_len;
+    free(row->value);
+    free(row);
 }
 
 static bool grow(void **array, size_t *cap, size_t count, size_t each)
@@ -47,125 +115,117 @@ static bool grow(void **array, size_t *cap, size_t count, size_t each)
         return true;
     size_t wanted = *cap > 0 ? *cap * 2 : 64;
     void *larger = realloc(*array, wanted * each);
-    if (larger == NULL)
+    if (!larger)
         return false;
     *array = larger;
     *cap = wanted;
     return true;
 }
 
-/* set without a note of what was there; value.ptr NULL and is_there false: remove. */
-static tmb_err set(kv_memory *disk, tmb_bytes key, tmb_bytes value, bool is_there)
+static tmb_err note(kv_memory *disk, tmb_bytes key)
 {
-    bool was_there;
-    size_t at = find(disk, key, &was_there);
-    if (!is_there) {
-        if (was_there) {
-            free(disk->rows[at].key);
-            memmove(&disk->rows[at], &disk->rows[at + 1],
-                    (disk->count - at - 1) * sizeof *disk->rows);
-            disk->count--;
-        }
-        return TMB_OK;
-    }
-    uint8_t *block = join_of(key, value);
-    if (block == NULL)
+    void *undos = disk->undos;
+    if (!grow(&undos, &disk->undos_cap, disk->undos_count, sizeof *disk->undos))
         return TMB_ENOMEM;
+    disk->undos = undos;
+    const kv_memory_row *row = find(disk, key, NULL);
+    bool was_there = is_at(row, key);
+    kv_memory_undo undo = {.key = copy_of(key.ptr, key.len), .key_len = key.len};
     if (was_there) {
-        free(disk->rows[at].key);
-    } else {
-        if (!grow((void **)&disk->rows, &disk->cap, disk->count, sizeof *disk->rows)) {
-            free(block);
-            return TMB_ENOMEM;
-        }
-        memmove(&disk->rows[at + 1], &disk->rows[at], (disk->count - at) * sizeof *disk->rows);
-        disk->count++;
+        undo.value = copy_of(row->value, row->value_len);
+        undo.value_len = row->value_len;
     }
-    disk->rows[at] = (kv_memory_row){block, key.len, value.len};
+    if (!undo.key || (was_there && !undo.value)) {
+        free(undo.key);
+        free(undo.value);
+        return TMB_ENOMEM;
+    }
+    disk->undos[disk->undos_count++] = undo;
     return TMB_OK;
 }
 
-static tmb_err note(kv_memory *disk, tmb_bytes key)
+static void free_undo(kv_memory_undo *undo)
 {
-    bool was_there;
-    size_t at = find(disk, key, &was_there);
-    if (!grow((void **)&disk->undos, &disk->undos_cap, disk->undos_count, sizeof *disk->undos))
-        return TMB_ENOMEM;
-    const kv_memory_row *row = was_there ? &disk->rows[at] : NULL;
-    tmb_bytes before =
-        row ? tmb_bytes_of(row->key + row->key_len, row->value_len) : tmb_bytes_of(NULL, 0);
-    kv_memory_undo undo = {join_of(key, before), key.len, before.len, was_there};
-    if (undo.key == NULL)
-        return TMB_ENOMEM;
-    disk->undos[disk->undos_count++] = undo;
-    return TMB_OK;
+    free(undo->key);
+    free(undo->value);
 }
 
 static void back_to(kv_memory *disk, size_t count)
 {
     while (disk->undos_count > count) {
         kv_memory_undo *undo = &disk->undos[--disk->undos_count];
-        tmb_err err =
-            set(disk, tmb_bytes_of(undo->key, undo->key_len),
-                tmb_bytes_of(undo->key + undo->key_len, undo->value_len), undo->was_there);
-        TMB_ASSERT(err == TMB_OK);
-        free(undo->key);
+        tmb_bytes key = tmb_bytes_of(undo->key, undo->key_len);
+        if (undo->value)
+            TMB_ASSERT(set(disk, key, tmb_bytes_of(undo->value, undo->value_len)) == TMB_OK);
+        else
+            clear(disk, key);
+        free_undo(undo);
     }
-    if (disk->committed > count)
-        disk->committed = count;
+    disk->committed = count;
+}
+
+/* Counts a call, and says whether it fails. */
+static tmb_err enter(kv_memory *disk)
+{
+    disk->calls++;
+    return disk->fail_at > 0 && disk->calls >= disk->fail_at ? disk->fail_err : TMB_OK;
 }
 
 static tmb_err disk_get(void *arg, tmb_bytes key, tmb_bytes *ret_value)
 {
     kv_memory *disk = arg;
-    bool is_there;
-    size_t at = find(disk, key, &is_there);
-    if (!is_there)
+    tmb_err err = enter(disk);
+    if (err != TMB_OK)
+        return err;
+    const kv_memory_row *row = find(disk, key, NULL);
+    if (!is_at(row, key))
         return TMB_ENOENT;
-    *ret_value =
-        tmb_bytes_of(disk->rows[at].key + disk->rows[at].key_len, disk->rows[at].value_len);
+    *ret_value = tmb_bytes_of(row->value, row->value_len);
     return TMB_OK;
 }
 
 static tmb_err disk_seek(void *arg, tmb_bytes from, tmb_bytes *ret_key, tmb_bytes *ret_value)
 {
     kv_memory *disk = arg;
-    bool is_there;
-    size_t at = find(disk, from, &is_there);
-    if (at == disk->count)
+    tmb_err err = enter(disk);
+    if (err != TMB_OK)
+        return err;
+    const kv_memory_row *row = find(disk, from, NULL);
+    if (!row)
         return TMB_ENOENT;
-    const kv_memory_row *row = &disk->rows[at];
-    *ret_key = tmb_bytes_of(row->key, row->key_len);
-    if (ret_value != NULL)
-        *ret_value = tmb_bytes_of(row->key + row->key_len, row->value_len);
+    *ret_key = tmb_bytes_of(key_of(row), row->key_len);
+    if (ret_value)
+        *ret_value = tmb_bytes_of(row->value, row->value_len);
     return TMB_OK;
 }
 
-/* Key and value may lie in a row that goes away: note copies what is there before set frees it. */
 static tmb_err disk_put(void *arg, tmb_bytes key, tmb_bytes value)
 {
     kv_memory *disk = arg;
+    tmb_err err = enter(disk);
+    if (err != TMB_OK)
+        return err;
     if (disk->is_full) {
         disk->refused++;
         return TMB_ENOSPC;
     }
-    tmb_err err = note(disk, key);
-    return err == TMB_OK ? set(disk, key, value, true) : err;
+    err = note(disk, key);
+    return err == TMB_OK ? set(disk, key, value) : err;
 }
 
 static tmb_err disk_del(void *arg, tmb_bytes key)
 {
     kv_memory *disk = arg;
-    bool is_there;
-    (void)find(disk, key, &is_there);
-    if (!is_there)
-        return TMB_OK;
-    tmb_err err = note(disk, key);
+    tmb_err err = enter(disk);
+    if (err != TMB_OK || !is_at(find(disk, key, NULL), key))
+        return err;
+    err = note(disk, key);
     if (err != TMB_OK)
         return err;
     /* The key may be the row's own bytes: the copy in the note outlives it. */
     const kv_memory_undo *undo = &disk->undos[disk->undos_count - 1];
-    return set(disk, tmb_bytes_of(undo->key, undo->key_len), tmb_bytes_of(NULL, 0), false);
+    clear(disk, tmb_bytes_of(undo->key, undo->key_len));
+    return TMB_OK;
 }
 
 tmb_kv kv_memory_port(kv_memory *disk)
@@ -176,10 +236,15 @@ tmb_kv kv_memory_port(kv_memory *disk)
 
 void kv_memory_commit(kv_memory *disk, bool is_synced)
 {
+    void *marks = disk->marks;
+    bool has_room = grow(&marks, &disk->marks_cap, disk->marks_count, sizeof *disk->marks);
+    disk->marks = marks;
     if (is_synced) {
-        for (size_t i = 0; i < disk->undos_count; i++)
-            free(disk->undos[i].key);
-        disk->undos_count = 0;
+        while (disk->undos_count > 0)
+            free_undo(&disk->undos[--disk->undos_count]);
+        disk->marks_count = 0;
+    } else if (has_room) { /* else it is lost with the commit before it */
+        disk->marks[disk->marks_count++] = disk->undos_count;
     }
     disk->committed = disk->undos_count;
 }
@@ -189,18 +254,31 @@ void kv_memory_drop(kv_memory *disk)
     back_to(disk, disk->committed);
 }
 
+void kv_memory_lose(kv_memory *disk, size_t kept)
+{
+    if (kept > disk->marks_count)
+        kept = disk->marks_count;
+    back_to(disk, kept > 0 ? disk->marks[kept - 1] : 0);
+    disk->marks_count = kept;
+}
+
 void kv_memory_cut(kv_memory *disk)
 {
-    back_to(disk, 0);
+    kv_memory_lose(disk, 0);
+}
+
+void kv_memory_fail(kv_memory *disk, uint64_t call, tmb_err err)
+{
+    disk->fail_at = call > 0 ? disk->calls + call : 0;
+    disk->fail_err = err;
 }
 
 bool kv_memory_copy(kv_memory *to, const kv_memory *from)
 {
     kv_memory_free(to);
-    for (size_t i = 0; i < from->count; i++) {
-        const kv_memory_row *row = &from->rows[i];
-        if (set(to, tmb_bytes_of(row->key, row->key_len),
-                tmb_bytes_of(row->key + row->key_len, row->value_len), true) != TMB_OK) {
+    for (const kv_memory_row *row = from->heads[0]; row; row = row->next[0]) {
+        if (set(to, tmb_bytes_of(key_of(row), row->key_len),
+                tmb_bytes_of(row->value, row->value_len)) != TMB_OK) {
             kv_memory_free(to);
             return false;
         }
@@ -210,11 +288,14 @@ bool kv_memory_copy(kv_memory *to, const kv_memory *from)
 
 void kv_memory_free(kv_memory *disk)
 {
-    for (size_t i = 0; i < disk->count; i++)
-        free(disk->rows[i].key);
-    for (size_t i = 0; i < disk->undos_count; i++)
-        free(disk->undos[i].key);
-    free(disk->rows);
+    for (kv_memory_row *row = disk->heads[0], *next; row; row = next) {
+        next = row->next[0];
+        free(row->value);
+        free(row);
+    }
+    while (disk->undos_count > 0)
+        free_undo(&disk->undos[--disk->undos_count]);
     free(disk->undos);
+    free(disk->marks);
     *disk = (kv_memory){0};
 }
