@@ -2,8 +2,14 @@
 /* policy/state_topic.c - one pass over the levels. */
 #include "policy/state_topic.h"
 
+#include <assert.h>
+
 #include "policy/policy.h"
 #include "policy/state_policy.h"
+
+static_assert(2 * (TMB_NAME_BYTES_MAX + 1) + TMB_STATE_PATH_BYTES_MAX + 16 <=
+                  TMB_STATE_TOPIC_BYTES_MAX,
+              "the longest topic of state");
 
 static const char *const outputs[] = {"",
 #define TMB_STATE_OUTPUT_WORD(name, word) word,
@@ -11,22 +17,6 @@ static const char *const outputs[] = {"",
 #undef TMB_STATE_OUTPUT_WORD
 };
 #define OUTPUTS (sizeof outputs / sizeof outputs[0])
-
-static tmb_verb verb_of(tmb_bytes word)
-{
-    static const struct {
-        tmb_verb verb;
-        const char *word;
-    } verbs[] = {
-#define TMB_STATE_VERB_ROW(name, number, word, type) {TMB_VERB_##name, word},
-        TMB_VERB_LIST(TMB_STATE_VERB_ROW)
-#undef TMB_STATE_VERB_ROW
-    };
-    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
-        if (tmb_bytes_eq(word, tmb_bytes_str(verbs[i].word)))
-            return verbs[i].verb;
-    return TMB_VERB_NONE;
-}
 
 static tmb_state_output output_of(tmb_bytes word)
 {
@@ -85,7 +75,7 @@ const char *tmb_state_path_check(tmb_bytes path)
     if (why)
         return why;
     tmb_bytes last = last_level(path, &rest);
-    if (verb_of(last) != TMB_VERB_NONE)
+    if (tmb_verb_of_word(last) != TMB_VERB_NONE)
         return "a path does not end in a verb; name its last level otherwise";
     if (output_of(last) != TMB_STATE_OUTPUT_NONE)
         return "a path does not end in conflicts, error, delta or pb; name its last level "
@@ -121,7 +111,7 @@ tmb_state_topic tmb_state_topic_parse(const char *root, tmb_bytes topic)
     t.path = tmb_bytes_of(slash + 1, rest.len - t.scope.len - 1);
     tmb_bytes before;
     t.last = last_level(t.path, &before);
-    t.verb = verb_of(t.last);
+    t.verb = tmb_verb_of_word(t.last);
     t.output = output_of(t.last);
     if (t.verb != TMB_VERB_NONE || t.output != TMB_STATE_OUTPUT_NONE)
         t.path = before;

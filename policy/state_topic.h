@@ -64,9 +64,9 @@ tmb_state_topic tmb_state_topic_parse(const char *root, tmb_bytes topic);
 const char *tmb_state_path_check(tmb_bytes path);
 
 /* tmb_state_topic_write writes root/scope/path, or root/scope/path/output, and a NUL; path may be empty.
- * Gives the length without it. cap TMB_STATE_TOPIC_BYTES_MAX + 1 is enough for what parse gives; more is cut. */
-#define TMB_STATE_TOPIC_BYTES_MAX                                                                  \
-    (2u * (TMB_NAME_BYTES_MAX + 1u) + TMB_STATE_PATH_BYTES_MAX + 1u + 16u)
+ * Gives the length without it. cap TMB_STATE_TOPIC_BYTES_MAX + 1 is enough for what parse gives; more is
+ * cut. */
+#define TMB_STATE_TOPIC_BYTES_MAX 1024u
 size_t tmb_state_topic_write(const char *root, tmb_bytes scope, tmb_bytes path,
                              tmb_state_output output, char *out, size_t cap);
 
