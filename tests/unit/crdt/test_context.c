@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* tests/unit/crdt/test_context.c - contexts against a plain table of dots, their limits, and their one form. */
+/* tests/unit/crdt/test_context.c - contexts against a plain table of dots, their limits, their one form. */
 #include "base/rng.h"
 #include "tests/unit/crdt/replica.h"
 
