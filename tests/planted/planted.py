@@ -104,7 +104,7 @@ def compile_changed(build, root, folder, file, text):
 
 
 def link_with(build, folder, test, objects):
-    """Links the program of test with these objects before its own; what they define, no library is asked for."""
+    """Links the program of test with these objects first; what they define, no library is asked for."""
     program = test.replace(".", "_")
     lines = in_folder(build, ["ninja", "-t", "commands", program], f"asking how {program} is linked")
     links = [line for line in lines.splitlines() if re.search(rf" -o \S*\b{program}(\s|$)", line)]
@@ -133,15 +133,15 @@ def try_plant(build, root, plant):
         environment = {**os.environ, **dict(one.split("=", 1) for one in shlex.split(heads.get("env", "")))}
         try:
             done = subprocess.run([program] + shlex.split(heads.get("args", "")), cwd=folder, env=environment,
-                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
-                                  timeout=SECONDS_MAX, check=False)
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                  errors="replace", timeout=SECONDS_MAX, check=False)
         except subprocess.TimeoutExpired as late:
             raise Unfit(f"{heads['test']} hangs with it for {SECONDS_MAX} s") from late
     last = done.stdout[-3000:]
     if done.returncode == 0:
         raise Unfit(f"{heads['test']} notices nothing. Its last lines:\n{last}")
     if done.returncode < 0 and done.returncode != -signal.SIGABRT:
-        raise Unfit(f"{heads['test']} died of a signal ({-done.returncode}) instead of saying what is wrong:\n{last}")
+        raise Unfit(f"{heads['test']} died of a signal ({-done.returncode}) and did not say what is wrong:\n{last}")
     crash = re.search("failed with exception: .*", done.stdout)  # cmocka's word for a signal
     if crash:
         raise Unfit(f"{heads['test']} died of a signal instead of saying what is wrong: {crash.group(0)}")

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* tests/property/crdt_context.c - contexts against a table of booleans: whatever is added in whatever order, a
- * context is the set of dots, and the set has one form.
+/* tests/property/crdt_context.c - contexts against a table of booleans: whatever is added in whatever order,
+ * a context is the set of dots, and the set has one form.
  *
  * The table knows nothing of bases and runs. Numbers stand on a ground that moves, so that those near
  * TMB_SEQ_MAX are played as well as the first ones.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* tests/property/seeds.h - which seeds a property test plays, and which it was when something broke.
  *
- * TMB_SEED=N (1 or more) plays that one; TMB_RUNS=N so many; TMB_LONG=1 twenty times as many as usual. Sanitizers are slow:
- * an eighth. Each test that plays seeds has seeds_tell as its teardown.
+ * TMB_SEED=N (1 or more) plays that one; TMB_RUNS=N so many; TMB_LONG=1 twenty times as many as usual.
+ * Sanitizers are slow: an eighth. Each test that plays seeds has seeds_tell as its teardown.
  */
 #ifndef TMB_TESTS_PROPERTY_SEEDS_H
 #define TMB_TESTS_PROPERTY_SEEDS_H
