@@ -56,6 +56,13 @@
 #define TMB_FRAME_BYTES_MAX (TMB_BATCH_BYTES_MAX + 4096)
 /* A dictionary that batches of a stream are compressed with. Larger: malformed. */
 #define TMB_DICTIONARY_BYTES_MAX (64 * 1024)
+/* Leaves of one frame, unpacked: room for the largest single leaf (64 concurrent values of 64 KiB). Larger:
+ * malformed. */
+#define TMB_LEAVES_BYTES_MAX (4 * 1024 * 1024 + 128 * 1024)
+/* What the leaves of a frame are, unless there is only one, and what a RANGES carries. More goes into the next
+ * one; a longer RANGES is malformed. */
+#define TMB_LEAVES_BYTES_DEFAULT (64 * 1024)
+#define TMB_RANGES_BYTES_MAX     (64 * 1024)
 /* Text of a BYE. Longer: malformed. */
 #define TMB_BYE_TEXT_BYTES_MAX 255
 /* Batches sent and not yet acknowledged, all streams of a session together. At the limit nothing more

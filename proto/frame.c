@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-/* proto/frame.c - frames to protobuf and back, the only file that sees the generated code.
+/* proto/frame.c - frames to protobuf and back, which with frame_state.c alone sees the generated code.
  *
  * Encoding builds the generated structs on the stack, pointing into the caller's frame. Decoding goes in
  * three steps: a walk over the outermost fields that finds exactly one frame (protobuf itself would merge
  * two), protobuf-c's own unpacking with memory from the arena, and frame_check.c. The arena only grows: what
  * protobuf-c gives back is not reused, so hostile bytes can at worst fill it, and then they are refused.
+ * Frames of state are in frame_state.c.
  */
 #include "proto/frame.h"
 
 #include "proto/frame_check.h"
-#include "tombolo.pb-c.h"
+#include "proto/frame_state.h"
 
 #define ARENA_ALIGN 16u
 
@@ -65,6 +66,7 @@ typedef struct wire {
         Tombolo__V1__Dictionary dictionary;
         Tombolo__V1__Ask ask;
         Tombolo__V1__Told told;
+        tmb_wire_state state;
     } u;
     Tombolo__V1__StreamState streams[TMB_STREAMS_MAX];
     Tombolo__V1__StreamState *streams_list[TMB_STREAMS_MAX];
@@ -297,6 +299,12 @@ static void to_wire(const tmb_frame *frame, wire *w)
     case TMB_FRAME_TOLD:
         to_wire_told(&frame->u.told, w);
         break;
+    case TMB_FRAME_SCOPE:
+    case TMB_FRAME_LEAVES:
+    case TMB_FRAME_STORED:
+    case TMB_FRAME_RANGES:
+        tmb_state_to_wire(frame, &w->u.state, &w->frame);
+        break;
     }
 }
 
@@ -366,7 +374,7 @@ static bool has_one_frame(tmb_bytes bytes)
     while (!r.bad && tmb_reader_left(&r) > 0) {
         uint64_t tag = get_varint(&r);
         uint64_t field = tag >> 3;
-        if (field >= TMB_FRAME_HELLO && field <= TMB_FRAME_TOLD)
+        if (field >= TMB_FRAME_HELLO && field <= TMB_FRAME_LAST)
             frames++;
         skip_value(&r, (unsigned)(tag & 7));
     }
@@ -550,7 +558,9 @@ static tmb_err from_wire(const Tombolo__V1__Frame *frame, tmb_frame *out)
 {
     int frames = (frame->hello != NULL) + (frame->welcome != NULL) + (frame->batch != NULL) +
                  (frame->ack != NULL) + (frame->bye != NULL) + (frame->credit != NULL) +
-                 (frame->dictionary != NULL) + (frame->ask != NULL) + (frame->told != NULL);
+                 (frame->dictionary != NULL) + (frame->ask != NULL) + (frame->told != NULL) +
+                 (frame->scope != NULL) + (frame->leaves != NULL) + (frame->stored != NULL) +
+                 (frame->ranges != NULL);
     if (frames != 1)
         return TMB_ECORRUPT;
     if (frame->hello) {
@@ -585,8 +595,11 @@ static tmb_err from_wire(const Tombolo__V1__Frame *frame, tmb_frame *out)
         out->type = TMB_FRAME_TOLD;
         return from_wire_told(frame->told, &out->u.told);
     }
-    out->type = TMB_FRAME_BYE;
-    return from_wire_bye(frame->bye, &out->u.bye);
+    if (frame->bye) {
+        out->type = TMB_FRAME_BYE;
+        return from_wire_bye(frame->bye, &out->u.bye);
+    }
+    return tmb_state_from_wire(frame, out);
 }
 
 tmb_err tmb_frame_decode(tmb_bytes bytes, void *arena_memory, size_t cap, tmb_frame *ret_frame)

@@ -14,6 +14,12 @@
  *   BYE      a known reason; text in UTF-8
  *   DICTIONARY  an id; 1 to TMB_DICTIONARY_BYTES_MAX bytes
  *   ASK, TOLD   each stream once
+ *   SCOPE    a turn; clock and heard are contexts without runs, in their one form, the clock's own entry is
+ *            last; a chain when last is above 0, a fingerprint as a whole or not at all; a known refusal, and
+ *            one that says unknown, denied or limit may leave the rest out
+ *   LEAVES   a turn; ctx likewise; upto, when there, as many numbers as ctx has entries, none above it; actors
+ *            whole, and not too many with ctx's; a known codec; at most TMB_LEAVES_BYTES_MAX unpacked
+ *   STORED, RANGES  a turn; at most TMB_RANGES_BYTES_MAX
  *
  * Fields that this version does not know are passed over.
  * Threads: none. Cost: one pass and one copy; decoding takes memory from the caller's arena alone.
@@ -25,14 +31,16 @@
 #include "base/class.h"
 #include "base/err.h"
 #include "base/limits.h"
+#include "crdt/context.h"
 #include "proto/record.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-#define TMB_PROTOCOL_VERSION     2u
-#define TMB_PROTOCOL_VERSION_MIN 1u /* N-1, both ways */
+#define TMB_PROTOCOL_VERSION       3u
+#define TMB_PROTOCOL_VERSION_MIN   1u
+#define TMB_PROTOCOL_VERSION_STATE 3u /* from here on there is state */
 #define TMB_CHAIN_BYTES          16u
 
 typedef enum tmb_frame_type {
@@ -44,8 +52,13 @@ typedef enum tmb_frame_type {
     TMB_FRAME_CREDIT, /* this one and those below: sessions of version 2 */
     TMB_FRAME_DICTIONARY,
     TMB_FRAME_ASK,
-    TMB_FRAME_TOLD
+    TMB_FRAME_TOLD,
+    TMB_FRAME_SCOPE, /* this one and those below: sessions of version 3 */
+    TMB_FRAME_LEAVES,
+    TMB_FRAME_STORED,
+    TMB_FRAME_RANGES
 } tmb_frame_type;
+#define TMB_FRAME_LAST TMB_FRAME_RANGES
 
 typedef enum tmb_codec {
     TMB_CODEC_PLAIN = 0,
@@ -80,6 +93,14 @@ typedef enum tmb_bye_reason {
     TMB_BYE_TWIN = 9,      /* 2: another box speaks under this name */
     TMB_BYE_FORKED = 10    /* 2: what the child has under a number is not what the parent has */
 } tmb_bye_reason;
+
+/* Why a scope's state is not synced, as SCOPE says it. */
+typedef enum tmb_refusal {
+    TMB_REFUSAL_NONE = 0,
+    TMB_REFUSAL_UNKNOWN = 1, /* this node does not hold the scope, or the peer is not to see it */
+    TMB_REFUSAL_DENIED = 2,  /* the peer may only read it: what it changed there is not taken */
+    TMB_REFUSAL_LIMIT = 3    /* too many neighbours or actors */
+} tmb_refusal;
 
 typedef struct tmb_stream_state {
     tmb_bytes name;
@@ -192,6 +213,60 @@ typedef struct tmb_frame_told {
     tmb_mark marks[TMB_STREAMS_MAX];
 } tmb_frame_told;
 
+/* Contexts below are bytes as tmb_context_put writes them, without runs: read them with tmb_context_get. */
+typedef struct tmb_frame_scope {
+    uint64_t session;
+    tmb_bytes scope;
+    uint32_t turn;        /* the how manieth SCOPE of this speaker, of this scope, in this session */
+    uint32_t answers;     /* the turn of the other's SCOPE that this one answers; 0: wants an answer */
+    tmb_incarnation self; /* the speaker's own, last what it has given of it, chain there (last > 0) */
+    uint64_t last;
+    uint8_t chain[TMB_CHAIN_BYTES];
+    tmb_bytes clock; /* what the speaker has, durably */
+    tmb_bytes heard; /* of the one spoken to, in a pass that is not over; empty: none */
+    bool has_yours;  /* what the speaker has of an incarnation of the one spoken to, and its chain there */
+    tmb_incarnation yours;
+    uint64_t yours_seq;
+    bool has_yours_chain;
+    uint8_t yours_chain[TMB_CHAIN_BYTES];
+    bool has_fingerprint; /* of all leaves; not there while a pass is unfinished */
+    uint64_t leaves;
+    uint8_t sum[TMB_CHAIN_BYTES];
+    uint64_t wall_ms, hlc; /* the speaker's clocks, for people and for skew; 0: does not say */
+    tmb_refusal refused;
+} tmb_frame_scope;
+
+typedef struct tmb_frame_leaves {
+    uint64_t session;
+    tmb_bytes scope;
+    uint32_t turn;    /* of the receiver's SCOPE that this pass answers */
+    uint32_t n;       /* the how manieth LEAVES of it, from 0 */
+    tmb_bytes ctx;    /* the sender's clock when it looked; its entries are actors 0, 1 ... of data */
+    tmb_bytes actors; /* the next ones, 16 bytes each */
+    bool is_complete; /* the pass ends: whoever has joined all of it has all of ctx */
+    tmb_bytes upto;   /* not complete: how far in the order of dots: varint seq for each entry of ctx */
+    bool has_self;    /* which actor is the sender's own incarnation, and its chain at its entry of ctx */
+    uint32_t self;
+    uint8_t chain[TMB_CHAIN_BYTES];
+    tmb_codec codec; /* of data: plain or zstd, as the shells please */
+    uint32_t raw_bytes;
+    tmb_bytes data; /* proto/leaves.h */
+} tmb_frame_leaves;
+
+typedef struct tmb_frame_stored {
+    uint64_t session;
+    tmb_bytes scope;
+    uint32_t turn, n; /* as in LEAVES: this one and all before it are on the disk */
+} tmb_frame_stored;
+
+typedef struct tmb_frame_ranges {
+    uint64_t session;
+    tmb_bytes scope;
+    uint32_t turn;  /* as in LEAVES, in both directions of the talk */
+    uint32_t round; /* even: from whoever reconciles; odd: answers */
+    tmb_bytes data; /* syncd/state/ranges.h */
+} tmb_frame_ranges;
+
 typedef struct tmb_frame {
     tmb_frame_type type;
     union {
@@ -204,8 +279,18 @@ typedef struct tmb_frame {
         tmb_frame_dictionary dictionary;
         tmb_frame_ask ask;
         tmb_frame_told told;
+        tmb_frame_scope scope;
+        tmb_frame_leaves leaves;
+        tmb_frame_stored stored;
+        tmb_frame_ranges ranges;
     } u;
 } tmb_frame;
+
+/* tmb_frame_is_state: one of the frames about a scope. tmb_frame_scope_name gives it (empty: another frame),
+ * tmb_frame_state_session the session it is of (0: another frame). */
+bool tmb_frame_is_state(const tmb_frame *frame);
+tmb_bytes tmb_frame_scope_name(const tmb_frame *frame);
+uint64_t tmb_frame_state_session(const tmb_frame *frame);
 
 /* tmb_frame_size_max gives a size that tmb_frame_encode's output will not exceed; 0 for a frame that it would
  * refuse. */
@@ -233,6 +318,7 @@ bool tmb_name_is_valid(tmb_bytes name, size_t bytes_max);
 /* Names for logs and JSON: "torn", "damaged" ...; "unknown-session" ... Static text, never NULL. */
 const char *tmb_gap_reason_str(tmb_gap_reason reason);
 const char *tmb_bye_reason_str(tmb_bye_reason reason);
+const char *tmb_refusal_str(tmb_refusal refusal);
 
 #ifdef __cplusplus
 }

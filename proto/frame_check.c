@@ -3,6 +3,8 @@
  * one to a sequence number, index by a stream and print a name without thinking. */
 #include "proto/frame_check.h"
 
+#include "base/varint.h"
+
 static tmb_err check_name(tmb_bytes name, size_t bytes_max)
 {
     if (name.len > bytes_max)
@@ -149,6 +151,131 @@ static tmb_err check_bye(const tmb_frame_bye *bye)
     return is_known && tmb_utf8_is_valid(bye->text) ? TMB_OK : TMB_ECORRUPT;
 }
 
+/* A context without runs, in the one form of crdt/context.h. ret_count: its entries. self (may be NULL): whose
+ * number is given in ret_own, 0 when it is not there. */
+static tmb_err check_vector(tmb_bytes bytes, const tmb_incarnation *self, unsigned *ret_count,
+                            uint64_t *ret_own)
+{
+    tmb_reader r = tmb_reader_of(bytes);
+    tmb_incarnation before;
+    uint64_t count = tmb_get_varint(&r);
+    *ret_own = 0;
+    if (!r.bad && count > TMB_ACTORS_MAX)
+        return TMB_ELIMIT;
+    for (uint64_t i = 0; i < count && !r.bad; i++) {
+        tmb_incarnation actor;
+        tmb_bytes name = tmb_get_bytes(&r, TMB_INCARNATION_BYTES);
+        uint64_t seq = tmb_get_varint(&r);
+        if (r.bad)
+            break;
+        memcpy(actor.bytes, name.ptr, TMB_INCARNATION_BYTES);
+        if (seq == 0 || seq > TMB_SEQ_MAX || (i > 0 && tmb_incarnation_cmp(&before, &actor) >= 0))
+            return TMB_ECORRUPT;
+        if (self && tmb_incarnation_eq(*self, actor))
+            *ret_own = seq;
+        before = actor;
+    }
+    bool has_no_runs = tmb_get_varint(&r) == 0;
+    *ret_count = (unsigned)count;
+    return !r.bad && has_no_runs && tmb_reader_left(&r) == 0 ? TMB_OK : TMB_ECORRUPT;
+}
+
+static tmb_err check_scope(const tmb_frame_scope *scope)
+{
+    unsigned count;
+    uint64_t own, ignored;
+    tmb_err err = check_name(scope->scope, TMB_NAME_BYTES_MAX);
+    if (err)
+        return err;
+    if (scope->turn == 0 || (unsigned)scope->refused > TMB_REFUSAL_LIMIT)
+        return TMB_ECORRUPT;
+    if (scope->last > TMB_SEQ_MAX || scope->yours_seq > TMB_SEQ_MAX)
+        return TMB_ELIMIT;
+    if (scope->refused != TMB_REFUSAL_NONE && scope->clock.len == 0)
+        return scope->heard.len == 0 ? TMB_OK : TMB_ECORRUPT;
+    err = check_vector(scope->clock, &scope->self, &count, &own);
+    if (!err && scope->heard.len > 0)
+        err = check_vector(scope->heard, NULL, &count, &ignored);
+    if (err)
+        return err;
+    return own == scope->last ? TMB_OK : TMB_ECORRUPT;
+}
+
+/* A number for each entry of ctx, none above it. */
+static bool is_upto_valid(tmb_bytes ctx, tmb_bytes upto)
+{
+    tmb_reader c = tmb_reader_of(ctx), u = tmb_reader_of(upto);
+    for (uint64_t count = tmb_get_varint(&c); count > 0; count--) {
+        (void)tmb_get_bytes(&c, TMB_INCARNATION_BYTES);
+        if (tmb_get_varint(&u) > tmb_get_varint(&c) || u.bad)
+            return false;
+    }
+    return tmb_reader_left(&u) == 0;
+}
+
+static tmb_err check_leaves(const tmb_frame_leaves *leaves)
+{
+    unsigned count;
+    uint64_t ignored;
+    tmb_err err = check_name(leaves->scope, TMB_NAME_BYTES_MAX);
+    if (!err)
+        err = check_vector(leaves->ctx, NULL, &count, &ignored);
+    if (err)
+        return err;
+    size_t more = leaves->actors.len / TMB_INCARNATION_BYTES;
+    if (leaves->turn == 0 || leaves->actors.len % TMB_INCARNATION_BYTES != 0 ||
+        (leaves->has_self && leaves->self >= count) ||
+        (leaves->codec != TMB_CODEC_PLAIN && leaves->codec != TMB_CODEC_ZSTD))
+        return TMB_ECORRUPT;
+    if (count + more > TMB_ACTORS_MAX || leaves->raw_bytes > TMB_LEAVES_BYTES_MAX ||
+        leaves->data.len > TMB_LEAVES_BYTES_MAX)
+        return TMB_ELIMIT;
+    if (leaves->codec == TMB_CODEC_PLAIN && leaves->raw_bytes != leaves->data.len)
+        return TMB_ECORRUPT;
+    bool is_placed = leaves->is_complete ? leaves->upto.len == 0
+                                         : is_upto_valid(leaves->ctx, leaves->upto);
+    return is_placed ? TMB_OK : TMB_ECORRUPT;
+}
+
+static tmb_err check_stored(const tmb_frame_stored *stored)
+{
+    tmb_err err = check_name(stored->scope, TMB_NAME_BYTES_MAX);
+    return err ? err : stored->turn != 0 ? TMB_OK : TMB_ECORRUPT;
+}
+
+static tmb_err check_ranges(const tmb_frame_ranges *ranges)
+{
+    tmb_err err = check_name(ranges->scope, TMB_NAME_BYTES_MAX);
+    if (err)
+        return err;
+    if (ranges->data.len > TMB_RANGES_BYTES_MAX)
+        return TMB_ELIMIT;
+    return ranges->turn != 0 ? TMB_OK : TMB_ECORRUPT;
+}
+
+bool tmb_frame_is_state(const tmb_frame *frame)
+{
+    return frame->type >= TMB_FRAME_SCOPE && frame->type <= TMB_FRAME_RANGES;
+}
+
+tmb_bytes tmb_frame_scope_name(const tmb_frame *frame)
+{
+    return frame->type == TMB_FRAME_SCOPE    ? frame->u.scope.scope
+           : frame->type == TMB_FRAME_LEAVES ? frame->u.leaves.scope
+           : frame->type == TMB_FRAME_STORED ? frame->u.stored.scope
+           : frame->type == TMB_FRAME_RANGES ? frame->u.ranges.scope
+                                             : tmb_bytes_of(NULL, 0);
+}
+
+uint64_t tmb_frame_state_session(const tmb_frame *frame)
+{
+    return frame->type == TMB_FRAME_SCOPE    ? frame->u.scope.session
+           : frame->type == TMB_FRAME_LEAVES ? frame->u.leaves.session
+           : frame->type == TMB_FRAME_STORED ? frame->u.stored.session
+           : frame->type == TMB_FRAME_RANGES ? frame->u.ranges.session
+                                             : 0;
+}
+
 tmb_err tmb_frame_check(const tmb_frame *frame)
 {
     switch (frame->type) {
@@ -170,6 +297,14 @@ tmb_err tmb_frame_check(const tmb_frame *frame)
         return check_ask(&frame->u.ask);
     case TMB_FRAME_TOLD:
         return check_marks(frame->u.told.marks, frame->u.told.marks_count);
+    case TMB_FRAME_SCOPE:
+        return check_scope(&frame->u.scope);
+    case TMB_FRAME_LEAVES:
+        return check_leaves(&frame->u.leaves);
+    case TMB_FRAME_STORED:
+        return check_stored(&frame->u.stored);
+    case TMB_FRAME_RANGES:
+        return check_ranges(&frame->u.ranges);
     }
     return TMB_ECORRUPT;
 }
@@ -218,6 +353,21 @@ const char *tmb_bye_reason_str(tmb_bye_reason reason)
         return "twin";
     case TMB_BYE_FORKED:
         return "forked";
+    }
+    return "unknown";
+}
+
+const char *tmb_refusal_str(tmb_refusal refusal)
+{
+    switch (refusal) {
+    case TMB_REFUSAL_NONE:
+        return "none";
+    case TMB_REFUSAL_UNKNOWN:
+        return "unknown";
+    case TMB_REFUSAL_DENIED:
+        return "denied";
+    case TMB_REFUSAL_LIMIT:
+        return "limit";
     }
     return "unknown";
 }

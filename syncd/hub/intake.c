@@ -265,6 +265,17 @@ static void on_batch(tmb_intake *intake, const tmb_frame_batch *batch, uint64_t 
     receive(intake, i, batch, ticket, refuse_ms, actions);
 }
 
+bool tmb_intake_has_state(const tmb_intake *intake)
+{
+    return intake->state == TMB_INTAKE_OPEN && intake->version >= TMB_PROTOCOL_VERSION_STATE;
+}
+
+bool tmb_intake_takes_state(const tmb_intake *intake, const tmb_frame *frame)
+{
+    return tmb_intake_has_state(intake) && tmb_frame_is_state(frame) &&
+           tmb_frame_state_session(frame) == intake->session;
+}
+
 static void on_frame(tmb_intake *intake, const tmb_intake_event *event, tmb_intake_actions *actions)
 {
     const tmb_frame *frame = event->u.frame;
@@ -285,6 +296,14 @@ static void on_frame(tmb_intake *intake, const tmb_intake_event *event, tmb_inta
         return;
     case TMB_FRAME_DICTIONARY:
         return;
+    case TMB_FRAME_SCOPE:
+    case TMB_FRAME_LEAVES:
+    case TMB_FRAME_STORED:
+    case TMB_FRAME_RANGES: /* the shell has handed on what tmb_intake_takes_state; the rest is late */
+        if (tmb_frame_state_session(frame) != intake->session ||
+            intake->version >= TMB_PROTOCOL_VERSION_STATE)
+            return;
+        break;
     case TMB_FRAME_WELCOME:
     case TMB_FRAME_ACK:
     case TMB_FRAME_CREDIT:

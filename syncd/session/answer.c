@@ -143,6 +143,17 @@ static void on_bye(tmb_session *s, const tmb_frame_bye *bye, tmb_session_actions
     tmb_session_give_up(s, actions);
 }
 
+bool tmb_session_has_state(const tmb_session *s)
+{
+    return s->state == TMB_SESSION_STREAMING && s->version >= TMB_PROTOCOL_VERSION_STATE;
+}
+
+bool tmb_session_takes_state(const tmb_session *s, const tmb_frame *frame)
+{
+    return tmb_session_has_state(s) && tmb_frame_is_state(frame) &&
+           tmb_frame_state_session(frame) == s->session;
+}
+
 void tmb_session_hear(tmb_session *s, const tmb_frame *frame, tmb_session_actions *actions)
 {
     switch (frame->type) {
@@ -171,6 +182,14 @@ void tmb_session_hear(tmb_session *s, const tmb_frame *frame, tmb_session_action
         if (frame->u.told.session == s->session && s->state == TMB_SESSION_STREAMING)
             tmb_session_push(actions, TMB_SESSION_TOLD)->frame = frame;
         return;
+    case TMB_FRAME_SCOPE:
+    case TMB_FRAME_LEAVES:
+    case TMB_FRAME_STORED:
+    case TMB_FRAME_RANGES: /* the shell has handed on what tmb_session_takes_state; the rest is late */
+        if (tmb_frame_state_session(frame) != s->session ||
+            s->version >= TMB_PROTOCOL_VERSION_STATE)
+            return;
+        break;
     case TMB_FRAME_HELLO:
     case TMB_FRAME_BATCH:
     case TMB_FRAME_DICTIONARY:
