@@ -14,7 +14,7 @@
  *   BYE      a known reason; text in UTF-8
  *   DICTIONARY  an id; 1 to TMB_DICTIONARY_BYTES_MAX bytes
  *   ASK, TOLD   each stream once
- *   SCOPE    a turn; clock and heard are contexts without runs, in their one form, the clock's own entry is
+ *   SCOPE    a turn; clock, floor and heard are contexts without runs, in their one form, the clock's own entry is
  *            last; a chain when last is above 0, a fingerprint as a whole or not at all; a known refusal, and
  *            one that says unknown, denied or limit may leave the rest out
  *   LEAVES   a turn; ctx likewise; upto, when there, as many numbers as ctx has entries, none above it; actors
@@ -41,7 +41,7 @@ extern "C" {
 #define TMB_PROTOCOL_VERSION       3u
 #define TMB_PROTOCOL_VERSION_MIN   1u
 #define TMB_PROTOCOL_VERSION_STATE 3u /* from here on there is state */
-#define TMB_CHAIN_BYTES          16u
+#define TMB_CHAIN_BYTES            16u
 
 typedef enum tmb_frame_type {
     TMB_FRAME_HELLO = 1,
@@ -217,14 +217,17 @@ typedef struct tmb_frame_told {
 typedef struct tmb_frame_scope {
     uint64_t session;
     tmb_bytes scope;
-    uint32_t turn;        /* the how manieth SCOPE of this speaker, of this scope, in this session */
-    uint32_t answers;     /* the turn of the other's SCOPE that this one answers; 0: wants an answer */
-    tmb_incarnation self; /* the speaker's own, last what it has given of it, chain there (last > 0) */
+    uint32_t turn;    /* the how manieth SCOPE of this speaker, of this scope, in this session */
+    uint32_t answers; /* the turn of the other's SCOPE that this one answers; 0: wants an answer */
+    tmb_incarnation
+        self; /* the speaker's own, last what it has given of it, chain there (last > 0) */
     uint64_t last;
     uint8_t chain[TMB_CHAIN_BYTES];
     tmb_bytes clock; /* what the speaker has, durably */
+    tmb_bytes floor; /* up to where it has forgotten removals; empty: none */
     tmb_bytes heard; /* of the one spoken to, in a pass that is not over; empty: none */
-    bool has_yours;  /* what the speaker has of an incarnation of the one spoken to, and its chain there */
+    bool
+        has_yours; /* what the speaker has of an incarnation of the one spoken to, and its chain there */
     tmb_incarnation yours;
     uint64_t yours_seq;
     bool has_yours_chain;
@@ -239,13 +242,15 @@ typedef struct tmb_frame_scope {
 typedef struct tmb_frame_leaves {
     uint64_t session;
     tmb_bytes scope;
-    uint32_t turn;    /* of the receiver's SCOPE that this pass answers */
-    uint32_t n;       /* the how manieth LEAVES of it, from 0 */
-    tmb_bytes ctx;    /* the sender's clock when it looked; its entries are actors 0, 1 ... of data */
+    uint32_t turn; /* of the receiver's SCOPE that this pass answers */
+    uint32_t n;    /* the how manieth LEAVES of it, from 0 */
+    tmb_bytes ctx; /* the sender's clock when it looked; its entries are actors 0, 1 ... of data */
     tmb_bytes actors; /* the next ones, 16 bytes each */
     bool is_complete; /* the pass ends: whoever has joined all of it has all of ctx */
-    tmb_bytes upto;   /* not complete: how far in the order of dots: varint seq for each entry of ctx */
-    bool has_self;    /* which actor is the sender's own incarnation, and its chain at its entry of ctx */
+    tmb_bytes
+        upto; /* not complete: how far in the order of dots: varint seq for each entry of ctx */
+    bool
+        has_self; /* which actor is the sender's own incarnation, and its chain at its entry of ctx */
     uint32_t self;
     uint8_t chain[TMB_CHAIN_BYTES];
     tmb_codec codec; /* of data: plain or zstd, as the shells please */

@@ -192,8 +192,10 @@ static tmb_err check_scope(const tmb_frame_scope *scope)
     if (scope->last > TMB_SEQ_MAX || scope->yours_seq > TMB_SEQ_MAX)
         return TMB_ELIMIT;
     if (scope->refused != TMB_REFUSAL_NONE && scope->clock.len == 0)
-        return scope->heard.len == 0 ? TMB_OK : TMB_ECORRUPT;
+        return scope->heard.len == 0 && scope->floor.len == 0 ? TMB_OK : TMB_ECORRUPT;
     err = check_vector(scope->clock, &scope->self, &count, &own);
+    if (!err && scope->floor.len > 0)
+        err = check_vector(scope->floor, NULL, &count, &ignored);
     if (!err && scope->heard.len > 0)
         err = check_vector(scope->heard, NULL, &count, &ignored);
     if (err)
@@ -232,8 +234,8 @@ static tmb_err check_leaves(const tmb_frame_leaves *leaves)
         return TMB_ELIMIT;
     if (leaves->codec == TMB_CODEC_PLAIN && leaves->raw_bytes != leaves->data.len)
         return TMB_ECORRUPT;
-    bool is_placed = leaves->is_complete ? leaves->upto.len == 0
-                                         : is_upto_valid(leaves->ctx, leaves->upto);
+    bool is_placed =
+        leaves->is_complete ? leaves->upto.len == 0 : is_upto_valid(leaves->ctx, leaves->upto);
     return is_placed ? TMB_OK : TMB_ECORRUPT;
 }
 

@@ -29,6 +29,8 @@ static void scope_to_wire(const tmb_frame_scope *scope, Tombolo__V1__Scope *out)
     out->chain = to_wire_bytes(scope->chain, TMB_CHAIN_BYTES);
     out->has_clock = scope->clock.len > 0;
     out->clock = to_wire_slice(scope->clock);
+    out->has_floor = scope->floor.len > 0;
+    out->floor = to_wire_slice(scope->floor);
     out->has_heard = scope->heard.len > 0;
     out->heard = to_wire_slice(scope->heard);
     out->has_yours = out->has_yours_seq = scope->has_yours;
@@ -132,6 +134,7 @@ static tmb_err scope_from_wire(const Tombolo__V1__Scope *scope, tmb_frame_scope 
     out->answers = scope->answers;
     out->last = scope->last;
     out->clock = from_wire_bytes(&scope->clock);
+    out->floor = from_wire_bytes(&scope->floor);
     out->heard = from_wire_bytes(&scope->heard);
     out->has_yours = scope->has_yours != 0;
     out->yours_seq = scope->yours_seq;
@@ -141,11 +144,12 @@ static tmb_err scope_from_wire(const Tombolo__V1__Scope *scope, tmb_frame_scope 
     out->wall_ms = scope->wall_ms;
     out->hlc = scope->hlc;
     out->refused = (tmb_refusal)scope->refused;
-    bool is_whole = from_wire_sixteen(true, &scope->incarnation, out->self.bytes) &&
-                    from_wire_sixteen(scope->has_chain != 0, &scope->chain, out->chain) &&
-                    from_wire_sixteen(out->has_yours, &scope->yours, out->yours.bytes) &&
-                    from_wire_sixteen(out->has_yours_chain, &scope->yours_chain, out->yours_chain) &&
-                    from_wire_sixteen(out->has_fingerprint, &scope->sum, out->sum);
+    bool is_whole =
+        from_wire_sixteen(true, &scope->incarnation, out->self.bytes) &&
+        from_wire_sixteen(scope->has_chain != 0, &scope->chain, out->chain) &&
+        from_wire_sixteen(out->has_yours, &scope->yours, out->yours.bytes) &&
+        from_wire_sixteen(out->has_yours_chain, &scope->yours_chain, out->yours_chain) &&
+        from_wire_sixteen(out->has_fingerprint, &scope->sum, out->sum);
     return is_whole ? TMB_OK : TMB_ECORRUPT;
 }
 
@@ -165,9 +169,9 @@ static tmb_err leaves_from_wire(const Tombolo__V1__Leaves *leaves, tmb_frame_lea
     out->self = leaves->self;
     out->codec = (tmb_codec)leaves->codec;
     out->data = from_wire_bytes(&leaves->data);
-    out->raw_bytes = leaves->has_raw_bytes           ? leaves->raw_bytes
+    out->raw_bytes = leaves->has_raw_bytes         ? leaves->raw_bytes
                      : out->data.len <= UINT32_MAX ? (uint32_t)out->data.len
-                                                     : UINT32_MAX;
+                                                   : UINT32_MAX;
     return from_wire_sixteen(out->has_self, &leaves->chain, out->chain) ? TMB_OK : TMB_ECORRUPT;
 }
 
@@ -183,14 +187,14 @@ tmb_err tmb_state_from_wire(const Tombolo__V1__Frame *frame, tmb_frame *out)
     }
     if (frame->stored) {
         out->type = TMB_FRAME_STORED;
-        out->u.stored = (tmb_frame_stored){frame->stored->session,
-                                           from_wire_bytes(&frame->stored->scope),
-                                           frame->stored->turn, frame->stored->n};
+        out->u.stored =
+            (tmb_frame_stored){frame->stored->session, from_wire_bytes(&frame->stored->scope),
+                               frame->stored->turn, frame->stored->n};
         return TMB_OK;
     }
     out->type = TMB_FRAME_RANGES;
-    out->u.ranges = (tmb_frame_ranges){
-        frame->ranges->session, from_wire_bytes(&frame->ranges->scope), frame->ranges->turn,
-        frame->ranges->round, from_wire_bytes(&frame->ranges->data)};
+    out->u.ranges = (tmb_frame_ranges){frame->ranges->session,
+                                       from_wire_bytes(&frame->ranges->scope), frame->ranges->turn,
+                                       frame->ranges->round, from_wire_bytes(&frame->ranges->data)};
     return TMB_OK;
 }

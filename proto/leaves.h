@@ -13,8 +13,8 @@
  *                              clock covers it would live on at whoever got it by another road.
  *   key       path, 0, type, element
  *
- * An actor is said once in a session: both ends number them in the order in which they were said (first the
- * clock's of SCOPE, then the new ones of each LEAVES). Numbers never leave the session.
+ * An actor is said once in a frame: first those of its ctx, in order, then more (LEAVES.actors). Numbers never
+ * leave the frame, so none that is lost makes another one mean something else.
  * Threads: none, values. Cost: one pass.
  */
 #ifndef TMB_PROTO_LEAVES_H
@@ -40,7 +40,7 @@ typedef struct tmb_leaf_key {
 size_t tmb_leaf_key_write(const tmb_leaf_key *key, uint8_t *out);
 TMB_MUST_USE tmb_err tmb_leaf_key_read(tmb_bytes bytes, tmb_leaf_key *ret);
 
-/* The actors of one direction of one session. */
+/* The actors of one frame. */
 typedef struct tmb_actors {
     unsigned count;
     tmb_incarnation actors[TMB_ACTORS_MAX];

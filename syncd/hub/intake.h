@@ -168,6 +168,12 @@ TMB_MUST_USE tmb_err tmb_intake_step(tmb_intake *intake, const tmb_intake_event 
 
 void tmb_intake_check(const tmb_intake *intake);
 
+/* tmb_intake_has_state: the child speaks version 3, so scopes of state may be synced in this session
+ * (intake->session). tmb_intake_takes_state: this frame is about one of them, of this session: for tmb_sync
+ * (syncd/state/sync.h), not for step, which passes over it. */
+bool tmb_intake_has_state(const tmb_intake *intake);
+bool tmb_intake_takes_state(const tmb_intake *intake, const tmb_frame *frame);
+
 /* tmb_intake_dictionary tells which dictionary of a lane the shell keeps (id; 0: none): WELCOME and ACK say
  * it. Before MARKS, and when one has come. */
 void tmb_intake_dictionary(tmb_intake *intake, unsigned lane, uint32_t id);

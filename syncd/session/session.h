@@ -274,6 +274,12 @@ void tmb_session_said(tmb_session *s, uint32_t bytes, tmb_mono now);
 /* tmb_session_is_waiting: for an answer, so that PROGRESS would be heard. */
 bool tmb_session_is_waiting(const tmb_session *s);
 
+/* tmb_session_has_state: the parent speaks version 3, so scopes of state may be synced in this session (s->session).
+ * tmb_session_takes_state: this frame is about one of them, of this session: for tmb_sync (syncd/state/sync.h),
+ * not for step, which passes over it. */
+bool tmb_session_has_state(const tmb_session *s);
+bool tmb_session_takes_state(const tmb_session *s, const tmb_frame *frame);
+
 const char *tmb_session_state_str(tmb_session_state state);
 
 /* tmb_session_check asserts what must hold after every step; called by step itself. */

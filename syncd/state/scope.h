@@ -177,7 +177,8 @@ TMB_MUST_USE tmb_err tmb_scope_dirty_all(tmb_scope *scope);
  * dot not in from, in the order of dots, each leaf once, up to bytes_max (at least one leaf; out has room
  * for cap). to (room for all actors, not from itself) becomes from and what the chunk holds; is_complete:
  * that is all there is, and the clock is the chunk's context, as it is of every chunk.
- * is_bootstrap: the neighbour had nothing when the pass began, so what was removed cannot be missed there.
+ * is_bootstrap: the neighbour had nothing when the pass began, so what was removed cannot be missed there; or
+ * the pass is not completed before ranges were compared (syncd/state/sync.h). Then from may be below the floor.
  * Own dots are noted as seen by somebody: save and commit before the chunk leaves.
  * Errors: of the kv; TMB_EGAP (from is below the floor: entries for removals that the neighbour lacks are
  * gone, compare ranges; never with is_bootstrap), TMB_ELIMIT (a leaf larger than cap, actors). */

@@ -108,6 +108,18 @@ static void make_ours(tmb_frame *frame, uint64_t session)
     case TMB_FRAME_TOLD:
         frame->u.told.session = session;
         return;
+    case TMB_FRAME_SCOPE:
+        frame->u.scope.session = session;
+        return;
+    case TMB_FRAME_LEAVES:
+        frame->u.leaves.session = session;
+        return;
+    case TMB_FRAME_STORED:
+        frame->u.stored.session = session;
+        return;
+    case TMB_FRAME_RANGES:
+        frame->u.ranges.session = session;
+        return;
     }
 }
 

@@ -69,6 +69,10 @@ static void say_frame(scene *at, const tmb_frame *frame)
     case TMB_FRAME_DICTIONARY:
     case TMB_FRAME_ASK:
     case TMB_FRAME_TOLD:
+    case TMB_FRAME_SCOPE:
+    case TMB_FRAME_LEAVES:
+    case TMB_FRAME_STORED:
+    case TMB_FRAME_RANGES:
         break;
     }
     fail_msg("a parent does not say that");

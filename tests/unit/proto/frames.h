@@ -53,6 +53,44 @@ static inline void fill_welcome(tmb_frame *f)
     f->u.welcome.live_bytes = 100;
 }
 
+/* Contexts of two actors as bytes: 16 times 1 up to 4, 16 times 2 up to 300. */
+static const uint8_t two_actors[] = {2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,    1, 4, 2,
+                                     2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 0xac, 2, 0};
+static const uint8_t one_actor[] = {1, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 9, 0};
+static const uint8_t up_to[] = {4, 0x80, 2};
+
+static inline void fill_scope(tmb_frame *f)
+{
+    tmb_frame_scope *scope = &f->u.scope;
+    *scope = (tmb_frame_scope){.session = 7, .turn = 2, .answers = 1, .last = 4};
+    scope->scope = tmb_bytes_str("line-7");
+    memset(scope->self.bytes, 1, sizeof(scope->self.bytes));
+    memset(scope->chain, 5, sizeof(scope->chain));
+    scope->clock = tmb_bytes_of(two_actors, sizeof(two_actors));
+    scope->floor = scope->heard = tmb_bytes_of(one_actor, sizeof(one_actor));
+    scope->has_yours = scope->has_yours_chain = scope->has_fingerprint = true;
+    scope->yours = incarnation_of(3);
+    scope->yours_seq = 70;
+    memset(scope->yours_chain, 6, sizeof(scope->yours_chain));
+    scope->leaves = 1000;
+    memset(scope->sum, 8, sizeof(scope->sum));
+    scope->wall_ms = 1790000000000;
+    scope->hlc = UINT64_C(1790000000000) << 16;
+}
+
+static inline void fill_leaves(tmb_frame *f)
+{
+    tmb_frame_leaves *leaves = &f->u.leaves;
+    *leaves = (tmb_frame_leaves){.session = 7, .turn = 2, .n = 3, .has_self = true, .self = 1};
+    leaves->scope = tmb_bytes_str("line-7");
+    leaves->ctx = tmb_bytes_of(two_actors, sizeof(two_actors));
+    leaves->actors = tmb_bytes_of(batch_data, 16);
+    leaves->upto = tmb_bytes_of(up_to, sizeof(up_to));
+    memset(leaves->chain, 5, sizeof(leaves->chain));
+    leaves->data = tmb_bytes_of(batch_data, sizeof(batch_data));
+    leaves->raw_bytes = sizeof(batch_data);
+}
+
 static inline tmb_frame frame_of(tmb_frame_type type)
 {
     tmb_frame f;
@@ -102,6 +140,21 @@ static inline tmb_frame frame_of(tmb_frame_type type)
         f.u.told = (tmb_frame_told){.session = 7, .id = 1, .marks_count = 1};
         f.u.told.marks[0] =
             (tmb_mark){.stream = tmb_bytes_str("main"), .incarnation = incarnation_of(9), .seq = 3};
+        break;
+    case TMB_FRAME_SCOPE:
+        fill_scope(&f);
+        break;
+    case TMB_FRAME_LEAVES:
+        fill_leaves(&f);
+        break;
+    case TMB_FRAME_STORED:
+        f.u.stored =
+            (tmb_frame_stored){.session = 7, .scope = tmb_bytes_str("fleet"), .turn = 2, .n = 3};
+        break;
+    case TMB_FRAME_RANGES:
+        f.u.ranges = (tmb_frame_ranges){.session = 7, .scope = tmb_bytes_str("fleet"), .turn = 2};
+        f.u.ranges.round = 1;
+        f.u.ranges.data = tmb_bytes_of(batch_data, sizeof(batch_data));
         break;
     }
     return f;
@@ -169,6 +222,31 @@ static inline bool batches_are_equal(const tmb_frame_batch *a, const tmb_frame_b
            a->is_late == b->is_late && a->spent == b->spent;
 }
 
+static inline bool scopes_are_equal(const tmb_frame_scope *a, const tmb_frame_scope *b)
+{
+    return a->session == b->session && tmb_bytes_eq(a->scope, b->scope) && a->turn == b->turn &&
+           a->answers == b->answers && tmb_incarnation_eq(a->self, b->self) && a->last == b->last &&
+           (a->last == 0 || memcmp(a->chain, b->chain, sizeof(a->chain)) == 0) &&
+           tmb_bytes_eq(a->clock, b->clock) && tmb_bytes_eq(a->floor, b->floor) &&
+           tmb_bytes_eq(a->heard, b->heard) && a->has_yours == b->has_yours &&
+           tmb_incarnation_eq(a->yours, b->yours) && a->yours_seq == b->yours_seq &&
+           a->has_yours_chain == b->has_yours_chain &&
+           memcmp(a->yours_chain, b->yours_chain, sizeof(a->yours_chain)) == 0 &&
+           a->has_fingerprint == b->has_fingerprint && a->leaves == b->leaves &&
+           memcmp(a->sum, b->sum, sizeof(a->sum)) == 0 && a->wall_ms == b->wall_ms &&
+           a->hlc == b->hlc && a->refused == b->refused;
+}
+
+static inline bool leaves_are_equal(const tmb_frame_leaves *a, const tmb_frame_leaves *b)
+{
+    return a->session == b->session && tmb_bytes_eq(a->scope, b->scope) && a->turn == b->turn &&
+           a->n == b->n && tmb_bytes_eq(a->ctx, b->ctx) && tmb_bytes_eq(a->actors, b->actors) &&
+           a->is_complete == b->is_complete && tmb_bytes_eq(a->upto, b->upto) &&
+           a->has_self == b->has_self && a->self == b->self &&
+           memcmp(a->chain, b->chain, sizeof(a->chain)) == 0 && a->codec == b->codec &&
+           a->raw_bytes == b->raw_bytes && tmb_bytes_eq(a->data, b->data);
+}
+
 static inline bool frames_are_equal(const tmb_frame *a, const tmb_frame *b)
 {
     if (a->type != b->type)
@@ -208,6 +286,18 @@ static inline bool frames_are_equal(const tmb_frame *a, const tmb_frame *b)
         return a->u.told.session == b->u.told.session && a->u.told.id == b->u.told.id &&
                lists_are_equal(a->u.told.marks, a->u.told.marks_count, b->u.told.marks,
                                b->u.told.marks_count);
+    case TMB_FRAME_SCOPE:
+        return scopes_are_equal(&a->u.scope, &b->u.scope);
+    case TMB_FRAME_LEAVES:
+        return leaves_are_equal(&a->u.leaves, &b->u.leaves);
+    case TMB_FRAME_STORED:
+        return a->u.stored.session == b->u.stored.session && a->u.stored.turn == b->u.stored.turn &&
+               a->u.stored.n == b->u.stored.n && tmb_bytes_eq(a->u.stored.scope, b->u.stored.scope);
+    case TMB_FRAME_RANGES:
+        return a->u.ranges.session == b->u.ranges.session && a->u.ranges.turn == b->u.ranges.turn &&
+               a->u.ranges.round == b->u.ranges.round &&
+               tmb_bytes_eq(a->u.ranges.scope, b->u.ranges.scope) &&
+               tmb_bytes_eq(a->u.ranges.data, b->u.ranges.data);
     }
     return false;
 }

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+/* syncd/state/exchange.h - what the sync of one scope with one neighbour does to the store, a job at a time.
+ *
+ *   tmb_sync (sync.h) --job--> tmb_exchange_run in one transaction --commit--> result --DONE--> tmb_sync
+ *
+ *   GREET   make our SCOPE
+ *   MEET    look at the neighbour's SCOPE: is it the one we knew, are we the one it knew (else we go on under a
+ *           new incarnation), from where does it have to be told, does it lack removals that are forgotten
+ *   SCAN    the next chunk of our pass
+ *   JOIN    a chunk of the neighbour's
+ *   ACKED   the neighbour has all of our pass
+ *   RANGES  compare (ranges.h)
+ *
+ * The daemon runs it in a thread of its pool, in the transaction that holds what else it does to the state, and
+ * commits; the simulator calls it directly. Jobs of one store run one at a time.
+ *
+ * Memory: tmb_exchange is large (5 MiB and the scope's room); one a node is enough. Frames of a result point
+ * into it: encode them before the next run.
+ * Threads: none; one call at a time. Cost: that of scope.h; MEET looks at each neighbour of the scope once.
+ */
+#ifndef TMB_SYNCD_STATE_EXCHANGE_H
+#define TMB_SYNCD_STATE_EXCHANGE_H
+
+#include "proto/frame.h"
+#include "syncd/state/scope.h"
+
+/* Keys that a reconciliation sends in one go. More: in a later round. */
+#define TMB_RANGES_KEYS_MAX 256u
+
+typedef enum tmb_job_kind {
+    TMB_JOB_NONE = 0,
+    TMB_JOB_GREET,
+    TMB_JOB_MEET,
+    TMB_JOB_SCAN,
+    TMB_JOB_JOIN,
+    TMB_JOB_ACKED,
+    TMB_JOB_RANGES
+} tmb_job_kind;
+
+/* Where a pass stands, while it runs: what the neighbour has, or has been sent. 6 KiB, the shell's, given to a
+ * machine that is not quiet. A job writes to it: it must stay where it is until DONE. */
+typedef struct tmb_sync_room {
+    bool is_set;
+    unsigned count;
+    tmb_base bases[TMB_ACTORS_MAX];
+} tmb_sync_room;
+
+typedef struct tmb_job {
+    tmb_job_kind kind;
+    uint64_t session;
+    uint32_t turn,
+        answers; /* GREET, MEET: of our SCOPE; SCAN, RANGES: turn of the neighbour's that we answer */
+    uint32_t n;        /* of LEAVES, when one is made */
+    bool wants_reply;  /* MEET: make our SCOPE, too */
+    bool is_bootstrap; /* SCAN: as in scope.h */
+    bool is_held;      /* SCAN: not to be completed before ranges were compared */
+    bool begins;       /* RANGES: the first round; else frame is a RANGES */
+    bool may_write;    /* JOIN: the neighbour may change this scope */
+    size_t bytes_max;  /* SCAN, RANGES: of leaves; the shell may make it smaller for a slow line */
+    const tmb_frame *frame; /* MEET, JOIN, RANGES: what came; must live until the job was run */
+    tmb_sync_room *room;
+} tmb_job;
+
+typedef enum tmb_job_commit {
+    TMB_COMMIT_NOTHING = 0, /* drop the transaction: nothing is to be changed */
+    TMB_COMMIT_LATER,       /* commit; a sync may wait for the next one */
+    TMB_COMMIT_SYNC         /* on the disk before DONE is said */
+} tmb_job_commit;
+
+typedef struct tmb_job_result {
+    tmb_job_kind kind;
+    tmb_err err; /* as run returned it; a commit that failed: set by the shell */
+    tmb_job_commit commit;
+    unsigned frames_count; /* to be sent in this order; in the tmb_exchange */
+    const tmb_frame *frames[2];
+    bool is_changed; /* the clock or leaves changed: tell the scope's other machines CHANGED */
+    uint64_t changed_leaves; /* and the publisher, if above 0 */
+    uint64_t forks;          /* dots that came with two values */
+    tmb_refusal refused;     /* MEET, JOIN: say so to the neighbour */
+    bool is_reborn;   /* MEET: the incarnation changed; the neighbour has to be greeted anew */
+    bool is_below;    /* MEET: it lacks removals that are forgotten: hold the pass, compare */
+    bool is_scrub;    /* MEET: equal clocks, other leaves: likewise */
+    bool is_empty;    /* MEET: it has nothing yet */
+    bool has_all;     /* MEET, JOIN: all that the neighbour has is here */
+    bool is_all;      /* SCAN: the neighbour has, or has been sent, all there is */
+    bool is_complete; /* SCAN: and the chunk says so. No frame: nothing to send */
+    bool is_stale;    /* JOIN, SCAN: the neighbour is to be greeted anew, something does not fit */
+    bool is_over;     /* RANGES: nothing differs any more ... */
+    bool is_partial;  /* ... in what there was room for: begin again */
+    unsigned leaves;  /* SCAN, RANGES: sent; JOIN: came */
+    size_t bytes;     /* of them */
+} tmb_job_result;
+
+typedef struct tmb_exchange {
+    tmb_scope_room
+        *room; /* the shell's, for this alone or shared with what runs in the same thread */
+    tmb_scope scope;
+    tmb_neighbour neighbour;
+    tmb_context_room ours, theirs, to;
+    tmb_actors actors;
+    tmb_frame frames[2];
+    uint8_t clock[16384], floor[16384], heard[16384], more[TMB_ACTORS_MAX * TMB_INCARNATION_BYTES];
+    uint8_t ranges[TMB_RANGES_BYTES_MAX];
+    uint8_t keys[TMB_RANGES_KEYS_MAX * 64][8];
+    tmb_leaves_state leaves;
+    uint8_t data[TMB_LEAVES_BYTES_MAX];
+} tmb_exchange;
+
+/* tmb_exchange_run runs one job for one scope and neighbour (both names, both borrowed for the call).
+ * fresh: 16 random bytes, new for each call; now_ms: Unix time; hlc: the node's clock, 0 for none.
+ * What the neighbour did wrong is no error: it is in the result.
+ * Errors: of the kv; TMB_ECORRUPT, TMB_EVERSION (the store). Drop the transaction, give the result to tmb_sync
+ * all the same: it waits and tries again. */
+TMB_MUST_USE tmb_err tmb_exchange_run(tmb_exchange *exchange, const tmb_job *job, const tmb_kv *kv,
+                                      tmb_bytes scope, tmb_bytes neighbour, tmb_incarnation fresh,
+                                      int64_t now_ms, uint64_t hlc, tmb_job_result *ret);
+
+#endif

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+/* syncd/state/sync.h - the machine that keeps one scope equal with one neighbour, in one session.
+ *
+ *   CLOSED --OPEN--> GREETING --its SCOPE--> OPEN: passes in both directions --CLOSE--> CLOSED
+ *                       |                      | doubt of any kind (something lost, no answer in time)
+ *                    refused                   '--> SCOPE again: both go on from what is durable
+ *
+ * Both ends run the same machine. A pass is answered by the sender's own account of the receiver: SCOPE says
+ * what its speaker has (clock) and has heard of the other in a pass that was cut (heard). LEAVES carry the
+ * turn of the SCOPE that they answer and are counted from 0; one that is missing is seen by the next, or by
+ * the sender whom nobody tells STORED, and then SCOPE is said again. So no state of a session needs to survive,
+ * and nothing is sent twice but what was on its way.
+ *
+ * Who may lack removals that are forgotten here gets its pass held (never complete), then both compare ranges,
+ * then the pass is completed: before that the neighbour does not adopt our clock.
+ * Who is told that the other has own dots that were never given here, or other ones, goes on under a new
+ * incarnation (exchange.h, MEET), at most TMB_SYNC_REBIRTHS_MAX times a session; then it stops, and says so.
+ *
+ * The shell:
+ *  - routes frames by scope (tmb_frame_scope_name) and neighbour; one about a scope that it does not hold, or
+ *    that the neighbour is not to see, it answers by tmb_sync_refuse, unless that frame is a refusal;
+ *  - gives a room before each step (sync.room), and may take it back when tmb_sync_is_quiet;
+ *  - gives events one at a time. While is_busy (a JOB runs) frames wait in its own queue, at most
+ *    TMB_SYNC_QUEUE_MAX a machine: one more is dropped, like one that the line lost. CHANGED, SENT, CLOSE and
+ *    TIMEOUT need not wait;
+ *  - runs JOB by tmb_exchange_run, commits as the result says, then gives DONE, also when all failed. After
+ *    CLOSE the DONE of a job that was under way is given, too, before anything else;
+ *  - sends LEAVES at the pace of the line, others at once, all of one machine in order, and says SENT for each
+ *    frame when it has left this box: time for the answer runs from there, so a slow line is no loss;
+ *  - when a result is_changed, or an operation changed the scope, gives CHANGED to the scope's other machines.
+ *
+ * Sources: Almeida, Shoker, Baquero 2018 (delta intervals and acks); Enes et al. 2019 (what the other has is not
+ * sent back); docs/adr/0028-passes-over-an-index-of-dots.md.
+ * Threads: none. No clock, no memory of its own. Size: below 300 bytes, a test holds it.
+ */
+#ifndef TMB_SYNCD_STATE_SYNC_H
+#define TMB_SYNCD_STATE_SYNC_H
+
+#include "base/time.h"
+#include "syncd/state/exchange.h"
+
+/* Chunks of a pass that are not acknowledged yet. At the limit the next one waits. */
+#define TMB_SYNC_CHUNKS_MAX 4u
+/* Frames of one machine that may wait while a job runs: the peer's chunks, and what answers ours. More are
+ * dropped, as if lost on the way. */
+#define TMB_SYNC_QUEUE_MAX 16u
+/* How often a node goes on under a new incarnation in one session of a scope. Once more: the scope rests for
+ * the session, and a report says so. */
+#define TMB_SYNC_REBIRTHS_MAX 2u
+/* Rounds of comparing ranges in one turn. More: it ends without adopting anything, is reported, and begins anew
+ * with the next SCOPE. */
+#define TMB_SYNC_ROUNDS_MAX 512u
+/* No answer, this often in a row, is reported as being stuck; waits double from the second on, up to 32 times. */
+#define TMB_SYNC_TRIES_MAX 5u
+
+typedef struct tmb_sync_options {
+    bool may_write;       /* the neighbour may change this scope */
+    uint32_t answer_ms;   /* how long an answer may take, from SENT; above 0 */
+    uint32_t chunk_bytes; /* of LEAVES; 0: TMB_LEAVES_BYTES_DEFAULT */
+} tmb_sync_options;
+
+typedef enum tmb_sync_event_type {
+    TMB_SYNC_OPEN = 1, /* a session of version 3 is there: session, speaks */
+    TMB_SYNC_CLOSE,
+    TMB_SYNC_FRAME,   /* frame, of this session and scope; not while is_busy */
+    TMB_SYNC_CHANGED, /* there are new dots in the scope */
+    TMB_SYNC_DONE,    /* result of the job */
+    TMB_SYNC_SENT,    /* one frame of this machine has left */
+    TMB_SYNC_TIMEOUT  /* tmb_sync_deadline has come; earlier is harmless */
+} tmb_sync_event_type;
+
+typedef struct tmb_sync_event {
+    tmb_sync_event_type type;
+    tmb_mono now;
+    uint64_t session;
+    bool
+        speaks; /* OPEN: say SCOPE at once (the child; a parent may, for scopes that it knows the child has) */
+    const tmb_frame *frame;
+    const tmb_job_result *result;
+} tmb_sync_event;
+
+/* What people should hear of. */
+typedef enum tmb_sync_report {
+    TMB_SYNC_REPORT_NONE = 0,
+    TMB_SYNC_REPORT_MET,   /* both know of each other */
+    TMB_SYNC_REPORT_EQUAL, /* all that is here has been acknowledged */
+    TMB_SYNC_REPORT_REBORN, /* this node goes on under a new incarnation: it was restored, or cloned */
+    TMB_SYNC_REPORT_BELOW, /* the neighbour was away too long: ranges are compared */
+    TMB_SYNC_REPORT_SCRUB, /* equal clocks, other leaves: a store was damaged; ranges are compared */
+    TMB_SYNC_REPORT_RANGED,  /* and that is over */
+    TMB_SYNC_REPORT_REFUSED, /* the neighbour refuses: refusal */
+    TMB_SYNC_REPORT_DENIED,  /* what it changed was not taken: it may only read */
+    TMB_SYNC_REPORT_FORKED, /* one dot came with two values: two boxes wrote under one incarnation */
+    TMB_SYNC_REPORT_STUCK, /* no answer for long, or a comparison without an end, or reborn too often */
+    TMB_SYNC_REPORT_FAILED /* the store: err */
+} tmb_sync_report;
+
+/* Static text for logs and statistics: "met", "equal" ... */
+const char *tmb_sync_report_str(tmb_sync_report report);
+
+typedef enum tmb_sync_action_type {
+    TMB_SYNC_SEND = 1, /* frame: encode it now, it lives until the next step or run */
+    TMB_SYNC_JOB,      /* job: run it, then DONE; at most one, the last action */
+    TMB_SYNC_REPORT
+} tmb_sync_action_type;
+
+typedef struct tmb_sync_action {
+    tmb_sync_action_type type;
+    const tmb_frame *frame;
+    tmb_job job;
+    tmb_sync_report report;
+    tmb_refusal refusal;
+    tmb_err err;
+} tmb_sync_action;
+
+#define TMB_SYNC_ACTIONS_MAX 6u
+typedef struct tmb_sync_actions {
+    unsigned n;
+    tmb_sync_action v[TMB_SYNC_ACTIONS_MAX];
+    tmb_frame out; /* a SEND may point here */
+} tmb_sync_actions;
+
+typedef enum tmb_sync_state {
+    TMB_SYNC_CLOSED = 0,
+    TMB_SYNC_GREETING, /* waiting for the neighbour's SCOPE */
+    TMB_SYNC_SYNCING,
+    TMB_SYNC_RESTING /* refused, or given up, for this session */
+} tmb_sync_state;
+
+/* Caller's memory; fields are read by tests and statistics, written by this room alone, but for room. */
+typedef struct tmb_sync {
+    tmb_sync_room *room; /* the shell's */
+    const char *scope;   /* borrowed for the machine's life */
+    tmb_mono now, since; /* since: waiting for an answer */
+    uint64_t session;
+    uint32_t answer_ms, chunk_bytes;
+    uint32_t turn;      /* of our own last SCOPE */
+    uint32_t answered;  /* turn of the neighbour's SCOPE that our passes answer; 0: none yet */
+    uint32_t next_in;   /* number of the LEAVES that must come */
+    uint32_t next_out;  /* number of the LEAVES that we send next */
+    uint32_t acked_out; /* STORED below this number */
+    uint32_t rounds;    /* of comparing, in this turn */
+    uint32_t unsent;    /* frames that have not left yet */
+    uint32_t reply_to;  /* turn to answer; 0: none */
+    uint16_t tries;     /* SCOPE said in vain */
+    uint8_t rebirths;
+    uint8_t state;              /* tmb_sync_state */
+    uint8_t job;                /* tmb_job_kind that runs; 0: none */
+    bool may_write, is_closing; /* is_closing: CLOSE came while a job ran */
+    bool wants_greet, wants_scan, wants_acked, wants_ranges; /* jobs to come */
+    bool is_asking;                                          /* our SCOPE waits for an answer */
+    bool is_held, is_scrub, is_ranging, is_partial; /* is_ranging: our RANGES waits for an answer */
+    bool is_complete_out;                           /* the last LEAVES we sent ends a pass */
+    bool is_bootstrap, has_all, is_denied;
+    bool is_equal_told;
+} tmb_sync;
+
+/* tmb_sync_init: a machine that is CLOSED. */
+void tmb_sync_init(tmb_sync *sync, const char *scope, const tmb_sync_options *options);
+
+/* tmb_sync_step takes one event and gives the orders that follow.
+ * Errors: TMB_EINVAL (an event that breaks the contract above: no room, a FRAME or OPEN while busy, DONE of
+ * another job or without one, a frame of another session): nothing changed. */
+TMB_MUST_USE tmb_err tmb_sync_step(tmb_sync *sync, const tmb_sync_event *event,
+                                   tmb_sync_actions *ret_actions);
+
+/* tmb_sync_deadline: when to send TIMEOUT; never: nothing is waited for. */
+tmb_mono tmb_sync_deadline(const tmb_sync *sync);
+
+static inline bool tmb_sync_is_busy(const tmb_sync *sync)
+{
+    return sync->job != TMB_JOB_NONE;
+}
+
+/* tmb_sync_is_quiet: nothing to do and nothing waited for; the room may go. */
+bool tmb_sync_is_quiet(const tmb_sync *sync);
+
+/* tmb_sync_refuse makes the answer to a frame about a scope that is not synced here: false when none is due. */
+bool tmb_sync_refuse(const tmb_frame *frame, tmb_refusal refused, tmb_frame *ret);
+
+#endif
