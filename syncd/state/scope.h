@@ -58,14 +58,27 @@ typedef enum tmb_member {
     TMB_MEMBER_RETIRED /* somebody said it does not come back */
 } tmb_member;
 
+/* Own past: the chain over all own changes up to own dot seq. */
+typedef struct tmb_checkpoint {
+    uint64_t seq;
+    uint8_t chain[TMB_STATE_CHAIN_BYTES];
+} tmb_checkpoint;
+
+/* Kept of one neighbour: the last of them. */
+#define TMB_CHECKPOINTS_MAX 16u
+/* Kept of one's own past. One more: the oldest is forgotten, and tmb_scope_chain_at says TMB_ENOENT there. */
+#define TMB_CHAINS_MAX 4096u
+
 /* Its contexts point into it: not to be assigned; tmb_neighbour_init makes one with nothing in it. */
 typedef struct tmb_neighbour {
     tmb_member state;
     int64_t heard_ms;     /* Unix time of its last frame; for lapsing and for people */
     tmb_incarnation self; /* its incarnation in this scope, as it said last; zero: never */
-    uint64_t self_seq;    /* what is held of its incarnation, and the chain there as it told it */
-    uint8_t self_chain[TMB_STATE_CHAIN_BYTES];
-    uint64_t acked_own; /* of our own dots: how far it has acknowledged */
+    uint64_t acked_own;   /* of our own dots: how far it has acknowledged */
+    /* What it told of its own past, one for each chunk that was stored, the highest last; tmb_neighbour_check
+     * adds one. By them a restored neighbour finds what it has in common with us. */
+    unsigned checkpoints_count;
+    tmb_checkpoint checkpoints[TMB_CHECKPOINTS_MAX];
     /* What it has for sure. */
     tmb_context acked;
     /* What we heard of it in a pass that is not over, and the clock that it had at that pass's last chunk: a
@@ -76,6 +89,10 @@ typedef struct tmb_neighbour {
 } tmb_neighbour;
 
 void tmb_neighbour_init(tmb_neighbour *neighbour);
+
+/* tmb_neighbour_check adds a checkpoint; one that is not above the last does nothing. */
+void tmb_neighbour_check(tmb_neighbour *neighbour, uint64_t seq,
+                         const uint8_t chain[TMB_STATE_CHAIN_BYTES]);
 
 /* What a leaf's record says. */
 typedef struct tmb_leaf_record {
@@ -102,7 +119,7 @@ typedef struct tmb_scope_room {
     uint8_t from[TMB_NAME_BYTES_MAX + 2 + TMB_LEAF_KEY_BYTES_MAX];
     uint8_t leaf_key[TMB_LEAF_KEY_BYTES_MAX];
     uint8_t dirty_path[TMB_PATH_BYTES_MAX];
-    uint8_t small[16384];
+    uint8_t small[24576];
     uint8_t bytes[TMB_LEAF_BYTES_MAX];
 } tmb_scope_room;
 
@@ -123,6 +140,7 @@ typedef struct tmb_scope {
     uint64_t dirty_last;       /* number of the change of a path that came last */
     uint64_t callers, calls;   /* callers remembered; numbered operations, ever */
     uint64_t kept_chain;       /* own dots below: their chains are forgotten */
+    uint64_t chains;           /* kept of one's own past */
     size_t dirty_len;          /* room->dirty_path is dirty already in this transaction */
     bool is_new;               /* was not in the store */
     bool is_changed;           /* save has something to do */
@@ -220,14 +238,20 @@ TMB_MUST_USE tmb_err tmb_scope_neighbour_put(tmb_scope *scope, tmb_bytes name,
 TMB_MUST_USE tmb_err tmb_scope_neighbour_next(tmb_scope *scope, tmb_bytes after,
                                               tmb_bytes *ret_name, tmb_neighbour *ret);
 
-/* tmb_scope_meet is for when a neighbour has said where it stands: clock, and its floor. It becomes active,
- * acked is what it says now (less than before, if it was restored), and what was heard of it is void when its
- * clock has gone back. Where our clock does not reach its floor, our floor rises to it: what we adopt of
- * it has no entries for those removals, here neither. is_below (may be NULL): it is below our floor.
+/* tmb_scope_meet is for when a neighbour has said where it stands: incarnation, clock, and its floor (may be
+ * NULL: none). It becomes active, acked is what it says now (less than before, if it was restored), and what
+ * was heard of it is void when its clock has gone back or its incarnation is another. Where our clock does
+ * not reach its floor, our floor rises to it: what we adopt of it has no entries for those removals, here
+ * neither. is_below (may be NULL): it is below our floor.
  * Whose state is not active by then (it lapsed during a pass) may not complete the pass: meet again.
  * Errors: of the kv, TMB_ELIMIT. */
-TMB_MUST_USE tmb_err tmb_scope_meet(tmb_scope *scope, tmb_bytes name, const tmb_context *clock,
-                                    const tmb_context *floor, int64_t now_ms, bool *ret_is_below);
+TMB_MUST_USE tmb_err tmb_scope_meet(tmb_scope *scope, tmb_bytes name, const tmb_incarnation *self,
+                                    const tmb_context *clock, const tmb_context *floor,
+                                    int64_t now_ms, bool *ret_is_below);
+
+/* tmb_scope_raise_floor joins floor to ours: of the one whose clock is adopted after ranges were compared, in
+ * the same transaction. Errors: TMB_ELIMIT. */
+TMB_MUST_USE tmb_err tmb_scope_raise_floor(tmb_scope *scope, const tmb_context *floor);
 
 /* tmb_scope_acked notes that a neighbour has acked, durably; what every active one has is forgotten, up to
  * TMB_FORGET_AT_ONCE leaves (tmb_scope_forget does that alone, at most leaves_max a call, and drops extra
@@ -250,9 +274,15 @@ TMB_MUST_USE tmb_err tmb_scope_lapse(tmb_scope *scope, int64_t now_ms, int64_t l
 TMB_MUST_USE tmb_err tmb_scope_chain_at(tmb_scope *scope, uint64_t seq,
                                         uint8_t ret_chain[TMB_STATE_CHAIN_BYTES]);
 
+/* tmb_scope_start is called once for each scope after the store was opened, before anything else: what it
+ * holds of its own may have been sent by whoever had it open before. */
+void tmb_scope_start(tmb_scope *scope);
+
 /* tmb_scope_reincarnate goes on under incarnation fresh: own dots above common are given anew under it,
- * counters with what was counted by them alone; the clock's entry of the old one goes back to common, to be
- * heard again from whoever has it. Cost: the own dots above common. */
+ * counters with what was counted by them alone (common below kept_chain: with what is known of that); the
+ * clock's entry of the old one goes back to common, to be heard again from whoever has it, and nothing that
+ * was heard of unfinished passes counts any more. common >= last: nothing is given anew.
+ * Errors: of the kv, TMB_ELIMIT (actors). Cost: the own dots above common, and leaves with extra context. */
 TMB_MUST_USE tmb_err tmb_scope_reincarnate(tmb_scope *scope, tmb_incarnation fresh,
                                            uint64_t common);
 
