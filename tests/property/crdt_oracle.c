@@ -3,8 +3,8 @@
  *
  * Two to four replicas change everything there is, delete maps, act upon what a client had read some time
  * ago, take new incarnations, tell each other all or some leaves; after each step the replicas that it
- * touched must read as the oracle says. Then all meet: equal bytes, and still the oracle's value. That they converge
- * alone would say little: a wrong value is converged to just as well.
+ * touched must read as the oracle says. Then all meet: equal bytes, and still the oracle's value. That they
+ * converge alone would say little: a wrong value is converged to just as well.
  */
 #include <setjmp.h>
 #include <string.h>
