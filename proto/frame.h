@@ -15,7 +15,7 @@
  *   DICTIONARY  an id; 1 to TMB_DICTIONARY_BYTES_MAX bytes
  *   ASK, TOLD   each stream once
  *   SCOPE    a turn; clock, floor and heard are contexts without runs, in their one form, the clock's own entry is
- *            last; a chain when last is above 0, a fingerprint as a whole or not at all; a known refusal, and
+ *            last; at most TMB_POINTS_MAX points; a chain when last is above 0, a fingerprint as a whole or not at all; a known refusal, and
  *            one that says unknown, denied or limit may leave the rest out
  *   LEAVES   a turn; ctx likewise; upto, when there, as many numbers as ctx has entries, none above it; actors
  *            whole, and not too many with ctx's; a known codec; at most TMB_LEAVES_BYTES_MAX unpacked
@@ -214,6 +214,9 @@ typedef struct tmb_frame_told {
 } tmb_frame_told;
 
 /* Contexts below are bytes as tmb_context_put writes them, without runs: read them with tmb_context_get. */
+/* Points of the past of one incarnation that SCOPE carries. More: malformed. */
+#define TMB_POINTS_MAX 16u
+
 typedef struct tmb_frame_scope {
     uint64_t session;
     tmb_bytes scope;
@@ -227,11 +230,10 @@ typedef struct tmb_frame_scope {
     tmb_bytes floor; /* up to where it has forgotten removals; empty: none */
     tmb_bytes heard; /* of the one spoken to, in a pass that is not over; empty: none */
     bool
-        has_yours; /* what the speaker has of an incarnation of the one spoken to, and its chain there */
+        has_yours; /* what the speaker has of an incarnation of the one spoken to, unfinished passes too */
     tmb_incarnation yours;
     uint64_t yours_seq;
-    bool has_yours_chain;
-    uint8_t yours_chain[TMB_CHAIN_BYTES];
+    tmb_bytes points;     /* points of the other's past, rising: varint seq, 16 bytes chain there */
     bool has_fingerprint; /* of all leaves; not there while a pass is unfinished */
     uint64_t leaves;
     uint8_t sum[TMB_CHAIN_BYTES];

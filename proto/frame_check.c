@@ -180,6 +180,22 @@ static tmb_err check_vector(tmb_bytes bytes, const tmb_incarnation *self, unsign
     return !r.bad && has_no_runs && tmb_reader_left(&r) == 0 ? TMB_OK : TMB_ECORRUPT;
 }
 
+static tmb_err check_points(const tmb_frame_scope *scope)
+{
+    tmb_reader r = tmb_reader_of(scope->points);
+    uint64_t before = 0;
+    for (unsigned count = 0; !r.bad && tmb_reader_left(&r) > 0; count++) {
+        uint64_t seq = tmb_get_varint(&r);
+        (void)tmb_get_bytes(&r, TMB_CHAIN_BYTES);
+        if (count == TMB_POINTS_MAX)
+            return TMB_ELIMIT;
+        if (seq <= before || seq > scope->yours_seq)
+            return TMB_ECORRUPT;
+        before = seq;
+    }
+    return r.bad || (scope->points.len > 0 && !scope->has_yours) ? TMB_ECORRUPT : TMB_OK;
+}
+
 static tmb_err check_scope(const tmb_frame_scope *scope)
 {
     unsigned count;
@@ -198,6 +214,8 @@ static tmb_err check_scope(const tmb_frame_scope *scope)
         err = check_vector(scope->floor, NULL, &count, &ignored);
     if (!err && scope->heard.len > 0)
         err = check_vector(scope->heard, NULL, &count, &ignored);
+    if (!err)
+        err = check_points(scope);
     if (err)
         return err;
     return own == scope->last ? TMB_OK : TMB_ECORRUPT;

@@ -36,8 +36,8 @@ static void scope_to_wire(const tmb_frame_scope *scope, Tombolo__V1__Scope *out)
     out->has_yours = out->has_yours_seq = scope->has_yours;
     out->yours = to_wire_bytes(scope->yours.bytes, TMB_INCARNATION_BYTES);
     out->yours_seq = scope->yours_seq;
-    out->has_yours_chain = scope->has_yours && scope->has_yours_chain;
-    out->yours_chain = to_wire_bytes(scope->yours_chain, TMB_CHAIN_BYTES);
+    out->has_points = scope->points.len > 0;
+    out->points = to_wire_slice(scope->points);
     out->has_leaves = out->has_sum = scope->has_fingerprint;
     out->leaves = scope->leaves;
     out->sum = to_wire_bytes(scope->sum, TMB_CHAIN_BYTES);
@@ -125,7 +125,6 @@ static tmb_err scope_from_wire(const Tombolo__V1__Scope *scope, tmb_frame_scope 
 {
     if (scope->refused > TMB_REFUSAL_LIMIT || (scope->has_last != 0) != (scope->has_chain != 0) ||
         (scope->has_yours != 0) != (scope->has_yours_seq != 0) ||
-        (scope->has_yours_chain && !scope->has_yours) ||
         (scope->has_leaves != 0) != (scope->has_sum != 0))
         return TMB_ECORRUPT;
     out->session = scope->session;
@@ -138,18 +137,16 @@ static tmb_err scope_from_wire(const Tombolo__V1__Scope *scope, tmb_frame_scope 
     out->heard = from_wire_bytes(&scope->heard);
     out->has_yours = scope->has_yours != 0;
     out->yours_seq = scope->yours_seq;
-    out->has_yours_chain = scope->has_yours_chain != 0;
+    out->points = from_wire_bytes(&scope->points);
     out->has_fingerprint = scope->has_leaves != 0;
     out->leaves = scope->leaves;
     out->wall_ms = scope->wall_ms;
     out->hlc = scope->hlc;
     out->refused = (tmb_refusal)scope->refused;
-    bool is_whole =
-        from_wire_sixteen(true, &scope->incarnation, out->self.bytes) &&
-        from_wire_sixteen(scope->has_chain != 0, &scope->chain, out->chain) &&
-        from_wire_sixteen(out->has_yours, &scope->yours, out->yours.bytes) &&
-        from_wire_sixteen(out->has_yours_chain, &scope->yours_chain, out->yours_chain) &&
-        from_wire_sixteen(out->has_fingerprint, &scope->sum, out->sum);
+    bool is_whole = from_wire_sixteen(true, &scope->incarnation, out->self.bytes) &&
+                    from_wire_sixteen(scope->has_chain != 0, &scope->chain, out->chain) &&
+                    from_wire_sixteen(out->has_yours, &scope->yours, out->yours.bytes) &&
+                    from_wire_sixteen(out->has_fingerprint, &scope->sum, out->sum);
     return is_whole ? TMB_OK : TMB_ECORRUPT;
 }
 

@@ -27,7 +27,11 @@
 extern "C" {
 #endif
 
-#define TMB_LEAF_KEY_BYTES_MAX (512u + 2u + 1024u) /* path, 0, type, element: syncd/state/op.h */
+/* As syncd/state/op.h has them for operations; what is longer, or deeper, from outside: malformed. */
+#define TMB_LEAF_PATH_LEVELS_MAX 12u
+#define TMB_LEAF_PATH_BYTES_MAX  512u
+#define TMB_LEAF_ELEM_BYTES_MAX  1024u
+#define TMB_LEAF_KEY_BYTES_MAX   (TMB_LEAF_PATH_BYTES_MAX + 2u + TMB_LEAF_ELEM_BYTES_MAX)
 
 typedef struct tmb_leaf_key {
     tmb_bytes path;

@@ -58,6 +58,7 @@ static const uint8_t two_actors[] = {2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1
                                      2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 0xac, 2, 0};
 static const uint8_t one_actor[] = {1, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 9, 0};
 static const uint8_t up_to[] = {4, 0x80, 2};
+static const uint8_t one_point[1 + 16] = {70, 6};
 
 static inline void fill_scope(tmb_frame *f)
 {
@@ -68,10 +69,10 @@ static inline void fill_scope(tmb_frame *f)
     memset(scope->chain, 5, sizeof(scope->chain));
     scope->clock = tmb_bytes_of(two_actors, sizeof(two_actors));
     scope->floor = scope->heard = tmb_bytes_of(one_actor, sizeof(one_actor));
-    scope->has_yours = scope->has_yours_chain = scope->has_fingerprint = true;
+    scope->has_yours = scope->has_fingerprint = true;
     scope->yours = incarnation_of(3);
     scope->yours_seq = 70;
-    memset(scope->yours_chain, 6, sizeof(scope->yours_chain));
+    scope->points = tmb_bytes_of(one_point, sizeof(one_point));
     scope->leaves = 1000;
     memset(scope->sum, 8, sizeof(scope->sum));
     scope->wall_ms = 1790000000000;
@@ -230,11 +231,9 @@ static inline bool scopes_are_equal(const tmb_frame_scope *a, const tmb_frame_sc
            tmb_bytes_eq(a->clock, b->clock) && tmb_bytes_eq(a->floor, b->floor) &&
            tmb_bytes_eq(a->heard, b->heard) && a->has_yours == b->has_yours &&
            tmb_incarnation_eq(a->yours, b->yours) && a->yours_seq == b->yours_seq &&
-           a->has_yours_chain == b->has_yours_chain &&
-           memcmp(a->yours_chain, b->yours_chain, sizeof(a->yours_chain)) == 0 &&
-           a->has_fingerprint == b->has_fingerprint && a->leaves == b->leaves &&
-           memcmp(a->sum, b->sum, sizeof(a->sum)) == 0 && a->wall_ms == b->wall_ms &&
-           a->hlc == b->hlc && a->refused == b->refused;
+           tmb_bytes_eq(a->points, b->points) && a->has_fingerprint == b->has_fingerprint &&
+           a->leaves == b->leaves && memcmp(a->sum, b->sum, sizeof(a->sum)) == 0 &&
+           a->wall_ms == b->wall_ms && a->hlc == b->hlc && a->refused == b->refused;
 }
 
 static inline bool leaves_are_equal(const tmb_frame_leaves *a, const tmb_frame_leaves *b)

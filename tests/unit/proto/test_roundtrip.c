@@ -254,7 +254,7 @@ static tmb_frame random_frame(tmb_rng *rng)
         f.u.scope.scope = random_letters(rng, TMB_NAME_BYTES_MAX);
         f.u.scope.turn = 1 + (uint32_t)below(rng, UINT32_MAX);
         f.u.scope.answers = (uint32_t)random_number(rng);
-        f.u.scope.yours_seq = random_seq(rng);
+        f.u.scope.yours_seq = 70 + random_seq(rng) / 2;
         f.u.scope.leaves = random_number(rng);
         f.u.scope.refused = (tmb_refusal)below(rng, TMB_REFUSAL_LIMIT + 1);
         break;
