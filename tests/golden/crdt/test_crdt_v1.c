@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* tests/golden/crdt/test_crdt_v1.c - leaves of every type and contexts, as version 1 has them: test DIRECTORY.
+/* tests/golden/crdt/test_crdt_v1.c - leaves of every type and contexts as version 1 has them: test DIRECTORY.
  *
  * Replicas compare these bytes, and fingerprints are taken of them: a build that makes others than are stored
  * would find differences where there are none. `test DIRECTORY make` writes what is not there yet, and never
