@@ -23,7 +23,8 @@
  * parent has them not, that is an entry too. */
 #define TMB_LEDGER_RETENTION_BYTES (16 * 1024 * 1024)
 /* What is kept of the operations on state, beyond the segment that is written: applied ones are of no more
- * use, so it is how long syncd may be away. One that goes before it was applied is in the loss ledger. */
+ * use, so it is how long syncd may be away. One that goes before it was applied is missed, and syncd says
+ * so. */
 #define TMB_STATE_RETENTION_BYTES (1024 * 1024 * 1024)
 /* A sequence number, 2^63 - 1, so that adding one never wraps. Larger ones in a frame: malformed. */
 #define TMB_SEQ_MAX UINT64_C(0x7fffffffffffffff)
@@ -59,8 +60,8 @@
 /* Leaves of one frame, unpacked: room for the largest single leaf (64 concurrent values of 64 KiB). Larger:
  * malformed. */
 #define TMB_LEAVES_BYTES_MAX (4 * 1024 * 1024 + 128 * 1024)
-/* What the leaves of a frame are, unless there is only one, and what a RANGES carries. More goes into the next
- * one; a longer RANGES is malformed. */
+/* What the leaves of a frame are, unless there is only one, and what a RANGES carries. More goes into the
+ * next one; a longer RANGES is malformed. */
 #define TMB_LEAVES_BYTES_DEFAULT (64 * 1024)
 #define TMB_RANGES_BYTES_MAX     (64 * 1024)
 /* Text of a BYE. Longer: malformed. */

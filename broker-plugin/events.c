@@ -11,15 +11,20 @@
 #define LOG_EVERY_MS  1000
 #define LOG_LINES_MAX 10
 
-static int deny(tmb_plugin *p, const struct mosquitto_evt_acl_check *event, const char *who)
+bool tmb_plugin_may_log_refusal(tmb_plugin *p)
 {
     tmb_mono now = tmb_plugin_now();
-    p->counts.denied++;
     if (tmb_mono_is_due(tmb_mono_after(p->denied_at, tmb_dur_ms(LOG_EVERY_MS)), now)) {
         p->denied_at = now;
         p->denied_logged = 0;
     }
-    if (++p->denied_logged > LOG_LINES_MAX)
+    return ++p->denied_logged <= LOG_LINES_MAX;
+}
+
+static int deny(tmb_plugin *p, const struct mosquitto_evt_acl_check *event, const char *who)
+{
+    p->counts.denied++;
+    if (!tmb_plugin_may_log_refusal(p))
         return MOSQ_ERR_ACL_DENIED;
     const char *id = mosquitto_client_id(event->client);
     mosquitto_log_printf(MOSQ_LOG_WARNING, "tombolo: refused: client %s (%s%s) may not %s %s",
@@ -87,6 +92,12 @@ int tmb_plugin_on_acl(tmb_plugin *p, const struct mosquitto_evt_acl_check *event
     tmb_acl_verdict verdict = tmb_acl_decide(p->config->node, who, event->access, event->topic);
     if (verdict == TMB_ACL_DENY)
         return deny(p, event, who);
+    if (event->access == MOSQ_ACL_WRITE && tmb_plugin_is_state(p, tmb_bytes_str(event->topic))) {
+        if (!tmb_plugin_may_write_state(p, event, who))
+            return MOSQ_ERR_ACL_DENIED;
+        if (who) /* our own syncd, whatever an acl_file says of it */
+            verdict = TMB_ACL_ALLOW;
+    }
     if (event->access == MOSQ_ACL_WRITE && who && strcmp(who, p->config->node) != 0 &&
         !tmb_pace_take(p->pace, tmb_bytes_str(who), tmb_plugin_now()))
         return hang_up(p, who);

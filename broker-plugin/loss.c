@@ -71,11 +71,17 @@ static void keep_slot(tmb_plugin *p, unsigned slot)
     keep_slots(p, slot, 1);
 }
 
+/* Does a parent wait for what is in the stream? Operations on state are applied here, and then of no use. */
+static bool is_awaited(const tmb_plugin *p, const char *stream)
+{
+    return has_parent(p) && strcmp(stream, TMB_STATE_STREAM) != 0;
+}
+
 void tmb_plugin_lose(tmb_plugin *p, const tmb_loss *loss)
 {
     tmb_loss rest = *loss;
     if (loss->first == 0 || loss->first > loss->last ||
-        (loss->reason == TMB_LOSS_RETENTION && !has_parent(p)))
+        (loss->reason == TMB_LOSS_RETENTION && !is_awaited(p, loss->stream)))
         return;
     if (loss->reason != TMB_LOSS_FULL_NEWEST)
         rest = without_parents(p, loss);

@@ -69,6 +69,8 @@ bool tmb_plugin_may_be_lost(tmb_plugin *p, unsigned stream)
     const tmb_plugin_stream *s = &p->streams[stream];
     const tmb_plugin_receipts *r = &p->receipts;
     uint64_t mark = 0;
+    if (s->policy->is_state)
+        return s->has_lost; /* what the retention took was applied */
     if (p->config->parent.host) {
         tmb_plugin_load_marks(p);
         mark = r->has_marks ? r->marks_seq[stream] : 0;

@@ -116,7 +116,8 @@ int tmb_plugin_on_message(tmb_plugin *p, struct mosquitto_evt_message *event)
     bool is_checked = tmb_plugin_pend_match(p, event);
     p->props_len = 0;
     bool is_own = strncmp(event->topic, TMB_TOPIC_ROOT, strlen(TMB_TOPIC_ROOT)) == 0;
-    if (!is_checked && (is_own || tmb_policy_is_ledger_topic(event->topic))) {
+    bool is_state = tmb_plugin_is_state(p, tmb_bytes_str(event->topic));
+    if (!is_checked && (is_own || is_state || tmb_policy_is_ledger_topic(event->topic))) {
         p->counts.denied++;         /* a bridge: the broker asks no rules for it */
         return MOSQ_ERR_ACL_DENIED; /* acked: else it would come back with it for ever */
     }
@@ -125,11 +126,14 @@ int tmb_plugin_on_message(tmb_plugin *p, struct mosquitto_evt_message *event)
                                                            : MOSQ_ERR_SUCCESS;
     if (event->topic[0] == '$')
         return pass_on(p, event);
-    int stream = tmb_policy_stream_for_topic(&p->config->policy, tmb_bytes_str(event->topic));
+    int stream = tmb_plugin_stream_for(p, tmb_bytes_str(event->topic));
     if (stream < 0) {
-        p->counts.uncaptured++;
+        p->counts.uncaptured += !is_state;
+        p->counts.state_values += is_state;
         return pass_on(p, event);
     }
+    if (is_state) /* who subscribes later is told the value, not how it came about */
+        event->retain = false;
     tmb_record record = {0};
     if (fill_record(p, event, &record) != TMB_OK)
         return refuse(p, event, false);
@@ -154,6 +158,7 @@ int tmb_plugin_on_message(tmb_plugin *p, struct mosquitto_evt_message *event)
     if (err != TMB_OK)
         return refuse(p, event, record.is_numbered);
     p->counts.messages++;
+    p->counts.state_ops += is_state;
     if (p->was_shed) { /* delivered only: it has no place in the log that would mark it or be waited for */
         tmb_plugin_note_unstored(p, (unsigned)stream, &record);
         tmb_plugin_refuse_receipts(p, event, record.props,

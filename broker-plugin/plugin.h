@@ -57,6 +57,10 @@
     X(origin_repeats)     /* of these, those that had come by another child */                     \
     X(origins_unnoted)    /* records whose origin could not be noted: no memory */                 \
     X(denied)             /* by the rules for $tombolo/ */                                         \
+    X(state_ops)          /* operations on state, stored */                                        \
+    X(state_refused)      /* messages below state.root that are none, or not for those who sent them */ \
+    X(state_values)       /* of our syncd, passed on */                                            \
+    X(state_kept)         /* of children, below state.root: stored, and not published */           \
     X(sites_hung_up)      /* connections closed: too many frames a second */                       \
     X(replayed)           /* given to the broker again at its start */                             \
     X(receipts_asked)                                                                              \
@@ -366,7 +370,17 @@ TMB_MUST_USE tmb_err tmb_plugin_note_seen(tmb_plugin *p, unsigned stream, const 
 TMB_MUST_USE tmb_err tmb_plugin_replay(tmb_plugin *p, const tmb_checkpoint *from);
 TMB_MUST_USE tmb_err tmb_plugin_heal(tmb_plugin *p, unsigned stream);
 
-/* message.c, commit.c, events.c: the events. */
+/* state.c: topics of state. is_state: state is on, and topic is below its root. stream_for gives the stream
+ * that takes a message, -1 for none. may_write_state: asked of each publish and will below the root; who is
+ * the node of the client's certificate, or NULL. False: refused, counted and told. */
+bool tmb_plugin_is_state(const tmb_plugin *p, tmb_bytes topic);
+int tmb_plugin_stream_for(const tmb_plugin *p, tmb_bytes topic);
+bool tmb_plugin_may_write_state(tmb_plugin *p, const struct mosquitto_evt_acl_check *event,
+                                const char *who);
+void tmb_plugin_keep_state(tmb_plugin *p, const tmb_record *record);
+
+/* message.c, commit.c, events.c: the events. may_log: some lines a second, of refusals. */
+bool tmb_plugin_may_log_refusal(tmb_plugin *p);
 int tmb_plugin_on_message(tmb_plugin *p, struct mosquitto_evt_message *event);
 int tmb_plugin_on_commit(tmb_plugin *p, const struct mosquitto_evt_message *event);
 int tmb_plugin_on_acl(tmb_plugin *p, const struct mosquitto_evt_acl_check *event);

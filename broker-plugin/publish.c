@@ -11,6 +11,10 @@ tmb_err tmb_plugin_publish(tmb_plugin *p, unsigned stream, const tmb_record *rec
 {
     void *payload = NULL;
     mosquitto_property *props = NULL;
+    if (!p->streams[stream].policy->is_state && tmb_plugin_is_state(p, record->topic)) {
+        tmb_plugin_keep_state(p, record);
+        return TMB_OK;
+    }
     int rc = MOSQ_ERR_NOMEM;
     if (record->payload.len > 0 && !(payload = mosquitto_malloc(record->payload.len)))
         goto out;

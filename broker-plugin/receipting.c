@@ -124,7 +124,7 @@ static bool has_topic(tmb_plugin *p, const struct mosquitto_evt_message *event, 
         return false;
     memcpy(p->topic, topic.ptr, topic.len);
     p->topic[topic.len] = '\0';
-    if (tmb_policy_is_ledger_topic(p->topic))
+    if (tmb_policy_is_ledger_topic(p->topic) || tmb_plugin_is_state(p, topic))
         return false;
     return tmb_plugin_is_alone(p) || (id && tmb_receipt_topic_is_own(topic, id));
 }
@@ -173,6 +173,10 @@ void tmb_plugin_take_receipts(tmb_plugin *p, const struct mosquitto_evt_message 
                                is_repeat, w.topic,     w.correlation};
         if (!w.has[k])
             continue;
+        if (s->policy->is_state && k != TMB_RECEIPTS_SYNCED) {
+            refuse_one(p, &receipt, "operations on state stay at this node; ask for synced");
+            continue;
+        }
         if (!p->config->parent.host) /* this log is the top */
             receipt.waits = TMB_RECEIPTS_SYNCED;
         if (receipt.waits == TMB_RECEIPTS_SYNCED && s->synced_seq >= receipt.seq)

@@ -60,6 +60,7 @@ static void store_will(tmb_plugin *p, unsigned stream, const tmb_record *will)
     tmb_err err = tmb_plugin_store_begin(p, stream);
     if (err == TMB_OK)
         err = tmb_plugin_store_local(p, stream, will);
+    p->counts.state_ops += err == TMB_OK && p->streams[stream].policy->is_state;
     if (err == TMB_OK)
         p->counts.wills++;
     else
@@ -83,9 +84,11 @@ void tmb_plugin_pend_settle(tmb_plugin *p, const struct mosquitto_evt_acl_check 
         p->counts.wills_unconfirmed++;
         return;
     }
-    int stream = tmb_policy_stream_for_topic(&p->config->policy, will.topic);
-    if (stream < 0)
+    int stream = tmb_plugin_stream_for(p, will.topic);
+    if (stream < 0) {
         p->counts.uncaptured++;
-    else
-        store_will(p, (unsigned)stream, &will);
+        return;
+    }
+    will.retain = will.retain && !p->streams[stream].policy->is_state;
+    store_will(p, (unsigned)stream, &will);
 }

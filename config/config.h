@@ -37,8 +37,8 @@ typedef struct tmb_config {
     char *domain;
     char *data_dir; /* journal in <data_dir>/journal, syncd's store in <data_dir>/syncd */
 
-    /* One called "default" taking "#" when none is named; the ledger is always there, behind these; with
-     * scopes of state the stream of their operations, the last. */
+    /* One called "default" taking "#" when none is named; with scopes of state the stream of their
+     * operations behind these; the ledger is always there, the last. */
     tmb_policy policy;
 
     uint64_t journal_segment_bytes; /* 64 MiB */

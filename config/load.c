@@ -76,9 +76,9 @@ tmb_err tmb_config_load_text(const char *name, const char *text, size_t len, FIL
         tmb_config_free(config);
         return err;
     }
-    tmb_policy_add_ledger(&config->policy);
     if (tmb_state_is_on(&config->state))
         tmb_policy_add_state(&config->policy);
+    tmb_policy_add_ledger(&config->policy);
     *ret_config = config;
     return TMB_OK;
 }

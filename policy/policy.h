@@ -83,7 +83,7 @@ int64_t tmb_policy_linger_ms(const tmb_stream_policy *stream);
  * TMB_STREAMS_NAMED_MAX. */
 void tmb_policy_add_ledger(tmb_policy *policy);
 
-/* tmb_policy_add_state puts the stream of operations behind all others, one less than TMB_STREAMS_MAX. */
+/* tmb_policy_add_state puts the stream of operations behind the others, before the ledger comes. */
 void tmb_policy_add_state(tmb_policy *policy);
 
 /* tmb_policy_state_stream gives its index, or -1: this node has no state. */

@@ -158,7 +158,7 @@ static void takes_every_key(void **state)
     assert_int_equal(s->unstable_max, 5000);
     assert_int_equal(s->value_max, 1 << 20);
     assert_true(s->protobuf);
-    assert_true(config->policy.streams[4].is_state);
+    assert_true(config->policy.streams[3].is_state);
     tmb_config_free(config);
 }
 

@@ -76,18 +76,18 @@ static void has_a_stream_that_nobody_else_gets(void **state)
     static char *topics[] = {"#"};
     tmb_policy policy = {.streams = {{.name = "all", .topics = topics, .topics_count = 1}},
                          .streams_count = 1};
-    tmb_policy_add_ledger(&policy);
     assert_int_equal(tmb_policy_state_stream(&policy), -1);
     tmb_policy_add_state(&policy);
-    assert_int_equal(tmb_policy_state_stream(&policy), 2);
-    const tmb_stream_policy *stream = &policy.streams[2];
+    tmb_policy_add_ledger(&policy);
+    assert_int_equal(tmb_policy_state_stream(&policy), 1);
+    const tmb_stream_policy *stream = &policy.streams[1];
     assert_string_equal(stream->name, TMB_STATE_STREAM);
     assert_true(stream->is_state && !stream->is_ledger && !tmb_policy_is_named(stream));
     assert_int_equal(stream->durability, TMB_DURABILITY_STRICT);
     assert_int_equal(stream->class_, TMB_CLASS_STATE);
     assert_int_equal(stream->retention_bytes, TMB_STATE_RETENTION_BYTES);
     assert_int_equal(tmb_policy_stream_for_child(&policy, tmb_bytes_str(TMB_STATE_STREAM)), 0);
-    assert_int_equal(tmb_policy_stream_for_child(&policy, tmb_bytes_str("loss")), 1);
+    assert_int_equal(tmb_policy_stream_for_child(&policy, tmb_bytes_str("loss")), 2);
     assert_int_equal(tmb_policy_stream_for_topic(&policy, tmb_bytes_str("state/a/b/inc")), 0);
 }
 
