@@ -14,7 +14,7 @@
  *   BYE      a known reason; text in UTF-8
  *   DICTIONARY  an id; 1 to TMB_DICTIONARY_BYTES_MAX bytes
  *   ASK, TOLD   each stream once
- *   SCOPE    a turn; clock, floor and heard are contexts without runs, in their one form, the clock's own entry is
+ *   SCOPE    a turn; clock, floor, heard and heard_clock are contexts without runs, in their one form, the clock's own entry is
  *            last; at most TMB_POINTS_MAX points; a chain when last is above 0, a fingerprint as a whole or not at all; a known refusal, and
  *            one that says unknown, denied or limit may leave the rest out
  *   LEAVES   a turn; ctx likewise; upto, when there, as many numbers as ctx has entries, none above it; actors
@@ -229,6 +229,7 @@ typedef struct tmb_frame_scope {
     tmb_bytes clock; /* what the speaker has, durably */
     tmb_bytes floor; /* up to where it has forgotten removals; empty: none */
     tmb_bytes heard; /* of the one spoken to, in a pass that is not over; empty: none */
+    tmb_bytes heard_clock; /* ctx of that pass's last chunk, when there is heard */
     bool
         has_yours; /* what the speaker has of an incarnation of the one spoken to, unfinished passes too */
     tmb_incarnation yours;

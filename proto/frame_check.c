@@ -214,6 +214,10 @@ static tmb_err check_scope(const tmb_frame_scope *scope)
         err = check_vector(scope->floor, NULL, &count, &ignored);
     if (!err && scope->heard.len > 0)
         err = check_vector(scope->heard, NULL, &count, &ignored);
+    if (!err && scope->heard.len > 0)
+        err = check_vector(scope->heard_clock, NULL, &count, &ignored);
+    if (!err && scope->heard.len == 0 && scope->heard_clock.len > 0)
+        return TMB_ECORRUPT;
     if (!err)
         err = check_points(scope);
     if (err)

@@ -33,6 +33,8 @@ static void scope_to_wire(const tmb_frame_scope *scope, Tombolo__V1__Scope *out)
     out->floor = to_wire_slice(scope->floor);
     out->has_heard = scope->heard.len > 0;
     out->heard = to_wire_slice(scope->heard);
+    out->has_heard_clock = scope->heard.len > 0;
+    out->heard_clock = to_wire_slice(scope->heard_clock);
     out->has_yours = out->has_yours_seq = scope->has_yours;
     out->yours = to_wire_bytes(scope->yours.bytes, TMB_INCARNATION_BYTES);
     out->yours_seq = scope->yours_seq;
@@ -135,6 +137,7 @@ static tmb_err scope_from_wire(const Tombolo__V1__Scope *scope, tmb_frame_scope 
     out->clock = from_wire_bytes(&scope->clock);
     out->floor = from_wire_bytes(&scope->floor);
     out->heard = from_wire_bytes(&scope->heard);
+    out->heard_clock = from_wire_bytes(&scope->heard_clock);
     out->has_yours = scope->has_yours != 0;
     out->yours_seq = scope->yours_seq;
     out->points = from_wire_bytes(&scope->points);

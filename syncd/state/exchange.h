@@ -27,6 +27,9 @@
 /* Keys that a reconciliation sends in one go. More: in a later round. */
 #define TMB_RANGES_KEYS_MAX 256u
 
+/* A context without runs, as bytes. */
+#define TMB_VECTOR_BYTES_MAX (4u + TMB_ACTORS_MAX * (TMB_INCARNATION_BYTES + 10u))
+
 typedef enum tmb_job_kind {
     TMB_JOB_NONE = 0,
     TMB_JOB_GREET,
@@ -54,6 +57,7 @@ typedef struct tmb_job {
     bool wants_reply;  /* MEET: make our SCOPE, too */
     bool is_bootstrap; /* SCAN: as in scope.h */
     bool is_held;      /* SCAN: not to be completed before ranges were compared */
+    bool is_due;       /* SCAN: say so even if the neighbour has all */
     bool begins;       /* RANGES: the first round; else frame is a RANGES */
     bool may_write;    /* JOIN: the neighbour may change this scope */
     size_t bytes_max;  /* SCAN, RANGES: of leaves; the shell may make it smaller for a slow line */
@@ -84,7 +88,7 @@ typedef struct tmb_job_result {
     bool has_all;     /* MEET, JOIN: all that the neighbour has is here */
     bool is_all;      /* SCAN: the neighbour has, or has been sent, all there is */
     bool is_complete; /* SCAN: and the chunk says so. No frame: nothing to send */
-    bool is_stale;    /* JOIN, SCAN: the neighbour is to be greeted anew, something does not fit */
+    bool is_stale;    /* JOIN, SCAN, RANGES: greet the neighbour anew, something does not fit */
     bool is_over;     /* RANGES: nothing differs any more ... */
     bool is_partial;  /* ... in what there was room for: begin again */
     unsigned leaves;  /* SCAN, RANGES: sent; JOIN: came */
@@ -99,9 +103,9 @@ typedef struct tmb_exchange {
     tmb_context_room ours, theirs, to;
     tmb_actors actors;
     tmb_frame frames[2];
-    uint8_t clock[16384], floor[16384], heard[16384], more[TMB_ACTORS_MAX * TMB_INCARNATION_BYTES];
+    uint8_t clock[TMB_VECTOR_BYTES_MAX], floor[TMB_VECTOR_BYTES_MAX], heard[TMB_VECTOR_BYTES_MAX],
+        heard_clock[TMB_VECTOR_BYTES_MAX], points[TMB_POINTS_MAX * 32];
     uint8_t ranges[TMB_RANGES_BYTES_MAX];
-    uint8_t keys[TMB_RANGES_KEYS_MAX * 64][8];
     tmb_leaves_state leaves;
     uint8_t data[TMB_LEAVES_BYTES_MAX];
 } tmb_exchange;

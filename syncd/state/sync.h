@@ -135,24 +135,32 @@ typedef struct tmb_sync {
     uint64_t session;
     uint32_t answer_ms, chunk_bytes;
     uint32_t turn;      /* of our own last SCOPE */
-    uint32_t answered;  /* turn of the neighbour's SCOPE that our passes answer; 0: none yet */
+    uint32_t met;       /* turn of the neighbour's last SCOPE; 0: none yet */
+    uint32_t answered;  /* turn of the one that our passes answer */
     uint32_t next_in;   /* number of the LEAVES that must come */
     uint32_t next_out;  /* number of the LEAVES that we send next */
     uint32_t acked_out; /* STORED below this number */
     uint32_t rounds;    /* of comparing, in this turn */
     uint32_t unsent;    /* frames that have not left yet */
-    uint32_t reply_to;  /* turn to answer; 0: none */
-    uint16_t tries;     /* SCOPE said in vain */
+    uint8_t state;      /* tmb_sync_state */
+    uint8_t job;        /* tmb_job_kind that runs; 0: none */
+    uint8_t tries;      /* SCOPE said in vain */
     uint8_t rebirths;
-    uint8_t state;              /* tmb_sync_state */
-    uint8_t job;                /* tmb_job_kind that runs; 0: none */
-    bool may_write, is_closing; /* is_closing: CLOSE came while a job ran */
+    bool may_write;
     bool wants_greet, wants_scan, wants_acked, wants_ranges; /* jobs to come */
     bool is_asking;                                          /* our SCOPE waits for an answer */
-    bool is_held, is_scrub, is_ranging, is_partial; /* is_ranging: our RANGES waits for an answer */
-    bool is_complete_out;                           /* the last LEAVES we sent ends a pass */
-    bool is_bootstrap, has_all, is_denied;
-    bool is_equal_told;
+    bool is_held;         /* our pass is not to be completed before ranges were compared */
+    bool is_told;         /* all of it has been sent */
+    bool is_scrub;        /* and it is because of equal clocks */
+    bool is_ranging;      /* our RANGES waits for an answer */
+    bool drives;          /* the RANGES under way is of our own comparison */
+    bool is_partial;      /* of which something was left out */
+    bool is_complete_out; /* the last LEAVES we sent ends a pass */
+    bool is_bootstrap;    /* the neighbour had nothing when our pass began */
+    bool has_all;         /* all that the neighbour has told of is here */
+    bool is_denied;       /* the neighbour takes nothing from us */
+    bool is_given_up;     /* RESTING until the session ends */
+    bool is_equal_told;   /* REPORT_EQUAL was given since the last change */
 } tmb_sync;
 
 /* tmb_sync_init: a machine that is CLOSED. */

@@ -68,7 +68,7 @@ static inline void fill_scope(tmb_frame *f)
     memset(scope->self.bytes, 1, sizeof(scope->self.bytes));
     memset(scope->chain, 5, sizeof(scope->chain));
     scope->clock = tmb_bytes_of(two_actors, sizeof(two_actors));
-    scope->floor = scope->heard = tmb_bytes_of(one_actor, sizeof(one_actor));
+    scope->floor = scope->heard = scope->heard_clock = tmb_bytes_of(one_actor, sizeof(one_actor));
     scope->has_yours = scope->has_fingerprint = true;
     scope->yours = incarnation_of(3);
     scope->yours_seq = 70;
@@ -229,7 +229,7 @@ static inline bool scopes_are_equal(const tmb_frame_scope *a, const tmb_frame_sc
            a->answers == b->answers && tmb_incarnation_eq(a->self, b->self) && a->last == b->last &&
            (a->last == 0 || memcmp(a->chain, b->chain, sizeof(a->chain)) == 0) &&
            tmb_bytes_eq(a->clock, b->clock) && tmb_bytes_eq(a->floor, b->floor) &&
-           tmb_bytes_eq(a->heard, b->heard) && a->has_yours == b->has_yours &&
+           tmb_bytes_eq(a->heard, b->heard) && tmb_bytes_eq(a->heard_clock, b->heard_clock) && a->has_yours == b->has_yours &&
            tmb_incarnation_eq(a->yours, b->yours) && a->yours_seq == b->yours_seq &&
            tmb_bytes_eq(a->points, b->points) && a->has_fingerprint == b->has_fingerprint &&
            a->leaves == b->leaves && memcmp(a->sum, b->sum, sizeof(a->sum)) == 0 &&
