@@ -26,6 +26,7 @@ const world_place world_places[WORLD_LEAVES] = {
     {"m/min", "", TMB_TYPE_MIN, ORACLE_MIN, {V(LOWER)}, 1},
     {"m/n", "", TMB_TYPE_MAP, ORACLE_MAP, {V(NEW)}, 1},
     {"m/n/reg", "", TMB_TYPE_REGISTER, ORACLE_REGISTER, {V(SET)}, 1},
+    {"m/aw", "z", TMB_TYPE_AW_SET, ORACLE_AW_SET, {V(ADD), V(RM)}, 2},
 };
 #undef V
 
