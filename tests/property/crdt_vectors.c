@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* tests/property/crdt_vectors.c - histories that other stores got wrong, or that surprised people, one a test.
+/* tests/property/crdt_vectors.c - histories that other stores got wrong, or that surprised, one a test.
  *
  * Each is told as its report tells it; what is asserted is what we promise, written down by hand. The oracle
  * is held beside it, so that the specification promises the same.
@@ -75,8 +75,8 @@ static void a_concurrent_add_survives_the_removal_of_its_map_alone(void **state)
     assert_false(is_in(B, MAP));
 }
 
-/* riak_dt#92, #93: a field is removed, and made again by who removed it or not, while another adds to it: what
- * the remover had seen is gone in both cases. */
+/* riak_dt#92, #93: a field is removed, and made again by who removed it or not, while another adds to it:
+ * what the remover had seen is gone in both cases. */
 static void what_was_in_a_removed_field_stays_out(void **state)
 {
     (void)state;

@@ -27,6 +27,8 @@ const world_place world_places[WORLD_LEAVES] = {
     {"m/n", "", TMB_TYPE_MAP, ORACLE_MAP, {V(NEW)}, 1},
     {"m/n/reg", "", TMB_TYPE_REGISTER, ORACLE_REGISTER, {V(SET)}, 1},
     {"m/aw", "z", TMB_TYPE_AW_SET, ORACLE_AW_SET, {V(ADD), V(RM)}, 2},
+    {"m/gs", "y", TMB_TYPE_G_SET, ORACLE_G_SET, {V(INSERT)}, 1},
+    {"m/gs", "z", TMB_TYPE_G_SET, ORACLE_G_SET, {V(INSERT)}, 1},
 };
 #undef V
 

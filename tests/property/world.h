@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* tests/property/world.h - a few replicas of one scope in memory, on the real crdt/, each beside its oracle.
  *
- *   m, m/reg m/up m/pn m/max m/min m/aw{x,y,z} m/rw{x} m/gs{x} m/on m/off, m/n (a map in the map), m/n/reg
+ *   m, m/reg m/up m/pn m/max m/min m/aw{x,y,z} m/rw{x} m/gs{x,y,z} m/on m/off, m/n (a map in it), m/n/reg
  *
  * A replica is what a store holds: leaves, what is known of each beyond the clock, the clock, an incarnation.
  * world_do changes it as the store does (delta, join, clock); world_sync carries leaves from one to another,
@@ -17,7 +17,7 @@
 #include "tests/property/oracle.h"
 
 enum {
-    WORLD_LEAVES = 15,
+    WORLD_LEAVES = 17,
     WORLD_ACTORS = 12, /* incarnations that ever write */
     WORLD_RUNS = 96,
     WORLD_DELTAS = 256,
