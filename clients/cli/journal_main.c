@@ -9,6 +9,8 @@
 
 #include "clients/cli/journal_cli.h"
 
+const char *const cli_program = "tombolo-journal";
+
 static const char help[] =
     "tombolo-journal - look into the log of a Tombolo node\n"
     "\n"

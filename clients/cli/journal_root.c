@@ -9,7 +9,7 @@
 
 int cli_fail(const char *what, tmb_err err)
 {
-    fprintf(stderr, "tombolo-journal: %s: %s\n", what, tmb_err_str(err));
+    fprintf(stderr, "%s: %s: %s\n", cli_program, what, tmb_err_str(err));
     if (err == TMB_EVERSION)
         fprintf(stderr,
                 "  It was written by a newer Tombolo: use the tombolo-journal of that one.\n");
@@ -74,7 +74,7 @@ static int pick(const cli_options *options, cli_root *root)
             return CLI_OK;
         }
     }
-    fprintf(stderr, "tombolo-journal: no stream \"%s\" in %s; there %s", options->stream,
+    fprintf(stderr, "%s: no stream \"%s\" in %s; there %s", cli_program, options->stream,
             root->path.text, root->count == 0 ? "is none yet" : "are:");
     for (size_t i = 0; i < root->count; i++)
         fprintf(stderr, " %s", root->streams[i]);
@@ -86,7 +86,7 @@ int cli_root_open(const cli_options *options, cli_root *ret_root)
 {
     size_t len = strlen(options->folder);
     if (len == 0 || len >= TMB_PATH_BYTES / 2) {
-        fprintf(stderr, "tombolo-journal: \"%s\" cannot be a folder\n", options->folder);
+        fprintf(stderr, "%s: \"%s\" cannot be a folder\n", cli_program, options->folder);
         return CLI_USAGE;
     }
     ret_root->path = tmb_path_join(options->folder, "journal");
@@ -100,9 +100,9 @@ int cli_root_open(const cli_options *options, cli_root *ret_root)
     }
     if (err == TMB_ENOENT) {
         fprintf(stderr,
-                "tombolo-journal: no journal in %s\n"
+                "%s: no journal in %s\n"
                 "  Give the data_dir of the configuration, or the folder \"journal\" in it.\n",
-                options->folder);
+                cli_program, options->folder);
         return CLI_UNREADABLE;
     }
     if (err)

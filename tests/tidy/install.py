@@ -17,6 +17,7 @@ ALWAYS = ["share/doc/tombolo/config/samples/site.yaml", "share/doc/tombolo/docs/
 BY_TARGET = {
     "tombolo-syncd": ["bin/tombolo-syncd"],
     "tombolo-journal": ["bin/tombolo-journal"],
+    "tombolo-state": ["bin/tombolo-state", "share/man/man1/tombolo-state.1"],
     "tombolo-sim": ["bin/tombolo-sim", "share/man/man1/tombolo-sim.1"],
     "tombolo-mosquitto": ["lib/**/mosquitto/tombolo-mosquitto.so"],
     "tombolo": ["lib/**/libtombolo.so", "lib/**/libtombolo.so.0", "include/tombolo/tombolo.h",

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+/* clients/cli/state_write.c - tombolo-state VERB SCOPE/PATH [VALUE...]: one operation, and its answer. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clients/cli/state_cli.h"
+
+/* A register's bytes from stdin. More: refused; the node takes less. */
+#define STDIN_BYTES_MAX (1024u * 1024u)
+
+/* How many words a verb takes. */
+static int words_of(tmb_verb verb, int *ret_max)
+{
+    switch (verb) {
+    case TMB_VERB_SET:
+    case TMB_VERB_RAISE:
+    case TMB_VERB_LOWER:
+        *ret_max = 1;
+        return 1;
+    case TMB_VERB_INC:
+    case TMB_VERB_DEC:
+    case TMB_VERB_COUNT:
+        *ret_max = 1;
+        return 0;
+    case TMB_VERB_ADD:
+    case TMB_VERB_RM:
+    case TMB_VERB_ADMIT:
+    case TMB_VERB_REVOKE:
+    case TMB_VERB_INSERT:
+        *ret_max = 1024; /* TMB_OP_VALUES_MAX */
+        return 1;
+    case TMB_VERB_RESET:
+    case TMB_VERB_ENABLE:
+    case TMB_VERB_DISABLE:
+    case TMB_VERB_PERMIT:
+    case TMB_VERB_FORBID:
+    case TMB_VERB_NEW:
+    case TMB_VERB_DEL:
+    case TMB_VERB_NONE:
+        break;
+    }
+    *ret_max = 0;
+    return 0;
+}
+
+static json_t *number_of(const char *word)
+{
+    json_t *value = json_loads(word, JSON_DECODE_ANY, NULL);
+    if (json_is_number(value))
+        return value;
+    json_decref(value);
+    return NULL;
+}
+
+/* What stands behind the verb, as JSON; NULL: told. */
+static json_t *value_of(tmb_verb verb, char *const *words, int count)
+{
+    tmb_type type = tmb_verb_type(verb);
+    if (tmb_type_is_set(type)) {
+        json_t *list = json_array();
+        for (int i = 0; i < count; i++)
+            if (json_array_append_new(list, json_string(words[i])) != 0)
+                state_fail(STATE_USAGE, "an element has to be UTF-8: word %d", i + 1);
+        return list;
+    }
+    if (verb == TMB_VERB_SET) {
+        json_t *text = json_string(words[0]);
+        if (!text)
+            state_fail(STATE_USAGE, "with --id a value has to be UTF-8; give the bytes without it");
+        return text;
+    }
+    if (count == 0)
+        return type == TMB_TYPE_PN_COUNTER && verb != TMB_VERB_RESET ? json_integer(1)
+               : verb == TMB_VERB_COUNT                              ? json_integer(1)
+                                                                     : json_true();
+    json_t *number = number_of(words[0]);
+    if (!number)
+        state_fail(STATE_USAGE, "%s takes a number, not \"%s\"", tmb_verb_str(verb), words[0]);
+    return number;
+}
+
+static int read_all(char *room, size_t cap, size_t *ret_len)
+{
+    size_t len = fread(room, 1, cap, stdin);
+    if (ferror(stdin))
+        return state_fail(STATE_UNREACHABLE, "standard input: %s", strerror(errno));
+    if (len == cap)
+        return state_fail(STATE_USAGE, "standard input: at most %zu bytes", cap - 1);
+    *ret_len = len;
+    return STATE_OK;
+}
+
+/* A register's own bytes go as they are, unless they could be taken for an envelope or need one. */
+static bool is_plain(const state_options *options, tmb_verb verb, const char *word)
+{
+    return verb == TMB_VERB_SET && !options->id && word[strspn(word, " \t\r\n")] != '{';
+}
+
+/* The payload, to be freed. */
+static int payload_of(const state_options *options, tmb_verb verb, char *const *words, int count,
+                      char **ret_payload, size_t *ret_len)
+{
+    if (verb == TMB_VERB_SET && strcmp(words[0], "-") == 0) {
+        if (options->id)
+            return state_fail(STATE_USAGE, "--id does not go with a value from standard input");
+        *ret_payload = malloc(STDIN_BYTES_MAX + 1);
+        return *ret_payload ? read_all(*ret_payload, STDIN_BYTES_MAX + 1, ret_len)
+                            : state_fail(STATE_UNREACHABLE, "out of memory");
+    }
+    if (verb == TMB_VERB_SET && is_plain(options, verb, words[0])) {
+        *ret_payload = strdup(words[0]);
+    } else {
+        json_t *value = value_of(verb, words, count), *envelope = NULL;
+        if (!value)
+            return STATE_USAGE;
+        envelope = json_pack("{s:o}", tmb_verb_str(verb), value);
+        if (envelope && options->id)
+            json_object_set_new(envelope, "id", json_string(options->id));
+        *ret_payload = envelope ? json_dumps(envelope, JSON_COMPACT) : NULL;
+        json_decref(envelope);
+    }
+    if (!*ret_payload)
+        return state_fail(STATE_UNREACHABLE, "out of memory");
+    *ret_len = strlen(*ret_payload);
+    return STATE_OK;
+}
+
+static int tell(const state_options *options, const state_target *target, json_t *answer)
+{
+    bool is_ok = json_is_true(json_object_get(answer, "ok"));
+    const char *verdict = json_string_value(json_object_get(answer, "verdict"));
+    const char *why = json_string_value(json_object_get(answer, "why"));
+    if (options->is_json)
+        state_print(json_incref(answer));
+    else if (is_ok)
+        printf("%s\n", verdict ? verdict : "done");
+    if (is_ok)
+        return STATE_OK;
+    if (options->is_json)
+        return STATE_REFUSED;
+    return state_fail(STATE_REFUSED, "%s/%s: refused (%s)%s%s", target->scope, target->path,
+                      verdict ? verdict : "?", why ? ": " : "", why ? why : "");
+}
+
+int state_write(const state_options *options, const state_target *target, tmb_verb verb,
+                char *const *words, int words_count)
+{
+    int words_max, words_min = words_of(verb, &words_max);
+    const char *name = tmb_verb_str(verb);
+    if (words_count < words_min)
+        return state_fail(STATE_USAGE, "%s SCOPE/PATH VALUE: the value is missing", name);
+    if (words_count > words_max)
+        return state_fail(STATE_USAGE, "%s takes at most %d value%s; put one with spaces in quotes",
+                          name, words_max, words_max == 1 ? "" : "s");
+    char topic[STATE_TOPIC_BYTES], *payload = NULL;
+    size_t len = 0;
+    state_topic(options, target, name, topic);
+    int code = payload_of(options, verb, words, words_count, &payload, &len);
+    state_wire *wire = NULL;
+    if (code == STATE_OK)
+        code = state_wire_open(options, NULL, NULL, &wire);
+    json_t *answer = NULL;
+    if (code == STATE_OK)
+        code = state_wire_ask(wire, topic, tmb_bytes_of(payload, len), &answer);
+    if (code == STATE_OK)
+        code = tell(options, target, answer);
+    json_decref(answer);
+    state_wire_close(wire);
+    free(payload);
+    return code;
+}
