@@ -12,8 +12,8 @@
  *         the same when their bytes are, or when both are JSON of the same value (80 and 80.0 are).
  * online  reported/online, which a device sets to true when it connects, and its will to false. It is false
  *         also while the scope's own node cannot be reached from here, and once a device that reports
- *         reported/every (seconds: how often it will report) has been silent for three times as long. null: the
- *         device says nothing about it.
+ *         reported/every (seconds: how often it will report) has been silent for three times as long.
+ *         null: the device says nothing about it.
  * seen    when the device reported last: the greatest stamp of a register under reported; null: never.
  *
  * Threads: none. Cost: a pass over the twin's leaves; an allocation a field that is desired.

@@ -8,14 +8,14 @@
  * A stamp only decides between writes that did not know of each other (crdt/register.c), so a wrong clock
  * never loses what was written after having read; here it is kept from spreading, and shown:
  *
- *   UNSYNCED      the box does not know the date (it says a time before this program was built: a battery is
- *                 empty, it boots in 1970) and no parent has told it. Its stamps rise from the last ones; at
- *                 the same time as others they lose.
+ *   UNSYNCED      the box does not know the date (it says a time before this program was built: its
+ *                 battery is empty, it boots in 1970) and no parent has told it. Its stamps rise from the
+ *                 last ones; at the same time as others they lose.
  *   OK
  *   SELF_SKEWED   stamps that were given here are more than 5 minutes ahead of the time: the clock was ahead
- *                 and was put right, or the parent says that it is ahead. Others take what is written here and
- *                 do not follow its stamps; at the same time as others its writes win. It ends when time has
- *                 come to where the stamps are, or with a new incarnation (tmb_clock_lower).
+ *                 and was put right, or the parent says that it is ahead. Others take what is written here
+ *                 and do not follow its stamps; at the same time as others its writes win. It ends when
+ *                 time has come to where the stamps are, or with a new incarnation (tmb_clock_lower).
  *
  * What is learned from the parent: of two clocks that differ by more than 5 minutes the earlier is believed,
  * since one that is ahead wins against all and one that is behind only loses to others; but a time before
