@@ -80,6 +80,10 @@ def table(result: dict) -> str:
                         f'{w["per_payload_byte"]:.3f} per payload byte, Mosquitto bridge '
                         f'{w["bridge"]["per_payload_byte"]:.3f}')
         rows.append(f'  idle     {wire["idle_bytes_per_hour"]:,} B an hour')
+    if result.get("join"):
+        rows += ["", "leaves of state joined a second by one core: the join alone; with reading and writing the bytes"]
+        for name, kind in result["join"].items():
+            rows.append(f'  {name:<18} {kind["join_per_s"]:>12,} {kind["whole_per_s"]:>12,}')
     rows += ["", f'{"target":<58} {"wanted":>8} {"found":>10}']
     for target in result["targets"]:
         rows.append(f'{target["name"]:<58} {target["wanted"]:>8} {target["found"]:>10,.3f}  '
@@ -100,6 +104,7 @@ def run(arguments, folder: Path) -> dict:
     with measure.Brokers(folder / "starts", built.plugin, is_up=False) as brokers:
         result["starts"] = around.starts(brokers, max(arguments.rounds, 2))
     result["memory_idle"] = idle
+    result["join"] = measure.joins(build / "tests/bench/join_cost", 2 if arguments.quick else 20)
     if not arguments.no_road:
         road = measure.road(folder / "road", built, arguments.road_seconds)
         result["memory_idle"].update({f"road, {name}": m for name, m in road["memory_idle"].items()})

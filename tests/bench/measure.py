@@ -188,3 +188,9 @@ def road(folder: Path, built, seconds: int) -> dict:
         say("wire: the line and noise, live and as a backlog, beside a bridge")
         found = wire.beside_bridge(lab, site, hub, folder, seconds)
     return {"memory_idle": idle, "wire": {**found, "idle_bytes_per_hour": round(per_hour)}}
+
+
+def joins(program: Path, rounds: int) -> dict:
+    """How many leaves of state a core joins, by kind of news (join_cost.c)."""
+    out = subprocess.run([program, "100000", str(rounds)], capture_output=True, text=True, check=True).stdout
+    return {name: kind for name, kind in json.loads(out).items() if isinstance(kind, dict)}

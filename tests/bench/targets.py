@@ -14,6 +14,7 @@ ADDED_START_MS = 20.0
 WIRE_LINE = 0.25           # bytes on the link per payload byte, the smart line's JSON
 WIRE_NOISE = 1.05          # the same, of what cannot be made smaller
 P99_SHARE = 1.10           # with the daemon stopped or the hub gone, of that with both there
+JOINS_PER_S = 2e6          # leaves of state read, joined and written in memory, a core, the slowest kind of news
 
 
 @dataclass
@@ -62,4 +63,7 @@ def targets(result: dict) -> list:
             if state in ("stopped", "hub gone"):
                 found.append(_at_most(f"{level}, local p99, {'daemon ' if state == 'stopped' else ''}{state}", P99_SHARE,
                                       figures["p99_ratio"]["median"]))
+    if "join" in result:
+        found.append(_at_least("leaves of state joined a second and core, slowest", JOINS_PER_S,
+                               min(kind["whole_per_s"] for kind in result["join"].values())))
     return [asdict(target) for target in found]

@@ -67,6 +67,11 @@ class Targets(unittest.TestCase):
         self.assertEqual([found[name] for name in ("group, resident memory added, KiB", "group, start added, ms",
                                                    "strict, local p99, daemon stopped")], [False, True, False])
 
+    def test_slowest_join_counts(self):
+        join = {"same": {"whole_per_s": 9000000}, "siblings": {"whole_per_s": 1999999}}
+        found = self.of((100, 1), join=join)
+        self.assertEqual([found[name] for name in found if "joined" in name], [False])
+
 
 class Line(unittest.TestCase):
     def test_same_seed_says_the_same_and_counts_its_bytes(self):
@@ -101,6 +106,8 @@ class Smoke(unittest.TestCase):
             self.assertGreaterEqual(cell["variants"]["strict"]["written_per_byte"]["median"], 1.0)
         for name, figures in result["memory_idle"].items():
             self.assertGreater(figures["rss_kib"], 500, name)
+        for name, kind in result["join"].items():
+            self.assertGreater(kind["join_per_s"], kind["whole_per_s"] / 2, name)
         for load, most in (("live", 0.4), ("backlog", 0.3), ("noise", 1.1), ("noise_backlog", 1.1)):
             carried = result["wire"][load]  # the bounds are generous: two seconds on whatever machine
             self.assertGreater(carried["up_bytes"], carried["messages"], load)
