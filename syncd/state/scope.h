@@ -102,7 +102,7 @@ typedef struct tmb_leaf_record {
         removals[TMB_SIBLINGS_MAX]; /* of this leaf, still in the index; by dot, one of an actor */
     tmb_context extra;              /* what is known of it that the clock does not cover */
     bool has_extra_row;             /* the record on disk has some, covered or not */
-    tmb_bytes body;                 /* the entries as they are on disk */
+    tmb_bytes raw, body;                /* the record, and the entries in it, as they are on disk */
     tmb_context_room room;
 } tmb_leaf_record;
 
@@ -115,11 +115,12 @@ typedef struct tmb_scope_room {
     tmb_delta delta;
     tmb_context_room observed, ground;
     tmb_neighbour neighbour;
-    uint8_t key[TMB_NAME_BYTES_MAX + 2 + TMB_LEAF_KEY_BYTES_MAX];
-    uint8_t from[TMB_NAME_BYTES_MAX + 2 + TMB_LEAF_KEY_BYTES_MAX];
-    uint8_t leaf_key[TMB_LEAF_KEY_BYTES_MAX];
+    uint8_t key[TMB_NAME_BYTES_MAX + 4 + TMB_LEAF_KEY_BYTES_MAX];
+    uint8_t from[TMB_NAME_BYTES_MAX + 4 + TMB_LEAF_KEY_BYTES_MAX];
+    uint8_t leaf_key[TMB_LEAF_KEY_BYTES_MAX + 1]; /* and one more, for what lies right behind */
     uint8_t dirty_path[TMB_PATH_BYTES_MAX];
     uint8_t small[24576];
+    uint8_t value[TMB_REGISTER_BYTES_MAX + 64u];
     uint8_t bytes[TMB_LEAF_BYTES_MAX];
 } tmb_scope_room;
 
