@@ -18,8 +18,7 @@ uint64_t tmb_hash_u64(tmb_bytes bytes)
 
 void tmb_leaf_print(tmb_bytes key, tmb_bytes body, uint8_t ret_print[TMB_FINGERPRINT_BYTES])
 {
-    XXH128_hash_t hash =
-        XXH3_128bits_withSeed(body.ptr, body.len, XXH3_64bits(key.ptr, key.len));
+    XXH128_hash_t hash = XXH3_128bits_withSeed(body.ptr, body.len, XXH3_64bits(key.ptr, key.len));
     tmb_writer w = tmb_writer_of(ret_print, TMB_FINGERPRINT_BYTES);
     tmb_put_u64(&w, hash.low64);
     tmb_put_u64(&w, hash.high64);

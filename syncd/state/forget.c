@@ -67,8 +67,8 @@ static tmb_err forget_removals(tmb_scope *scope, const tmb_context *stable, unsi
         tmb_dot next = {base->actor, 1}, dot;
         while (*forgotten < max && scope->removals > 0 && next.seq <= base->seq) {
             tmb_err err = tmb_scope_seek_dot(scope, TMB_ROW_REMOVAL, &next, &dot, NULL);
-            bool is_over = err == TMB_OK && (!tmb_incarnation_eq(dot.actor, base->actor) ||
-                                             dot.seq > base->seq);
+            bool is_over = err == TMB_OK &&
+                           (!tmb_incarnation_eq(dot.actor, base->actor) || dot.seq > base->seq);
             if (err == TMB_ENOENT || is_over)
                 break;
             if (err == TMB_OK)
@@ -100,8 +100,8 @@ static tmb_err strip_from(tmb_scope *scope, uint8_t *at, size_t *len)
     tmb_bytes value;
     tmb_reader r;
     *len = 0;
-    tmb_err err = tmb_scope_get(
-        scope, tmb_scope_key(scope, TMB_ROW_STRIP, tmb_bytes_of(NULL, 0)), &value);
+    tmb_err err =
+        tmb_scope_get(scope, tmb_scope_key(scope, TMB_ROW_STRIP, tmb_bytes_of(NULL, 0)), &value);
     if (err != TMB_OK)
         return err == TMB_ENOENT ? TMB_OK : err;
     err = tmb_row_begin(&r, value);
@@ -168,7 +168,8 @@ tmb_err tmb_scope_forget(tmb_scope *scope, unsigned leaves_max, unsigned *ret_fo
         if (err == TMB_OK)
             err = forget_removals(scope, &stable, leaves_max, &forgotten);
         if (err == TMB_OK)
-            err = tmb_scope_drop_past(scope, own, leaves_max, &dropped);
+            err = tmb_scope_drop_past(scope, own < scope->saved_last ? own : scope->saved_last,
+                                      leaves_max, &dropped);
     }
     if (err == TMB_OK && forgotten < leaves_max)
         err = tmb_scope_strip(scope, leaves_max - forgotten, &stripped);

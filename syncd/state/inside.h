@@ -91,9 +91,11 @@ typedef struct tmb_leaf_news {
     tmb_seen seen; /* by whoever says so */
     unsigned removals_count;
     const tmb_dot *removals;
-    const tmb_dot *own; /* a change made here, under this dot: it stands for all removals known here */
-    bool is_loaded;     /* room->before has the leaf, and nothing was asked of the kv since */
-    const tmb_context *ground; /* the clock when the transaction is over: what goes beyond is extra */
+    const tmb_dot
+        *own;       /* a change made here, under this dot: it stands for all removals known here */
+    bool is_loaded; /* room->before has the leaf, and nothing was asked of the kv since */
+    const tmb_context
+        *ground; /* the clock when the transaction is over: what goes beyond is extra */
 } tmb_leaf_news;
 
 /* tmb_scope_leaf_join joins news into the leaf. ret_is_changed: its entries are others now.
@@ -126,13 +128,11 @@ void tmb_chain_step(uint8_t chain[TMB_STATE_CHAIN_BYTES], tmb_bytes key, uint64_
 uint64_t tmb_hash_u64(tmb_bytes bytes);
 
 /* Own past (forget.c, reincarnate.c). note_count: an own entry of a counter is replaced by dot seq. */
-TMB_MUST_USE tmb_err tmb_scope_note_count(tmb_scope *scope, tmb_bytes key, uint64_t seq,
-                                          const tmb_entry *before);
+TMB_MUST_USE tmb_err tmb_scope_note_count(tmb_scope *scope, uint64_t seq, const tmb_entry *before);
 TMB_MUST_USE tmb_err tmb_scope_note_chain(tmb_scope *scope);
 /* What an own counter was before dot seq; TMB_ENOENT: nothing, or nothing is known. */
 TMB_MUST_USE tmb_err tmb_scope_count_before(tmb_scope *scope, uint64_t seq, uint64_t *ret_seq,
-                                            uint8_t value[TMB_COUNTER_VALUE_MAX],
-                                            size_t *ret_len);
+                                            uint8_t value[TMB_COUNTER_VALUE_MAX], size_t *ret_len);
 /* drop_past forgets own past below seq, at most so many rows (chain at seq itself stays). */
 TMB_MUST_USE tmb_err tmb_scope_drop_past(tmb_scope *scope, uint64_t seq, unsigned rows_max,
                                          unsigned *dropped);
@@ -141,7 +141,6 @@ TMB_MUST_USE tmb_err tmb_scope_drop_past(tmb_scope *scope, uint64_t seq, unsigne
 TMB_MUST_USE tmb_err tmb_scope_strip(tmb_scope *scope, unsigned leaves_max, unsigned *ret_stripped);
 
 /* How far own dots are acknowledged by every active neighbour; last when there is none. */
-TMB_MUST_USE tmb_err tmb_scope_stable(tmb_scope *scope, tmb_context *ret_stable,
-                                      uint64_t *ret_own);
+TMB_MUST_USE tmb_err tmb_scope_stable(tmb_scope *scope, tmb_context *ret_stable, uint64_t *ret_own);
 
 #endif

@@ -77,8 +77,8 @@ tmb_err tmb_scope_seek(tmb_scope *scope, char row, tmb_bytes from, bool is_behin
     if (is_behind) /* a key's first follower is itself with a 0 behind it */
         tmb_put_u8(&w, 0);
     tmb_bytes key, value;
-    tmb_err err =
-        scope->kv->seek(scope->kv->arg, end(scope->room->from, &w), &key, ret_value ? &value : NULL);
+    tmb_err err = scope->kv->seek(scope->kv->arg, end(scope->room->from, &w), &key,
+                                  ret_value ? &value : NULL);
     if (err != TMB_OK)
         return err;
     if (key.len < prefix || memcmp(key.ptr, scope->room->from, prefix) != 0)
@@ -97,7 +97,8 @@ tmb_err tmb_scope_seek_dot(tmb_scope *scope, char row, const tmb_dot *from, tmb_
     tmb_put_incarnation(&w, &from->actor);
     put_seq(&w, from->seq);
     tmb_bytes found;
-    tmb_err err = tmb_scope_seek(scope, row, tmb_bytes_of(tail, sizeof tail), false, &found, ret_value);
+    tmb_err err =
+        tmb_scope_seek(scope, row, tmb_bytes_of(tail, sizeof tail), false, &found, ret_value);
     return err == TMB_OK ? tmb_dot_read(found, ret_dot) : err;
 }
 

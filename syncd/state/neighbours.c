@@ -75,8 +75,7 @@ tmb_err tmb_scope_neighbour_next(tmb_scope *scope, tmb_bytes after, tmb_bytes *r
                                  tmb_neighbour *ret)
 {
     tmb_bytes value;
-    tmb_err err =
-        tmb_scope_seek(scope, TMB_ROW_NEIGHBOUR, after, after.len > 0, ret_name, &value);
+    tmb_err err = tmb_scope_seek(scope, TMB_ROW_NEIGHBOUR, after, after.len > 0, ret_name, &value);
     return err == TMB_OK ? read_row(value, ret) : err;
 }
 
@@ -211,8 +210,7 @@ static tmb_err count_held(tmb_scope *scope, const tmb_context *acked, uint64_t l
         tmb_dot next = {base->actor, tmb_context_base(acked, &base->actor) + 1}, dot;
         while (held < limit && next.seq <= base->seq) {
             tmb_err err = tmb_scope_seek_dot(scope, TMB_ROW_REMOVAL, &next, &dot, NULL);
-            if (err == TMB_ENOENT ||
-                (err == TMB_OK && !tmb_incarnation_eq(dot.actor, base->actor)))
+            if (err == TMB_ENOENT || (err == TMB_OK && !tmb_incarnation_eq(dot.actor, base->actor)))
                 break;
             if (err != TMB_OK)
                 return err;
@@ -233,8 +231,7 @@ tmb_err tmb_scope_lapse(tmb_scope *scope, int64_t now_ms, int64_t lapse_ms, uint
     unsigned lapsed = 0;
     for (;;) {
         tmb_bytes found;
-        tmb_err err =
-            tmb_scope_neighbour_next(scope, tmb_bytes_of(name, len), &found, neighbour);
+        tmb_err err = tmb_scope_neighbour_next(scope, tmb_bytes_of(name, len), &found, neighbour);
         if (err == TMB_ENOENT)
             break;
         if (err != TMB_OK)

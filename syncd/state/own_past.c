@@ -89,8 +89,7 @@ tmb_err tmb_scope_note_chain(tmb_scope *scope)
     return err == TMB_ENOENT ? TMB_ECORRUPT : err;
 }
 
-tmb_err tmb_scope_chain_at(tmb_scope *scope, uint64_t seq,
-                           uint8_t ret_chain[TMB_STATE_CHAIN_BYTES])
+tmb_err tmb_scope_chain_at(tmb_scope *scope, uint64_t seq, uint8_t ret_chain[TMB_STATE_CHAIN_BYTES])
 {
     tmb_bytes value;
     if (seq > scope->last)
@@ -137,10 +136,9 @@ tmb_err tmb_scope_count_before(tmb_scope *scope, uint64_t seq, uint64_t *ret_seq
 }
 
 /* An entry that nobody was sent gives way: what was before it is before the new one. */
-tmb_err tmb_scope_note_count(tmb_scope *scope, tmb_bytes key, uint64_t seq, const tmb_entry *before)
+tmb_err tmb_scope_note_count(tmb_scope *scope, uint64_t seq, const tmb_entry *before)
 {
     uint8_t value[TMB_COUNTER_VALUE_MAX];
-    (void)key;
     if (!before)
         return TMB_OK; /* no row: it was not there */
     if (before->value.len > sizeof value)

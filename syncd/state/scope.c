@@ -52,8 +52,8 @@ tmb_err tmb_scope_load(tmb_scope *scope, const tmb_kv *kv, tmb_scope_room *room,
     scope->clock = tmb_context_of(scope->clock_bases, TMB_ACTORS_MAX, NULL, 0);
     scope->floor = tmb_context_of(scope->floor_bases, TMB_ACTORS_MAX, NULL, 0);
     tmb_bytes value;
-    tmb_err err = tmb_scope_get(scope, tmb_scope_key(scope, TMB_ROW_SCOPE, tmb_bytes_of(NULL, 0)),
-                                &value);
+    tmb_err err =
+        tmb_scope_get(scope, tmb_scope_key(scope, TMB_ROW_SCOPE, tmb_bytes_of(NULL, 0)), &value);
     if (err == TMB_ENOENT) {
         scope->is_new = scope->is_changed = true;
         return TMB_OK;

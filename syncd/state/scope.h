@@ -101,8 +101,8 @@ typedef struct tmb_leaf_record {
     tmb_dot
         removals[TMB_SIBLINGS_MAX]; /* of this leaf, still in the index; by dot, one of an actor */
     tmb_context extra;              /* what is known of it that the clock does not cover */
-    bool has_extra_row;             /* the record on disk has some, covered or not */
-    tmb_bytes raw, body;                /* the record, and the entries in it, as they are on disk */
+    bool is_there, has_extra_row;   /* on disk; there with extra context, covered or not */
+    tmb_bytes raw, body;            /* the record, and the entries in it, as they are on disk */
     tmb_context_room room;
 } tmb_leaf_record;
 

@@ -101,15 +101,17 @@ static tmb_err check_token(apply *at, tmb_context *observed, tmb_verdict *verdic
     }
     at->observed = observed;
     if (!tmb_context_covers(&scope->clock, observed)) {
-        *verdict = refuse(at, TMB_VERDICT_AHEAD,
-                          "the token was read where more is known: try again when it has come here");
+        *verdict =
+            refuse(at, TMB_VERDICT_AHEAD,
+                   "the token was read where more is known: try again when it has come here");
         return TMB_OK;
     }
     if (!at->op->is_unchanged)
         return TMB_OK;
     if (hash == 0) {
-        *verdict = refuse(at, TMB_VERDICT_TOKEN,
-                          "this token is of the whole scope: a condition needs the one of its path");
+        *verdict =
+            refuse(at, TMB_VERDICT_TOKEN,
+                   "this token is of the whole scope: a condition needs the one of its path");
         return TMB_OK;
     }
     tmb_err err = tmb_scope_hash_path(scope, at->op->path, &now);
@@ -120,8 +122,8 @@ static tmb_err check_token(apply *at, tmb_context *observed, tmb_verdict *verdic
 
 static tmb_change change_of(const tmb_op *op, unsigned i)
 {
-    bool has_value = op->verb == TMB_VERB_SET || op->verb == TMB_VERB_RAISE ||
-                     op->verb == TMB_VERB_LOWER;
+    bool has_value =
+        op->verb == TMB_VERB_SET || op->verb == TMB_VERB_RAISE || op->verb == TMB_VERB_LOWER;
     tmb_change change = {.verb = op->verb, .stamp = op->stamp, .amount = op->amount};
     if (has_value && i < op->values_count)
         change.value = op->values[i];
@@ -142,11 +144,11 @@ static bool is_counter(tmb_type type)
 }
 
 /* Of a counter, what it was before is kept as long as somebody may have it so (reincarnate.c). */
-static tmb_err note_before(apply *at, tmb_bytes key, tmb_type type, const tmb_dot *dot)
+static tmb_err note_before(apply *at, tmb_type type, const tmb_dot *dot)
 {
     if (!is_counter(type) || at->scope->room->delta.leaf.count == 0)
         return TMB_OK;
-    return tmb_scope_note_count(at->scope, key, dot->seq,
+    return tmb_scope_note_count(at->scope, dot->seq,
                                 own_entry(at->scope, &at->scope->room->before.leaf));
 }
 
@@ -154,10 +156,9 @@ static tmb_err note_before(apply *at, tmb_bytes key, tmb_type type, const tmb_do
 static tmb_err try_join(apply *at, tmb_verdict *verdict)
 {
     tmb_scope_room *room = at->scope->room;
-    tmb_err err = tmb_leaf_join(&room->before.leaf,
-                                (tmb_seen){&at->scope->clock, &room->before.extra},
-                                &room->delta.leaf, (tmb_seen){NULL, &room->delta.context},
-                                &room->after.leaf, NULL);
+    tmb_err err = tmb_leaf_join(
+        &room->before.leaf, (tmb_seen){&at->scope->clock, &room->before.extra}, &room->delta.leaf,
+        (tmb_seen){NULL, &room->delta.context}, &room->after.leaf, NULL);
     if (err == TMB_ELIMIT) {
         *verdict = refuse(at, TMB_VERDICT_SIBLINGS,
                           "too many values were written at once: read, and write with the token");
@@ -191,7 +192,7 @@ static tmb_err change_leaf(apply *at, tmb_bytes key, tmb_type type, const tmb_ch
     err = try_join(at, verdict);
     if (err != TMB_OK || *verdict != TMB_VERDICT_DONE || at->is_trial)
         return err;
-    err = note_before(at, key, type, &dot);
+    err = note_before(at, type, &dot);
     if (err != TMB_OK)
         return err;
     tmb_chain_step(scope->chain, key, dot.seq, &room->delta.leaf);
@@ -292,8 +293,7 @@ static tmb_verdict check_op(apply *at, bool is_owner)
     if (!is_owner && has_level(op->path, tmb_bytes_str(TMB_OWNED_LEVEL)))
         return refuse(at, TMB_VERDICT_OWNER, "reported values are written by the scope's own node");
     const tmb_context *clock = &at->scope->clock;
-    if (clock->bases_count == TMB_ACTORS_MAX &&
-        tmb_context_base(clock, &at->scope->self) == 0)
+    if (clock->bases_count == TMB_ACTORS_MAX && tmb_context_base(clock, &at->scope->self) == 0)
         return refuse(at, TMB_VERDICT_LIMIT, "256 nodes have written in this scope: no more can");
     return TMB_VERDICT_DONE;
 }
@@ -306,7 +306,8 @@ static tmb_err run(apply *at, tmb_verdict *verdict)
     if (op->run.len > 0) {
         tmb_err err = caller_get(at->scope, op->run, &number, &call);
         if (err == TMB_OK && op->number <= number)
-            *verdict = refuse(at, TMB_VERDICT_REPEAT, "a number of this run that was applied before");
+            *verdict =
+                refuse(at, TMB_VERDICT_REPEAT, "a number of this run that was applied before");
         if (err != TMB_OK && err != TMB_ENOENT)
             return err;
     }
@@ -337,8 +338,8 @@ static tmb_err run(apply *at, tmb_verdict *verdict)
     return err;
 }
 
-tmb_err tmb_scope_apply(tmb_scope *scope, const tmb_op *op, bool is_owner,
-                        tmb_verdict *ret_verdict, const char **ret_text)
+tmb_err tmb_scope_apply(tmb_scope *scope, const tmb_op *op, bool is_owner, tmb_verdict *ret_verdict,
+                        const char **ret_text)
 {
     apply at = {.scope = scope, .op = op, .text = NULL};
     tmb_verdict verdict = check_op(&at, is_owner);

@@ -35,7 +35,8 @@ static tmb_err put_dot(tmb_scope *scope, tmb_bytes key, const tmb_dot *dot, bool
     if (err != TMB_OK || !is_removal)
         return err;
     scope->removals++;
-    return tmb_scope_put(scope, tmb_scope_key_dot(scope, TMB_ROW_REMOVAL, dot), tmb_bytes_of(row, 1));
+    return tmb_scope_put(scope, tmb_scope_key_dot(scope, TMB_ROW_REMOVAL, dot),
+                         tmb_bytes_of(row, 1));
 }
 
 static tmb_err del_dot(tmb_scope *scope, const tmb_dot *dot, bool is_removal)

@@ -237,8 +237,8 @@ static tmb_err add_removal(tmb_scope *scope, tmb_leaf_record *record, const tmb_
     if (record->removals_count == TMB_SIBLINGS_MAX)
         drop_outdone(record);
     if (record->removals_count == TMB_SIBLINGS_MAX) {
-        tmb_err err =
-            tmb_context_add_run(&scope->floor, &record->removals[0].actor, 1, record->removals[0].seq);
+        tmb_err err = tmb_context_add_run(&scope->floor, &record->removals[0].actor, 1,
+                                          record->removals[0].seq);
         if (err != TMB_OK)
             return err;
         tmb_dot first = record->removals[0];
@@ -285,8 +285,7 @@ tmb_err tmb_scope_leaf_join(tmb_scope *scope, const tmb_leaf_news *news, bool *r
     tmb_leaf_record *before = &scope->room->before, *after = &scope->room->after;
     uint64_t changed = scope->changed_leaves;
     bool is_forked = false;
-    tmb_err err =
-        news->is_loaded ? TMB_OK : tmb_scope_record_get(scope, news->key, before);
+    tmb_err err = news->is_loaded ? TMB_OK : tmb_scope_record_get(scope, news->key, before);
     if (err != TMB_OK)
         return err;
     record_empty(after);

@@ -9,8 +9,8 @@
 tmb_err tmb_scope_leaf(tmb_scope *scope, const tmb_leaf_key *key, tmb_leaf *ret_leaf)
 {
     size_t len = tmb_leaf_key_write(key, scope->room->leaf_key);
-    tmb_err err = tmb_scope_record_get(scope, tmb_bytes_of(scope->room->leaf_key, len),
-                                       &scope->room->before);
+    tmb_err err =
+        tmb_scope_record_get(scope, tmb_bytes_of(scope->room->leaf_key, len), &scope->room->before);
     if (err != TMB_OK)
         return err;
     ret_leaf->count = scope->room->before.leaf.count;
@@ -39,16 +39,16 @@ static tmb_err next_leaf(tmb_scope *scope, tmb_bytes path, size_t len, bool is_b
     uint8_t *at = scope->room->leaf_key;
     for (;;) {
         tmb_bytes tail, value;
-        tmb_err err = tmb_scope_seek(scope, TMB_ROW_LEAF, tmb_bytes_of(at, len), is_behind, &tail,
-                                     &value);
+        tmb_err err =
+            tmb_scope_seek(scope, TMB_ROW_LEAF, tmb_bytes_of(at, len), is_behind, &tail, &value);
         if (err != TMB_OK)
             return err;
         if (tail.len > sizeof scope->room->leaf_key)
             return TMB_ECORRUPT;
-        where where = place(tail, path);
-        if (where == BEHIND)
+        where lies = place(tail, path);
+        if (lies == BEHIND)
             return TMB_ENOENT;
-        if (where == BETWEEN) { /* on to path/ */
+        if (lies == BETWEEN) { /* on to path/ */
             memcpy(at, path.ptr, path.len);
             at[path.len] = '/';
             len = path.len + 1;

@@ -109,9 +109,9 @@ static tmb_err scan_actor(scan *at, const tmb_base *last, uint64_t *reached)
     while (err == TMB_OK && next.seq <= last->seq) {
         tmb_bytes row;
         err = tmb_scope_seek_dot(at->scope, TMB_ROW_DOT, &next, &dot, &row);
-        bool is_over = err == TMB_ENOENT ||
-                       (err == TMB_OK && (!tmb_incarnation_eq(dot.actor, last->actor) ||
-                                          dot.seq > last->seq));
+        bool is_over =
+            err == TMB_ENOENT ||
+            (err == TMB_OK && (!tmb_incarnation_eq(dot.actor, last->actor) || dot.seq > last->seq));
         if (is_over) {
             err = TMB_OK;
             break;
