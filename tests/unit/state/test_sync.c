@@ -1,0 +1,452 @@
+// SPDX-License-Identifier: Apache-2.0
+/* tests/unit/state/test_sync.c - the sync of a scope between nodes: what comes, what is lost, who was away. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "base/rng.h"
+#include "tests/unit/state/world.h"
+
+#define LONG_MS 120000
+
+static unsigned told(const world_line *line, tmb_sync_report what)
+{
+    return line->ends[0].reports[what] + line->ends[1].reports[what];
+}
+
+static const char *value_of(world *w, unsigned node, const char *path)
+{
+    static char text[64];
+    tmb_leaf_key key = {.path = tmb_bytes_str(path), .type = TMB_TYPE_REGISTER};
+    tmb_leaf *leaf = calloc(1, sizeof *leaf);
+    assert_non_null(leaf);
+    assert_int_equal(tmb_scope_leaf(world_load(w, node), &key, leaf), TMB_OK);
+    text[0] = 0;
+    if (leaf->count > 0) {
+        tmb_bytes bytes = tmb_register_bytes(tmb_register_read(leaf));
+        assert_true(bytes.len < sizeof text);
+        memcpy(text, bytes.ptr, bytes.len);
+        text[bytes.len] = 0;
+    }
+    free(leaf);
+    return text;
+}
+
+static void both_sides_come_to_have_both(void **state)
+{
+    (void)state;
+    world w;
+    world_init(&w, 2);
+    unsigned line = world_join(&w, 0, 1);
+    world_set(&w, 0, "a", "of the hub");
+    world_set(&w, 1, "b", "of the site");
+    world_set(&w, 0, "c", "one");
+    world_set(&w, 1, "c", "two");
+    world_up(&w, line, false);
+    assert_true(world_run(&w, LONG_MS));
+    assert_true(world_is_equal(&w, 0, 1));
+    assert_string_equal(value_of(&w, 0, "b"), "of the site");
+    assert_string_equal(value_of(&w, 1, "a"), "of the hub");
+    assert_int_equal(told(&w.lines[0], TMB_SYNC_REPORT_MET), 2);
+    assert_int_equal(told(&w.lines[0], TMB_SYNC_REPORT_EQUAL), 2);
+    assert_int_equal(told(&w.lines[0], TMB_SYNC_REPORT_STUCK), 0);
+    assert_true(tmb_sync_is_quiet(&w.lines[0].ends[0].sync));
+    assert_true(tmb_sync_is_quiet(&w.lines[0].ends[1].sync));
+    world_free(&w);
+}
+
+static void a_live_change_is_one_frame_and_one_back(void **state)
+{
+    (void)state;
+    world w;
+    world_init(&w, 2);
+    unsigned line = world_join(&w, 0, 1);
+    world_set(&w, 0, "a", "1");
+    world_up(&w, line, true);
+    assert_true(world_run(&w, LONG_MS));
+    for (unsigned side = 0; side < 2; side++) {
+        uint64_t frames = w.lines[0].ends[side].frames, back = w.lines[0].ends[1 - side].frames;
+        uint64_t bytes = w.lines[0].ends[side].bytes;
+        world_set(&w, side, "line/7/speed", "1450");
+        assert_true(world_run(&w, LONG_MS));
+        assert_int_equal(w.lines[0].ends[side].frames, frames + 1);
+        assert_int_equal(w.lines[0].ends[1 - side].frames, back + 1);
+        print_message("a change is %u bytes\n", (unsigned)(w.lines[0].ends[side].bytes - bytes));
+        assert_in_range(w.lines[0].ends[side].bytes - bytes, 30, 160);
+        assert_true(world_is_equal(&w, 0, 1));
+    }
+    world_free(&w);
+}
+
+static void what_is_changed_while_a_pass_is_out_goes_with_the_next(void **state)
+{
+    (void)state;
+    world w;
+    world_init(&w, 2);
+    unsigned line = world_join(&w, 0, 1);
+    world_up(&w, line, true);
+    assert_true(world_run(&w, LONG_MS));
+    uint64_t frames = w.lines[0].ends[0].leaves_frames;
+    for (unsigned i = 0; i < 50; i++) {
+        char path[16];
+        snprintf(path, sizeof path, "k%u", i);
+        world_set(&w, 0, path, "v");
+    }
+    assert_true(world_run(&w, LONG_MS));
+    assert_true(world_is_equal(&w, 0, 1));
+    assert_int_equal(w.lines[0].ends[0].leaves_frames, frames + 2);
+    world_free(&w);
+}
+
+static void what_a_site_says_comes_to_another_through_the_hub(void **state)
+{
+    (void)state;
+    world w;
+    world_init(&w, 4);
+    world_join(&w, 0, 1);
+    world_join(&w, 0, 2);
+    world_join(&w, 2, 3);
+    for (unsigned i = 0; i < 3; i++)
+        world_up(&w, i, false);
+    assert_true(world_run(&w, LONG_MS));
+    world_op(&w, 1, TMB_VERB_ADD, "orders", "wo-17", 0);
+    world_op(&w, 3, TMB_VERB_INC, "parts", NULL, 3);
+    assert_true(world_run(&w, LONG_MS));
+    world_op(&w, 2, TMB_VERB_RM, "orders", "wo-17", 0);
+    world_op(&w, 1, TMB_VERB_DEC, "parts", NULL, 1);
+    assert_true(world_run(&w, LONG_MS));
+    for (unsigned i = 1; i < 4; i++)
+        assert_true(world_is_equal(&w, 0, i));
+    world_free(&w);
+}
+
+typedef struct loss {
+    unsigned seen, which, count; /* the frames from number which on are lost, so many */
+} loss;
+
+static bool lose_some(void *arg, unsigned from, const tmb_frame *frame)
+{
+    loss *l = arg;
+    (void)from;
+    (void)frame;
+    unsigned number = l->seen++;
+    return number >= l->which && number < l->which + l->count;
+}
+
+static void fill(world *w, unsigned node, unsigned from, unsigned count, const char *text)
+{
+    char path[32], value[400];
+    for (unsigned i = from; i < from + count; i++) {
+        snprintf(path, sizeof path, "line/%u/x%u", i % 7, i);
+        snprintf(value, sizeof value, "%s %u %0200u", text, i, i);
+        world_set(w, node, path, value);
+    }
+}
+
+/* Whichever frame is lost, it is noticed and made good without a new session, within a few answer times. */
+static void any_lost_frame_is_made_good(void **state)
+{
+    (void)state;
+    for (unsigned both = 0; both < 2; both++) {
+        for (unsigned which = 0; which < 24; which++) {
+            world w;
+            loss l = {.which = which, .count = 1 + which % 3};
+            world_init(&w, 2);
+            w.chunk_bytes = 1024;
+            unsigned line = world_join(&w, 0, 1);
+            fill(&w, 0, 0, 20, "hub");
+            fill(&w, 1, 100, 20, "site");
+            w.lines[0].loses = lose_some;
+            w.lines[0].arg = &l;
+            world_up(&w, line, both);
+            assert_true(world_run(&w, LONG_MS));
+            assert_true(world_is_equal(&w, 0, 1));
+            assert_int_equal(told(&w.lines[0], TMB_SYNC_REPORT_STUCK), 0);
+            assert_true(l.seen > which);
+            world_free(&w);
+        }
+    }
+}
+
+static void a_bad_line_is_slow_and_no_more(void **state)
+{
+    (void)state;
+    world w;
+    world_init(&w, 2);
+    w.chunk_bytes = 2048;
+    unsigned line = world_join(&w, 0, 1);
+    loss l = {.count = 0};
+    fill(&w, 0, 0, 60, "hub");
+    fill(&w, 1, 100, 60, "site");
+    w.lines[0].loses = lose_some;
+    w.lines[0].arg = &l;
+    world_up(&w, line, false);
+    for (unsigned i = 0; i < 200; i++) { /* every third frame */
+        l.which = l.seen / 3 * 3 + 2;
+        l.count = 1;
+        (void)world_run(&w, 300);
+    }
+    l.count = 0;
+    assert_true(world_run(&w, 600000));
+    assert_true(world_is_equal(&w, 0, 1));
+    world_free(&w);
+}
+
+/* A line that is cut after each frame: what was stored is not sent again. */
+static void a_pass_goes_on_where_it_was_cut(void **state)
+{
+    (void)state;
+    world w;
+    world_init(&w, 2);
+    w.chunk_bytes = 1024;
+    unsigned line = world_join(&w, 0, 1), cuts = 0;
+    uint64_t bytes = 0, once;
+    fill(&w, 0, 0, 40, "hub");
+    fill(&w, 1, 100, 1, "site");
+    for (unsigned stop_ms = 100; cuts < 100 && !world_is_equal(&w, 0, 1); cuts++) {
+        world_up(&w, line, false);
+        (void)world_run(&w, stop_ms + 51);
+        bytes += w.lines[0].ends[0].bytes;
+        world_down(&w, line);
+    }
+    print_message("%u cuts, %u bytes\n", cuts, (unsigned)bytes);
+    assert_in_range(cuts, 2, 60);
+    world_free(&w);
+
+    world_init(&w, 2);
+    w.chunk_bytes = 1024;
+    line = world_join(&w, 0, 1);
+    fill(&w, 0, 0, 40, "hub");
+    fill(&w, 1, 100, 1, "site");
+    world_up(&w, line, false);
+    assert_true(world_run(&w, LONG_MS));
+    once = w.lines[0].ends[0].bytes;
+    print_message("without: %u bytes\n", (unsigned)once);
+    world_free(&w);
+}
+
+static void a_node_that_may_only_read_changes_nothing(void **state)
+{
+    (void)state;
+    world w;
+    world_init(&w, 2);
+    w.nodes[1].may_not_write = true;
+    unsigned line = world_join(&w, 0, 1);
+    world_set(&w, 0, "a", "of the hub");
+    world_up(&w, line, false);
+    assert_true(world_run(&w, LONG_MS));
+    assert_true(world_is_equal(&w, 0, 1));
+    world_set(&w, 1, "b", "not allowed");
+    assert_true(world_run(&w, LONG_MS));
+    assert_string_equal(value_of(&w, 0, "b"), "");
+    assert_int_equal(w.lines[0].ends[0].reports[TMB_SYNC_REPORT_DENIED], 1);
+    assert_int_equal(w.lines[0].ends[1].reports[TMB_SYNC_REPORT_REFUSED], 1);
+    world_set(&w, 0, "c", "still heard");
+    assert_true(world_run(&w, LONG_MS));
+    assert_string_equal(value_of(&w, 1, "c"), "still heard");
+    world_free(&w);
+}
+
+static void who_was_away_too_long_compares_ranges(void **state)
+{
+    (void)state;
+    for (unsigned many = 0; many < 2; many++) {
+        world w;
+        world_init(&w, 3);
+        unsigned line = world_join(&w, 0, 1), count = many ? 3000 : 100;
+        char path[32];
+        fill(&w, 0, 0, count, "hub");
+        world_up(&w, line, false);
+        assert_true(world_run(&w, LONG_MS));
+        assert_true(world_is_equal(&w, 0, 1));
+        world_down(&w, line);
+        for (unsigned i = 0; i < count; i += many ? 2 : 10) {
+            snprintf(path, sizeof path, "line/%u/x%u", i % 7, i);
+            world_op(&w, 0, TMB_VERB_DEL, path, NULL, 0);
+        }
+        world_set(&w, 1, "line/0/x0", "kept: concurrent");
+        world_set(&w, 1, "new", "of the site");
+        world_set(&w, 0, "new too", "of the hub");
+        world_lapse(&w, 0);
+        assert_false(tmb_context_is_empty(&world_load(&w, 0)->floor));
+        world_up(&w, line, false);
+        assert_true(world_run(&w, LONG_MS));
+        assert_int_equal(told(&w.lines[0], TMB_SYNC_REPORT_BELOW), 1);
+        assert_int_equal(told(&w.lines[0], TMB_SYNC_REPORT_RANGED), 1);
+        assert_true(world_is_equal(&w, 0, 1));
+        assert_string_equal(value_of(&w, 1, "line/0/x0"), "kept: concurrent");
+        assert_string_equal(value_of(&w, 1, "line/3/x10"), "");
+        assert_string_equal(value_of(&w, 0, "new"), "of the site");
+        print_message("%u leaves: %u and %u bytes\n", count, (unsigned)w.lines[0].ends[0].bytes,
+                      (unsigned)w.lines[0].ends[1].bytes);
+        world_free(&w);
+    }
+}
+
+/* Any frame of that is lost: the same. */
+static void a_comparison_outlives_losses(void **state)
+{
+    (void)state;
+    for (unsigned which = 0; which < 16; which++) {
+        world w;
+        char path[32];
+        loss l = {.which = which, .count = 1};
+        world_init(&w, 2);
+        w.chunk_bytes = 1024;
+        unsigned line = world_join(&w, 0, 1);
+        fill(&w, 0, 0, 60, "hub");
+        world_up(&w, line, false);
+        assert_true(world_run(&w, LONG_MS));
+        world_down(&w, line);
+        for (unsigned i = 0; i < 60; i += 4) {
+            snprintf(path, sizeof path, "line/%u/x%u", i % 7, i);
+            world_op(&w, 0, TMB_VERB_DEL, path, NULL, 0);
+        }
+        fill(&w, 1, 100, 10, "site");
+        world_lapse(&w, 0);
+        w.lines[0].loses = lose_some;
+        w.lines[0].arg = &l;
+        world_up(&w, line, which % 2 == 0);
+        assert_true(world_run(&w, LONG_MS));
+        assert_true(world_is_equal(&w, 0, 1));
+        world_free(&w);
+    }
+}
+
+static void a_restored_node_goes_on_under_another_name(void **state)
+{
+    (void)state;
+    for (unsigned who = 0; who < 2; who++) {
+        world w;
+        kv_memory backup = {0};
+        world_init(&w, 2);
+        unsigned line = world_join(&w, 0, 1);
+        world_set(&w, 0, "a", "1");
+        world_set(&w, 1, "b", "1");
+        world_op(&w, who, TMB_VERB_INC, "parts", NULL, 5);
+        world_up(&w, line, false);
+        assert_true(world_run(&w, LONG_MS));
+        world_down(&w, line);
+        assert_true(kv_memory_copy(&backup, &w.nodes[who].disk));
+        world_up(&w, line, false);
+        world_set(&w, who, "after", "the backup");
+        world_op(&w, who, TMB_VERB_INC, "parts", NULL, 2);
+        assert_true(world_run(&w, LONG_MS));
+        world_down(&w, line);
+        kv_memory_free(&w.nodes[who].disk);
+        assert_true(kv_memory_copy(&w.nodes[who].disk, &backup));
+        kv_memory_free(&backup);
+        tmb_incarnation before = world_load(&w, who)->self;
+        world_up(&w, line, false);
+        assert_true(world_run(&w, LONG_MS));
+        assert_int_equal(w.lines[0].ends[who].reports[TMB_SYNC_REPORT_REBORN], 1);
+        assert_int_equal(w.lines[0].ends[1 - who].reports[TMB_SYNC_REPORT_REBORN], 0);
+        assert_false(tmb_incarnation_eq(before, world_load(&w, who)->self));
+        assert_true(world_is_equal(&w, 0, 1));
+        assert_string_equal(value_of(&w, who, "after"), "the backup");
+        tmb_leaf_key key = {.path = tmb_bytes_str("parts"), .type = TMB_TYPE_PN_COUNTER};
+        tmb_leaf leaf;
+        bool is_saturated;
+        assert_int_equal(tmb_scope_leaf(world_load(&w, 1 - who), &key, &leaf), TMB_OK);
+        assert_int_equal(tmb_counter_read(TMB_TYPE_PN_COUNTER, &leaf, &is_saturated), 7);
+        world_free(&w);
+    }
+}
+
+static void a_clone_that_wrote_keeps_what_it_wrote(void **state)
+{
+    (void)state;
+    world w;
+    world_init(&w, 3);
+    unsigned first = world_join(&w, 0, 1), second = world_join(&w, 0, 2);
+    world_set(&w, 1, "a", "1");
+    world_op(&w, 1, TMB_VERB_INC, "parts", NULL, 5);
+    world_up(&w, first, false);
+    assert_true(world_run(&w, LONG_MS));
+    world_down(&w, first);
+    assert_true(kv_memory_copy(&w.nodes[2].disk, &w.nodes[1].disk));
+    strcpy(w.nodes[2].name, w.nodes[1].name);
+    world_set(&w, 1, "of", "the first");
+    world_op(&w, 1, TMB_VERB_INC, "parts", NULL, 10);
+    world_set(&w, 2, "of the second", "too");
+    world_op(&w, 2, TMB_VERB_INC, "parts", NULL, 100);
+    world_set(&w, 2, "and", "more");
+    world_up(&w, first, false);
+    assert_true(world_run(&w, LONG_MS));
+    world_down(&w, first);
+    world_up(&w, second, false);
+    assert_true(world_run(&w, LONG_MS));
+    assert_int_equal(w.lines[second].ends[1].reports[TMB_SYNC_REPORT_REBORN], 1);
+    assert_true(world_is_equal(&w, 0, 2));
+    assert_string_equal(value_of(&w, 0, "of"), "the first");
+    assert_string_equal(value_of(&w, 0, "of the second"), "too");
+    assert_string_equal(value_of(&w, 0, "and"), "more");
+    tmb_leaf_key key = {.path = tmb_bytes_str("parts"), .type = TMB_TYPE_PN_COUNTER};
+    tmb_leaf leaf;
+    bool is_saturated;
+    assert_int_equal(tmb_scope_leaf(world_load(&w, 0), &key, &leaf), TMB_OK);
+    assert_int_equal(tmb_counter_read(TMB_TYPE_PN_COUNTER, &leaf, &is_saturated), 115);
+    world_free(&w);
+}
+
+static void contracts_are_kept(void **state)
+{
+    (void)state;
+    tmb_sync sync;
+    tmb_sync_options options = {.may_write = true, .answer_ms = 10};
+    static tmb_sync_actions actions;
+    static tmb_sync_room room;
+    static tmb_job_result result;
+    tmb_sync_event event = {.type = TMB_SYNC_OPEN, .session = 3, .speaks = true};
+    assert_true(sizeof(tmb_sync) < 300);
+    tmb_sync_init(&sync, "fleet", &options);
+    assert_true(tmb_sync_is_quiet(&sync));
+    assert_int_equal(tmb_sync_step(&sync, &event, &actions), TMB_EINVAL); /* no room */
+    sync.room = &room;
+    assert_int_equal(tmb_sync_step(&sync, &event, &actions), TMB_OK);
+    assert_int_equal(actions.n, 1);
+    assert_int_equal(actions.v[0].job.kind, TMB_JOB_GREET);
+    assert_int_equal(tmb_sync_step(&sync, &event, &actions), TMB_EINVAL); /* busy */
+    result.kind = TMB_JOB_SCAN;
+    event = (tmb_sync_event){.type = TMB_SYNC_DONE, .result = &result};
+    assert_int_equal(tmb_sync_step(&sync, &event, &actions), TMB_EINVAL); /* of another job */
+    result.kind = TMB_JOB_GREET;
+    result.err = TMB_EIO;
+    assert_int_equal(tmb_sync_step(&sync, &event, &actions), TMB_OK);
+    assert_int_equal(actions.v[0].report, TMB_SYNC_REPORT_FAILED);
+    assert_int_equal(tmb_sync_deadline(&sync).ns, 10000000);
+    event = (tmb_sync_event){.type = TMB_SYNC_TIMEOUT, .now = tmb_sync_deadline(&sync)};
+    assert_int_equal(tmb_sync_step(&sync, &event, &actions), TMB_OK);
+    assert_int_equal(actions.v[0].job.kind, TMB_JOB_GREET); /* again */
+    event = (tmb_sync_event){.type = TMB_SYNC_CLOSE, .now = sync.now};
+    assert_int_equal(tmb_sync_step(&sync, &event, &actions), TMB_OK);
+    assert_true(tmb_sync_is_busy(&sync));
+    event = (tmb_sync_event){.type = TMB_SYNC_DONE, .now = sync.now, .result = &result};
+    assert_int_equal(tmb_sync_step(&sync, &event, &actions), TMB_OK);
+    assert_true(tmb_sync_is_quiet(&sync));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(both_sides_come_to_have_both),
+        cmocka_unit_test(a_live_change_is_one_frame_and_one_back),
+        cmocka_unit_test(what_is_changed_while_a_pass_is_out_goes_with_the_next),
+        cmocka_unit_test(what_a_site_says_comes_to_another_through_the_hub),
+        cmocka_unit_test(any_lost_frame_is_made_good),
+        cmocka_unit_test(a_bad_line_is_slow_and_no_more),
+        cmocka_unit_test(a_pass_goes_on_where_it_was_cut),
+        cmocka_unit_test(a_node_that_may_only_read_changes_nothing),
+        cmocka_unit_test(who_was_away_too_long_compares_ranges),
+        cmocka_unit_test(a_comparison_outlives_losses),
+        cmocka_unit_test(a_restored_node_goes_on_under_another_name),
+        cmocka_unit_test(a_clone_that_wrote_keeps_what_it_wrote),
+        cmocka_unit_test(contracts_are_kept),
+    };
+    return cmocka_run_group_tests_name("unit.state.sync", tests, NULL, NULL);
+}
