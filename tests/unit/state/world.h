@@ -7,9 +7,9 @@
 #include "sim/kv_memory.h"
 #include "syncd/state/sync.h"
 
-#define WORLD_NODES  5u
-#define WORLD_LINES  8u
-#define WORLD_QUEUE  64u
+#define WORLD_NODES   5u
+#define WORLD_LINES   8u
+#define WORLD_QUEUE   64u
 #define WORLD_REPORTS 12u
 
 typedef struct world_frame {
@@ -25,7 +25,7 @@ typedef struct world_end {
     world_frame queue[WORLD_QUEUE]; /* on their way to this end, or waiting here */
     unsigned queued;
     uint64_t bytes, frames, leaves_frames; /* said by this end */
-    int64_t first_leaf_ms;                 /* when the first LEAVES with leaves came to this end; -1: none */
+    int64_t first_leaf_ms; /* when the first LEAVES with leaves came to this end; -1: none */
     unsigned reports[WORLD_REPORTS];
 } world_end;
 
@@ -49,6 +49,8 @@ typedef struct world {
     int64_t now_ms, one_way_ms, last_ms; /* last: when the last frame came */
     uint64_t session, random;
     uint32_t chunk_bytes;
+    uint64_t taken, came_bytes; /* frames that came, and leaves in them, ever */
+    uint64_t stop_after;        /* run stops when so many frames have come; 0: never */
     unsigned nodes_count, lines_count;
     world_node nodes[WORLD_NODES];
     world_line lines[WORLD_LINES];
@@ -67,7 +69,8 @@ unsigned world_join(world *w, unsigned a, unsigned b);
 void world_up(world *w, unsigned line, bool both);
 void world_down(world *w, unsigned line);
 
-/* Runs until nothing is left to do; false: not within so many ms of the world's time. */
+/* Runs until nothing is left to do; false: not within so many ms of the world's time,
+ * or stopped. */
 bool world_run(world *w, int64_t ms);
 
 /* Operations, each in a transaction of its own; the machines hear of it. */
@@ -79,10 +82,10 @@ void world_op(world *w, unsigned node, tmb_verb verb, const char *path, const ch
 tmb_scope *world_load(world *w, unsigned node);
 void world_save(world *w, unsigned node);
 
-/* Equal clocks, equal leaves, no extra contexts left. */
+/* Equal clocks, equal leaves. */
 bool world_is_equal(world *w, unsigned a, unsigned b);
 
-/* Makes node forget every neighbour's pace: all lapse. */
+/* All neighbours of node lapse, and what only they held is forgotten. */
 void world_lapse(world *w, unsigned node);
 
 #endif
