@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* sim/kv_memory.h - the store of one simulated box, and of tests: ordered keys that can lose what was not synced.
+/* sim/kv_memory.h - the store of one simulated box, and of tests: ordered keys that can lose what was not
+ * synced.
  *
  *   put, del -- commit --> what other reads see after a kill -- sync --> what is there after a power cut
  *

@@ -43,9 +43,9 @@ tmb_bytes tmb_scope_key_seq(tmb_scope *scope, char row, uint64_t seq);
 tmb_err tmb_dot_read(tmb_bytes tail, tmb_dot *ret);
 tmb_err tmb_seq_read(tmb_bytes tail, uint64_t *ret);
 
-/* tmb_scope_seek gives the first row of the kind whose tail is at or behind from, its tail and its value; they
- * live until the next call to the kv. is_behind: behind from. Errors: TMB_ENOENT (none of the kind), of the
- * kv. */
+/* tmb_scope_seek gives the first row of the kind whose tail is at or behind from, its tail and its value;
+ * they live until the next call to the kv. is_behind: behind from. Errors: TMB_ENOENT (none of the kind),
+ * of the kv. */
 TMB_MUST_USE tmb_err tmb_scope_seek(tmb_scope *scope, char row, tmb_bytes from, bool is_behind,
                                     tmb_bytes *ret_tail, tmb_bytes *ret_value);
 TMB_MUST_USE tmb_err tmb_scope_seek_dot(tmb_scope *scope, char row, const tmb_dot *from,
@@ -108,7 +108,8 @@ TMB_MUST_USE tmb_err tmb_scope_index(tmb_scope *scope, tmb_bytes key, const tmb_
                                      const tmb_leaf_record *after);
 /* What a row of a dot says. */
 TMB_MUST_USE tmb_err tmb_dot_row_read(tmb_bytes value, bool *ret_is_removal, tmb_bytes *ret_key);
-/* put_removal adds one in its place; there must be room. drop_removal forgets one removal of a record: the record is changed, the caller sets it. */
+/* put_removal adds one in its place; there must be room. drop_removal forgets one removal of a record: the
+ * record is changed, the caller sets it. */
 void tmb_record_put_removal(tmb_leaf_record *record, const tmb_dot *dot);
 bool tmb_record_drop_removal(tmb_leaf_record *record, const tmb_dot *dot);
 /* record_copy makes to as from; values still point where they did. */

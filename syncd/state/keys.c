@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* syncd/state/keys.c - scope's name, 0, a byte that says of what, and the rest; numbers so that they sort.
  *
- * Keys of a scope lie together, and each kind of row in its order. A name has no byte below '-', so no scope's
- * keys lie among another's; keys that begin with a 0 are whose the store is.
+ * Keys of a scope lie together, and each kind of row in its order. A name has no byte below '-', so no
+ * scope's keys lie among another's; keys that begin with a 0 are whose the store is.
  */
 #include "syncd/state/inside.h"
 

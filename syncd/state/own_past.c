@@ -4,9 +4,9 @@
  *   own dots    1 ..... 7 | 8 .. 12 | 13 ........ 40          | ends of transactions
  *   rows        c7          c12       c40    k9: was (7, +3)
  *
- * A row stands where a transaction ended that a neighbour may have been sent. One that ended unseen makes room
- * for the next, so a node that is alone for weeks keeps one row, and one for each counter. Rows that every
- * active neighbour has acknowledged go, and beyond TMB_CHAINS_MAX the oldest.
+ * A row stands where a transaction ended that a neighbour may have been sent. One that ended unseen makes
+ * room for the next, so a node that is alone for weeks keeps one row, and one for each counter. Rows that
+ * every active neighbour has acknowledged go, and beyond TMB_CHAINS_MAX the oldest.
  */
 #include "syncd/state/inside.h"
 

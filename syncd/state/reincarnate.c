@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-/* syncd/state/reincarnate.c - going on under another incarnation, when own dots turn out to be somebody else's.
+/* syncd/state/reincarnate.c - going on under another incarnation, when own dots turn out to be somebody
+ * else's.
  *
  *   own dots      1 ........ common | ....... last
  *   what is left  as it is          | given anew, 1 .. n of the fresh incarnation
  *
- * After a restore, or beside a clone, others hold other things under the numbers above common. Those are heard
- * again from them, so the clock goes back; ours above common get new numbers. A counter's entry holds all that
- * its incarnation ever counted: what it was at common stays under the old dot, where the others have it too,
- * and only what came on top is given anew.
+ * After a restore, or beside a clone, others hold other things under the numbers above common. Those are
+ * heard again from them, so the clock goes back; ours above common get new numbers. A counter's entry holds
+ * all that its incarnation ever counted: what it was at common stays under the old dot, where the others
+ * have it too, and only what came on top is given anew.
  */
 #include "syncd/state/inside.h"
 
@@ -157,8 +158,8 @@ static tmb_err give_all(rebirth *at)
     }
 }
 
-/* Neighbours: nothing is known of what they have of the new one, and what was heard in passes that are not over
- * was heard under a clock that is no more. */
+/* Neighbours: nothing is known of what they have of the new one, and what was heard in passes that are not
+ * over was heard under a clock that is no more. */
 static tmb_err reset_neighbours(tmb_scope *scope)
 {
     tmb_neighbour *neighbour = &scope->room->neighbour;

@@ -106,8 +106,9 @@ typedef struct tmb_leaf_record {
     tmb_context_room room;
 } tmb_leaf_record;
 
-/* Where a scope works: 4.3 MiB, of which as much is ever touched as the leaves are large. Of use only during a
- * call; one may serve all scopes of a thread, one after the other. Zeroed by whoever allocates it. */
+/* Where a scope works: 4.3 MiB, of which as much is ever touched as the leaves are large. Of use only
+ * during a call; one may serve all scopes of a thread, one after the other. Zeroed by whoever allocates it.
+ * */
 typedef struct tmb_scope_room {
     tmb_leaf_record before, after;
     tmb_leaf_item item;
@@ -197,8 +198,8 @@ TMB_MUST_USE tmb_err tmb_scope_dirty_all(tmb_scope *scope);
  * for cap). to (room for all actors, not from itself) becomes from and what the chunk holds; is_complete:
  * that is all there is, and the clock is the chunk's context, as it is of every chunk.
  * is_bootstrap: the neighbour had nothing when the pass began, so what was removed cannot be missed there; or
- * the pass is not completed before ranges were compared (syncd/state/sync.h). Then from may be below the floor.
- * Own dots are noted as seen by somebody: save and commit before the chunk leaves.
+ * the pass is not completed before ranges were compared (syncd/state/sync.h). Then from may be below the
+ * floor. Own dots are noted as seen by somebody: save and commit before the chunk leaves.
  * Errors: of the kv; TMB_EGAP (from is below the floor: entries for removals that the neighbour lacks are
  * gone, compare ranges; never with is_bootstrap), TMB_ELIMIT (a leaf larger than cap, actors). */
 typedef struct tmb_chunk {
@@ -270,8 +271,8 @@ TMB_MUST_USE tmb_err tmb_scope_lapse(tmb_scope *scope, int64_t now_ms, int64_t l
 
 /* Own past. tmb_scope_chain_at gives the chain at own dot seq, which is where a transaction ended that a
  * neighbour may have seen. Errors: TMB_ENOENT (seq is 0, or not kept any more: every active neighbour has
- * acknowledged more; nothing can be said), TMB_EGAP (nothing that was sent from here ended there: a clone or a
- * past that was restored away), of the kv. */
+ * acknowledged more; nothing can be said), TMB_EGAP (nothing that was sent from here ended there: a clone
+ * or a past that was restored away), of the kv. */
 TMB_MUST_USE tmb_err tmb_scope_chain_at(tmb_scope *scope, uint64_t seq,
                                         uint8_t ret_chain[TMB_STATE_CHAIN_BYTES]);
 
@@ -287,8 +288,8 @@ void tmb_scope_start(tmb_scope *scope);
 TMB_MUST_USE tmb_err tmb_scope_reincarnate(tmb_scope *scope, tmb_incarnation fresh,
                                            uint64_t common);
 
-/* Ranges: prints of leaves, XXH3-128 of entries under a seed that is XXH3-64 of the key, and their sum over all
- * leaves with first <= key < end (end empty: to the last), keys as tmb_leaf_key_write has them.
+/* Ranges: prints of leaves, XXH3-128 of entries under a seed that is XXH3-64 of the key, and their sum over
+ * all leaves with first <= key < end (end empty: to the last), keys as tmb_leaf_key_write has them.
  * tmb_scope_print_next gives the first leaf in the range; ret_key lives until the next call to the kv.
  * Errors: TMB_ENOENT (no more), of the kv, TMB_ECORRUPT. */
 TMB_MUST_USE tmb_err tmb_scope_range(tmb_scope *scope, tmb_bytes first, tmb_bytes end,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* syncd/state/scope_join.c - a neighbour's chunk: each leaf joined under what the neighbour had seen, then the
- * clock.
+/* syncd/state/scope_join.c - a neighbour's chunk: each leaf joined under what the neighbour had seen, then
+ * the clock.
  *
  *   complete       clock := clock + ctx, after all leaves; the pass is over
  *   not complete   the clock stays; what the leaf's sender had seen goes with the leaf; how far the pass has

@@ -206,8 +206,8 @@ static tmb_err add_beyond(tmb_context *c, const tmb_context *other, const tmb_co
     return err;
 }
 
-/* A removal says nothing more when the same actor has removed or put here later: whoever has the later dot has
- * what came before it. */
+/* A removal says nothing more when the same actor has removed or put here later: whoever has the later dot
+ * has what came before it. */
 static bool is_outdone(const tmb_leaf_record *record, unsigned at)
 {
     const tmb_dot *dot = &record->removals[at];
@@ -230,8 +230,8 @@ static void drop_outdone(tmb_leaf_record *record)
     }
 }
 
-/* More removers of one leaf than a record has room for: the first is forgotten early, which the floor tells; who
- * has not heard of it compares ranges. */
+/* More removers of one leaf than a record has room for: the first is forgotten early, which the floor
+ * tells; who has not heard of it compares ranges. */
 static tmb_err add_removal(tmb_scope *scope, tmb_leaf_record *record, const tmb_dot *dot)
 {
     if (record->removals_count == TMB_SIBLINGS_MAX)

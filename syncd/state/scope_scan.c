@@ -3,8 +3,8 @@
  *
  *   from A:4 B:7   clock A:9 B:7 C:2   index A:5 A:8 . C:1      to A:8 (cut), then A:9 B:7 C:2: complete
  *
- * A leaf with several such dots is sent at the first of them that the chunk meets; which is told from the leaf
- * itself, so nothing has to be remembered of those sent before.
+ * A leaf with several such dots is sent at the first of them that the chunk meets; which is told from the
+ * leaf itself, so nothing has to be remembered of those sent before.
  */
 #include "syncd/state/inside.h"
 

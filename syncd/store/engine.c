@@ -5,32 +5,26 @@
  *  - Debian's build asserts: when its info log meets a full disk, the process is aborted. So the info log
  *    lives in a folder of its own in memory, and at level FATAL nothing is written to it.
  *  - The default recovery stops at the first bad byte of the write-ahead log and opens without a word.
- *    Absolute consistency refuses to open instead; store.c then sets the folder aside and says so.
+ *    Absolute consistency refuses to open instead; store.c then sets the folder aside and says so. Where not
+ *    every write is synced, a power cut may leave the last record half written: that, and only at the end, is
+ *    taken for what it is.
  *  - Defaults are made for servers: 64 MiB of write buffer, an 8 MiB cache, statistics every ten minutes.
  *    This store holds a few numbers a child.
  *
  * Foreign memory (rocksdb_free) stays in this file.
  */
-#include "syncd/store/engine.h"
+#include "syncd/store/engine_inside.h"
 
 #include <dirent.h>
-#include <rocksdb/c.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define INFO_LOG_LEVEL_FATAL 4
-#define WRITE_BUFFER_BYTES   (1024 * 1024)
-#define CACHE_BYTES          (256 * 1024)
 
-struct tmb_engine {
-    rocksdb_t *db;
-    rocksdb_options_t *options;
-    rocksdb_readoptions_t *reading;
-    rocksdb_writeoptions_t *writing;
-    rocksdb_cache_t *cache;
-};
+/* A few numbers a child. */
+static const tmb_engine_size SMALL = {.write_buffer_bytes = 1024 * 1024, .cache_bytes = 256 * 1024};
 
 /* RocksDB's C interface tells what went wrong in words alone. */
 static tmb_err classify(const char *message)
@@ -49,7 +43,7 @@ static tmb_err classify(const char *message)
     return TMB_ECORRUPT;
 }
 
-static tmb_err take_error(char *message, char *text, size_t text_cap)
+tmb_err tmb_engine_error(char *message, char *text, size_t text_cap)
 {
     tmb_err err = classify(message);
     if (text)
@@ -86,17 +80,19 @@ static void remove_log_folder(const char *path)
     (void)rmdir(path);
 }
 
-static void set_options(tmb_engine *engine)
+static void set_options(tmb_engine *engine, const tmb_engine_size *size)
 {
     rocksdb_options_t *o = engine->options;
     rocksdb_options_set_create_if_missing(o, 1);
     rocksdb_options_set_paranoid_checks(o, 1);
-    rocksdb_options_set_wal_recovery_mode(o, rocksdb_absolute_consistency_recovery);
+    rocksdb_options_set_wal_recovery_mode(o, size->has_unsynced
+                                                 ? rocksdb_tolerate_corrupted_tail_records_recovery
+                                                 : rocksdb_absolute_consistency_recovery);
     rocksdb_options_set_info_log_level(o, INFO_LOG_LEVEL_FATAL);
     rocksdb_options_set_keep_log_file_num(o, 1);
     rocksdb_options_set_stats_dump_period_sec(o, 0);
     rocksdb_options_set_stats_persist_period_sec(o, 0);
-    rocksdb_options_set_write_buffer_size(o, WRITE_BUFFER_BYTES);
+    rocksdb_options_set_write_buffer_size(o, size->write_buffer_bytes);
     rocksdb_options_set_max_write_buffer_number(o, 2);
     rocksdb_options_set_arena_block_size(o, 64 * 1024);
     rocksdb_options_set_max_background_jobs(o, 2);
@@ -107,14 +103,24 @@ static void set_options(tmb_engine *engine)
 
     rocksdb_block_based_table_options_t *table = rocksdb_block_based_options_create();
     rocksdb_block_based_options_set_block_cache(table, engine->cache);
+    if (size->bloom_bits > 0) /* the table owns it */
+        rocksdb_block_based_options_set_filter_policy(
+            table, rocksdb_filterpolicy_create_bloom_full(size->bloom_bits));
     rocksdb_options_set_block_based_table_factory(o, table);
     rocksdb_block_based_options_destroy(table);
 
     rocksdb_readoptions_set_verify_checksums(engine->reading, 1);
     rocksdb_writeoptions_set_sync(engine->writing, 1);
+    engine->later = rocksdb_writeoptions_create();
 }
 
 tmb_err tmb_engine_open(const char *path, tmb_engine **ret_engine, char *text, size_t text_cap)
+{
+    return tmb_engine_open_sized(path, &SMALL, ret_engine, text, text_cap);
+}
+
+tmb_err tmb_engine_open_sized(const char *path, const tmb_engine_size *size,
+                              tmb_engine **ret_engine, char *text, size_t text_cap)
 {
     tmb_engine *engine = calloc(1, sizeof *engine);
     if (!engine)
@@ -122,8 +128,8 @@ tmb_err tmb_engine_open(const char *path, tmb_engine **ret_engine, char *text, s
     engine->options = rocksdb_options_create();
     engine->reading = rocksdb_readoptions_create();
     engine->writing = rocksdb_writeoptions_create();
-    engine->cache = rocksdb_cache_create_lru(CACHE_BYTES);
-    set_options(engine);
+    engine->cache = rocksdb_cache_create_lru(size->cache_bytes);
+    set_options(engine, size);
 
     char log_folder[256];
     bool has_log_folder = make_log_folder(log_folder, sizeof log_folder);
@@ -134,7 +140,7 @@ tmb_err tmb_engine_open(const char *path, tmb_engine **ret_engine, char *text, s
     if (has_log_folder)
         remove_log_folder(log_folder);
     if (message) {
-        tmb_err err = take_error(message, text, text_cap);
+        tmb_err err = tmb_engine_error(message, text, text_cap);
         tmb_engine_close(engine);
         return err;
     }
@@ -151,6 +157,7 @@ void tmb_engine_close(tmb_engine *engine)
     rocksdb_options_destroy(engine->options);
     rocksdb_readoptions_destroy(engine->reading);
     rocksdb_writeoptions_destroy(engine->writing);
+    rocksdb_writeoptions_destroy(engine->later);
     rocksdb_cache_destroy(engine->cache);
     free(engine);
 }
@@ -162,7 +169,7 @@ tmb_err tmb_engine_get(tmb_engine *engine, tmb_bytes key, uint8_t *out, size_t c
     char *value =
         rocksdb_get(engine->db, engine->reading, (const char *)key.ptr, key.len, &len, &message);
     if (message)
-        return take_error(message, NULL, 0);
+        return tmb_engine_error(message, NULL, 0);
     if (!value)
         return TMB_ENOENT;
     memcpy(out, value, len < cap ? len : cap);
@@ -176,7 +183,7 @@ tmb_err tmb_engine_put(tmb_engine *engine, tmb_bytes key, tmb_bytes value)
     char *message = NULL;
     rocksdb_put(engine->db, engine->writing, (const char *)key.ptr, key.len,
                 (const char *)value.ptr, value.len, &message);
-    return message ? take_error(message, NULL, 0) : TMB_OK;
+    return message ? tmb_engine_error(message, NULL, 0) : TMB_OK;
 }
 
 tmb_err tmb_engine_drop(tmb_engine *engine, tmb_bytes prefix, tmb_bytes key, tmb_bytes value)
@@ -200,5 +207,5 @@ tmb_err tmb_engine_drop(tmb_engine *engine, tmb_bytes prefix, tmb_bytes key, tmb
         rocksdb_write(engine->db, engine->writing, batch, &message);
     }
     rocksdb_writebatch_destroy(batch);
-    return message ? take_error(message, NULL, 0) : TMB_OK;
+    return message ? tmb_engine_error(message, NULL, 0) : TMB_OK;
 }

@@ -20,6 +20,16 @@ typedef struct tmb_engine tmb_engine;
  * taken as they are). */
 TMB_MUST_USE tmb_err tmb_engine_open(const char *path, tmb_engine **ret_engine, char *text,
                                      size_t text_cap);
+
+/* For more than a few numbers. has_unsynced: there are writes without sync. */
+typedef struct tmb_engine_size {
+    size_t write_buffer_bytes, cache_bytes;
+    int bloom_bits; /* a key; 0: no filter */
+    bool has_unsynced;
+} tmb_engine_size;
+
+TMB_MUST_USE tmb_err tmb_engine_open_sized(const char *path, const tmb_engine_size *size,
+                                           tmb_engine **ret_engine, char *text, size_t text_cap);
 void tmb_engine_close(tmb_engine *engine);
 
 /* tmb_engine_get copies the value of key into out (cap bytes at most are copied; ret_len is its full

@@ -16,23 +16,20 @@
  */
 #include "syncd/store/store.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
 
 #include "base/crc32c.h"
 #include "base/limits.h"
 #include "syncd/store/engine.h"
+#include "syncd/store/folder.h"
 
 #define FORMAT_VERSION  1u
 #define VALUE_VERSION   1u
 #define MARK_BYTES      (8 + TMB_CHAIN_BYTES) /* of one with its chain; 8 without */
 #define VALUE_BYTES_MAX (1 + MARK_BYTES + 4)
 #define KEY_BYTES_MAX   (1 + 1 + TMB_NAME_BYTES_MAX + 16 + 1 + TMB_STREAM_NAME_BYTES_MAX)
-#define ASIDE_MAX       1000
 
 struct tmb_store {
     pthread_mutex_t lock;
@@ -115,51 +112,18 @@ static tmb_err read_number(tmb_store *store, const store_key *key, uint64_t *ret
     return TMB_OK;
 }
 
-/* Below the reserve nothing is written: the journal, which is worth more, has the rest of the disk. */
-static tmb_err check_space(const tmb_store *store)
-{
-    struct statvfs fs;
-    if (statvfs(store->path, &fs) != 0)
-        return errno == ENOSPC ? TMB_ENOSPC : TMB_EIO;
-    return (uint64_t)fs.f_bavail * fs.f_frsize < store->reserve_bytes ? TMB_ENOSPC : TMB_OK;
-}
-
-/* set_aside renames the folder to the first free <path>.damaged-<n>: kept for people, not deleted. */
-static tmb_err set_aside(const char *path, char *text, size_t text_cap)
-{
-    size_t cap = strlen(path) + 32;
-    char *aside = malloc(cap);
-    if (!aside)
-        return TMB_ENOMEM;
-    tmb_err err = TMB_EIO;
-    for (unsigned n = 1; n <= ASIDE_MAX && err != TMB_OK; n++) {
-        struct stat st;
-        (void)snprintf(aside, cap, "%s.damaged-%u", path, n);
-        if (lstat(aside, &st) == 0)
-            continue;
-        if (rename(path, aside) != 0)
-            break;
-        err = TMB_OK;
-        size_t at = text ? strlen(text) : 0;
-        if (text && at < text_cap)
-            (void)snprintf(text + at, text_cap - at, "; set aside as %s", aside);
-    }
-    free(aside);
-    return err;
-}
-
 /* A write that failed leaves RocksDB refusing every other; opened anew, it reads back what is whole, and
  * when that is not all of it, the store is begun anew: marks are a view, repeats are the price. */
 static tmb_err mend(tmb_store *store)
 {
-    tmb_err err = check_space(store);
+    tmb_err err = tmb_folder_space(store->path, store->reserve_bytes);
     if (err != TMB_OK || !store->is_broken)
         return err;
     tmb_engine_close(store->engine);
     store->engine = NULL;
     err = tmb_engine_open(store->path, &store->engine, NULL, 0);
     if (err == TMB_ECORRUPT) {
-        err = set_aside(store->path, NULL, 0);
+        err = tmb_folder_set_aside(store->path, NULL, 0);
         if (err == TMB_OK)
             err = tmb_engine_open(store->path, &store->engine, NULL, 0);
         if (err == TMB_OK)
@@ -229,21 +193,6 @@ static tmb_err open_engine(tmb_store *store, char *text, size_t text_cap)
     return err;
 }
 
-/* make_folders is mkdir -p; what it cannot make, opening will complain about by name. */
-static void make_folders(const char *path)
-{
-    char *at = strdup(path);
-    if (!at)
-        return;
-    for (char *slash = strchr(at + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-        *slash = 0;
-        (void)mkdir(at, 0750);
-        *slash = '/';
-    }
-    (void)mkdir(at, 0750);
-    free(at);
-}
-
 tmb_err tmb_store_open(const char *path, tmb_store **ret_store, bool *ret_was_reset, char *text,
                        size_t text_cap)
 {
@@ -258,12 +207,12 @@ tmb_err tmb_store_open(const char *path, tmb_store **ret_store, bool *ret_was_re
         return TMB_ENOMEM;
     }
     (void)pthread_mutex_init(&store->lock, NULL);
-    make_folders(path);
+    tmb_folder_make(path);
 
     bool was_reset = false;
     tmb_err err = open_engine(store, text, text_cap);
     if (err == TMB_ECORRUPT || err == TMB_EVERSION) {
-        err = set_aside(path, text, text_cap);
+        err = tmb_folder_set_aside(path, text, text_cap);
         if (err == TMB_OK) {
             was_reset = true;
             err = open_engine(store, NULL, 0);

@@ -37,8 +37,8 @@ tmb_verdict replica_apply(replica *r, const tmb_op *op);
 tmb_err replica_chunk(replica *from, replica *to, size_t bytes_max, bool *ret_is_complete);
 /* Chunks until the pass is over. */
 void replica_pass(replica *from, replica *to);
-/* What the sync machine does for one that is below the floor, without ranges: every leaf that either has, then
- * the clock and the floor. */
+/* What the sync machine does for one that is below the floor, without ranges: every leaf that either has,
+ * then the clock and the floor. */
 void replica_reconcile(replica *from, replica *to);
 /* Says to r where neighbour stands; gives whether it is below the floor. */
 bool replica_meet(replica *r, replica *neighbour);
