@@ -5,6 +5,7 @@
 
 #include "sim/faults.h"
 #include "sim/herd.h"
+#include "sim/state.h"
 
 enum {
     CLI_OK = 0,
@@ -18,15 +19,18 @@ typedef struct cli_options {
     unsigned backoffs; /* bits of sim_backoff: a run each */
     const char *plot;  /* NULL: none */
     bool is_json;
-    bool is_faults;
-    uint64_t seeds; /* of the world of faults, from herd.seed on */
+    bool is_faults, is_state;
+    uint64_t seeds; /* of the worlds of faults and of state, from herd.seed on */
+    /* of either world; FAULT_PLANTS, STATE_PLANTS: a bug that it does not have */
     fault_plant plant;
+    state_plant state_plant;
     const char *of_herd,
-        *of_faults; /* an option that was given and is of that world alone; or NULL */
+        *of_seeds; /* an option that was given and is of that world, or of those two, alone; or NULL */
 } cli_options;
 
 /* Each plays its world, prints, and gives the exit code. */
 int cli_herd(const cli_options *options);
 int cli_faults(const cli_options *options);
+int cli_state(const cli_options *options);
 
 #endif

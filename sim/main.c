@@ -36,16 +36,26 @@ static const char help[] =
     "      all must arrive, once and in order. One seed is told line by line, several are "
     "counted.\n"
     "\n"
+    "  tombolo-sim --state [--seed N] [--seeds N] [-o json|text]\n"
+    "      A top, hubs and sites share state for minutes or for weeks in which boxes, links, disks "
+    "and "
+    "clocks\n"
+    "      fail, are restored and are copied: all replicas must become equal, and be what was "
+    "asked "
+    "for.\n"
+    "\n"
     "  --seeds N             play so many seeds, from --seed on; 1\n"
-    "  --plant BUG           with a planted bug, which must be found: ack-before-store, "
-    "send-before-sync,\n"
-    "                        mark-too-high, no-proof, clock-back, no-retry\n"
+    "  --plant BUG           with a planted bug, which must be found. Of --faults: "
+    "ack-before-store,\n"
+    "                        send-before-sync, mark-too-high, no-proof, clock-back, no-retry;\n"
+    "                        of --state: ack-before-sync, cursor-apart, fold-ahead\n"
     "\n"
     "  --seed N              one seed is one run; 1\n"
     "  -o json|text          how to print; text\n"
     "  --help, --version\n"
     "\n"
-    "Exit: 0 all came back, or arrived; 1 not so; 2 wrong usage; 3 no memory, or FILE could not be "
+    "Exit: 0 all came back, arrived, or became equal; 1 not so; 2 wrong usage; 3 no memory, or "
+    "FILE could not be "
     "written.\n"
     "\n"
     "  tombolo-sim --sites 5000 --outage 300 --rate 200 --plot return.svg\n"
@@ -66,6 +76,7 @@ enum {
     OPTION_PLOT,
     OPTION_SEED,
     OPTION_FAULTS,
+    OPTION_STATE,
     OPTION_SEEDS,
     OPTION_PLANT,
     OPTION_HELP,
@@ -86,6 +97,7 @@ static const struct option long_options[] = {
     {"plot", required_argument, NULL, OPTION_PLOT},
     {"seed", required_argument, NULL, OPTION_SEED},
     {"faults", no_argument, NULL, OPTION_FAULTS},
+    {"state", no_argument, NULL, OPTION_STATE},
     {"seeds", required_argument, NULL, OPTION_SEEDS},
     {"plant", required_argument, NULL, OPTION_PLANT},
     {"output", required_argument, NULL, 'o'},
@@ -198,9 +210,13 @@ static int take_option(int option, cli_options *options)
     case OPTION_FAULTS:
         options->is_faults = true;
         return CLI_OK;
+    case OPTION_STATE:
+        options->is_state = true;
+        return CLI_OK;
     case OPTION_PLANT:
         options->plant = fault_plant_find(optarg);
-        if (options->plant != FAULT_PLANTS)
+        options->state_plant = state_plant_find(optarg);
+        if (options->plant != FAULT_PLANTS || options->state_plant != STATE_PLANTS)
             return CLI_OK;
         fprintf(stderr, "tombolo-sim: --plant \"%s\" is no bug that it has; --help tells which\n",
                 optarg);
@@ -231,7 +247,7 @@ static void note_world(int option, cli_options *options)
     while (at->name != NULL && at->val != option)
         at++;
     if (option == OPTION_SEEDS || option == OPTION_PLANT)
-        options->of_faults = at->name;
+        options->of_seeds = at->name;
     else if (option >= OPTION_SITES && option <= OPTION_PLOT)
         options->of_herd = at->name;
 }
@@ -239,14 +255,24 @@ static void note_world(int option, cli_options *options)
 /* An option of the world that is not played would be passed over in silence. */
 static int check_world(const cli_options *options)
 {
-    if (options->is_faults && options->of_herd != NULL)
+    const char *world = options->is_faults ? "--faults" : "--state";
+    bool is_seeds = options->is_faults || options->is_state;
+    if (options->is_faults && options->is_state)
+        fprintf(stderr, "tombolo-sim: --faults and --state are two worlds; play one at a time\n");
+    else if (is_seeds && options->of_herd != NULL)
         fprintf(stderr,
-                "tombolo-sim: --%s says nothing to --faults, which draws its world from the seed; "
+                "tombolo-sim: --%s says nothing to %s, which draws its world from the seed; "
                 "leave one of them out\n",
-                options->of_herd);
-    else if (!options->is_faults && options->of_faults != NULL)
-        fprintf(stderr, "tombolo-sim: --%s is for the world of faults; add --faults\n",
-                options->of_faults);
+                options->of_herd, world);
+    else if (!is_seeds && options->of_seeds != NULL)
+        fprintf(stderr,
+                "tombolo-sim: --%s is for the worlds of faults and of state; add --faults or "
+                "--state\n",
+                options->of_seeds);
+    else if (options->is_faults ? options->plant == FAULT_PLANTS
+                                : options->is_state && options->state_plant == STATE_PLANTS)
+        fprintf(stderr, "tombolo-sim: %s does not have that bug to plant; --help tells which\n",
+                world);
     else if (options->seeds == 0)
         fprintf(stderr, "tombolo-sim: --seeds 0 plays nothing; 1 and more\n");
     else
@@ -304,6 +330,8 @@ int main(int argc, char **argv)
         return code;
     if (options.is_faults)
         return cli_faults(&options);
+    if (options.is_state)
+        return cli_state(&options);
     code = settle(&options);
     return code == CLI_OK ? cli_herd(&options) : code;
 }

@@ -13,6 +13,10 @@ HERD = {"seed", "sites", "rate", "outage_s", "backoff", "window_factor", "t50_s"
         "wasted_per_site", "handshake_timeouts", "refused", "connected", "live", "commit", "drain_s",
         "hub_bytes_max", "events", "hash"}
 FAULTS = {"seed", "plant", "good", "failure", "at_s", "sites", "records", "lost", "faults", "fenced", "steps", "hash"}
+STATE = {"seed", "plant", "good", "failure", "at_s", "nodes", "scopes", "operations", "acked", "changes", "lost",
+         "lost_acked", "frames", "bytes", "lapsed", "reincarnated", "ranged", "faults", "steps", "hash"}
+STATE_FAULTS = {"partition", "cut", "loss", "slow", "kill", "power", "full", "restore", "clone", "step", "epoch", "drift",
+                "freeze", "lapse", "retire", "fallback", "repeat", "token"}
 
 
 def run(*arguments):
@@ -51,6 +55,18 @@ class Cli(unittest.TestCase):
         self.assertEqual(told.returncode, 1)
         self.assertIn("again: tombolo-sim --faults --seed 2 --plant no-proof", told.stdout)
 
+    def test_the_world_of_state_is_told_and_counted(self):
+        out = run("--state", "--seeds", "2", "-o", "json")
+        self.assertEqual(out.returncode, 0, out.stdout)
+        for result in map(json.loads, out.stdout.splitlines()):
+            self.assertEqual(set(result), STATE)
+            self.assertEqual(set(result["faults"]), STATE_FAULTS)
+            self.assertGreater(result["changes"], 0)
+        told = run("--state", "--seeds", "60", "--plant", "ack-before-sync")
+        self.assertEqual(told.returncode, 1)
+        self.assertIn("--plant ack-before-sync", told.stdout)
+        self.assertIn("again: tombolo-sim --state --seed ", told.stdout)
+
     def test_more_sites_than_a_node_takes_are_played_with_a_word(self):
         for sites, words in (("4096", ""), ("4097", "tombolo-sim: a node takes 4096 children; for 4097 sites put regions")):
             out = run("--sites", sites, "--rate", "2000", "--live", "0")
@@ -60,7 +76,9 @@ class Cli(unittest.TestCase):
         for arguments in (["--sites", "0"], ["--rate", "x"], ["--backoff", "none"], ["--plant", "none"], ["-o", "xml"],
                           ["--seed", "-1"], ["--base", "9", "--cap", "1"], ["--live", "9", "--commit", "1"], ["what"],
                           ["--what"], ["--sites", "5.5"], ["--faults", "--seeds", "0"], ["--plant", "no-retry"],
-                          ["--seeds", "3"], ["--faults", "--sites", "5"], ["--faults", "--plot", "x.svg"]):
+                          ["--seeds", "3"], ["--faults", "--sites", "5"], ["--faults", "--plot", "x.svg"],
+                          ["--state", "--faults"], ["--state", "--sites", "5"], ["--state", "--plant", "no-retry"],
+                          ["--faults", "--plant", "cursor-apart"], ["--plant", "cursor-apart"], ["--state", "--seeds", "0"]):
             out = run(*arguments)
             self.assertEqual(out.returncode, 2, arguments)
             self.assertIn("tombolo-sim", out.stderr)

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+/* sim/state_check.c - what is looked at after each commit, and at the end.
+ *
+ * After a commit the book takes over what the box has heard: of each dot that its clock covers now, or that a
+ * leaf shows, what the sender knew it to be. A clock that covers what nobody gave, that goes back, or a dot
+ * that is of two things is seen there. Now and then all leaves of the replica are judged on what it has
+ * heard. */
+#include "sim/state_world.h"
+
+#include <stdlib.h>
+
+static const state_slot *slot_of(const state_view *view, unsigned actor, uint64_t seq)
+{
+    return seq >= 1 && seq <= view->counts[actor] && view->slots[actor][seq - 1].bind != 0
+               ? &view->slots[actor][seq - 1]
+               : NULL;
+}
+
+/* What from knows the dot to be, or what its disk knew before it was replaced; or anybody else. */
+static unsigned what_is(const state_world *world, unsigned from, unsigned scope, unsigned actor,
+                        uint64_t seq)
+{
+    for (unsigned k = 0; k < world->nodes_count; k++) {
+        const state_node *node = &world->nodes[(from + k) % world->nodes_count];
+        const state_slot *slot =
+            node->box.views != NULL ? slot_of(&node->box.views[scope], actor, seq) : NULL;
+        for (unsigned g = node->graves_count; slot == NULL && g > 0; g--)
+            slot = slot_of(&node->graves[(g - 1) * STATE_SCOPES_MAX + scope], actor, seq);
+        if (slot != NULL)
+            return slot->bind;
+    }
+    return 0;
+}
+
+static void hold(state_world *world, state_node *node, unsigned scope, unsigned from,
+                 unsigned actor, uint64_t seq)
+{
+    state_view *view = &node->box.views[scope];
+    const state_slot *own = slot_of(view, actor, seq);
+    if (own != NULL && own->is_held)
+        return;
+    unsigned bind = what_is(world, from, scope, actor, seq);
+    if (bind == 0)
+        state_fail(world, "a clock covers, or a leaf shows, a dot that nobody gave");
+    else
+        state_view_hold(&world->book, view, actor, seq, bind);
+}
+
+/* The node goes on under a new incarnation: its changes beyond common have new dots. */
+static void rebind(state_world *world, state_node *node, unsigned scope, unsigned old,
+                   uint64_t common)
+{
+    static unsigned group[STATE_CHANGES_MAX], some[STATE_CHANGES_MAX];
+    static tmb_leaf leaf;
+    static bool is_placed[STATE_CHANGES_MAX];
+    state_book *book = &world->book;
+    state_view *view = &node->box.views[scope];
+    unsigned count = 0, self = state_book_actor(book, &world->scope->self);
+    for (uint64_t seq = common + 1; seq <= view->counts[old]; seq++) {
+        const state_slot *slot = slot_of(view, old, seq);
+        const state_bind *bind = slot ? &book->binds[slot->bind] : NULL;
+        for (unsigned i = 0; slot != NULL && slot->is_held && i < bind->count; i++) {
+            is_placed[book->bound[bind->first + i]] = false;
+            group[count++] = book->bound[bind->first + i];
+        }
+    }
+    state_view_unhold(book, view, old, common);
+    for (unsigned l = 0; l < STATE_LEAVES; l++) {
+        tmb_leaf_key key = state_book_key(l);
+        if (tmb_scope_leaf(world->scope, &key, &leaf) != TMB_OK)
+            state_fail(world, "a leaf cannot be read");
+        for (unsigned e = 0; e < leaf.count; e++) {
+            if (!tmb_incarnation_eq(leaf.entries[e].dot.actor, world->scope->self))
+                continue;
+            unsigned n = 0;
+            int64_t total = 0;
+            for (unsigned i = 0; i < count; i++) {
+                if (book->changes[group[i]].leaf != l)
+                    continue;
+                some[n++] = group[i];
+                is_placed[group[i]] = true;
+                total += book->changes[group[i]].amount;
+            }
+            state_view_hold(book, view, self, leaf.entries[e].dot.seq,
+                            state_book_bind(book, some, n, total));
+        }
+    }
+    unsigned rest = 0;
+    for (unsigned i = 0; i < count; i++) {
+        if (!is_placed[group[i]])
+            some[rest++] = group[i];
+    }
+    for (uint64_t seq = 1; seq <= world->scope->last; seq++) {
+        if (slot_of(view, self, seq) == NULL)
+            state_view_hold(book, view, self, seq, state_book_bind(book, some, rest, 0));
+        else if (seq == world->scope->last && rest > 0 && count < STATE_CHANGES_MAX) {
+            /* The last one has an entry: what else was done goes with it. */
+            state_slot *slot = state_view_slot(book, view, self, seq);
+            const state_bind bind = book->binds[slot->bind];
+            for (unsigned i = 0; i < bind.count; i++)
+                some[rest++] = book->bound[bind.first + i];
+            *slot = (state_slot){0};
+            state_view_hold(book, view, self, seq, state_book_bind(book, some, rest, bind.total));
+        }
+    }
+}
+
+void state_learn(state_world *world, state_node *node, unsigned scope, unsigned peer)
+{
+    static tmb_leaf leaf;
+    state_view *view = &node->box.views[scope];
+    if (!state_load(world, node, scope, world->scope))
+        return;
+    const tmb_scope *s = world->scope;
+    if (!tmb_incarnation_eq(s->self, node->self_before[scope]) && node->last_before[scope] > 0) {
+        unsigned old = state_book_actor(&world->book, &node->self_before[scope]);
+        rebind(world, node, scope, old, tmb_context_base(&s->clock, &node->self_before[scope]));
+    }
+    for (unsigned i = 0; i < s->clock.bases_count; i++) {
+        unsigned actor = state_book_actor(&world->book, &s->clock.bases[i].actor);
+        for (uint64_t seq = view->clock[actor] + 1; seq <= s->clock.bases[i].seq; seq++)
+            hold(world, node, scope, peer, actor, seq);
+    }
+    for (unsigned a = 0; a < world->book.actors_count; a++) {
+        uint64_t base = tmb_context_base(&s->clock, &world->book.actors[a]);
+        if (base < view->clock[a])
+            state_fail(world, "a clock goes back");
+        view->clock[a] = base;
+    }
+    for (unsigned l = 0; s->extras > 0 && l < STATE_LEAVES; l++) {
+        tmb_leaf_key key = state_book_key(l);
+        if (tmb_scope_leaf(world->scope, &key, &leaf) != TMB_OK)
+            state_fail(world, "a leaf cannot be read");
+        for (unsigned e = 0; e < leaf.count; e++)
+            hold(world, node, scope, peer,
+                 state_book_actor(&world->book, &leaf.entries[e].dot.actor),
+                 leaf.entries[e].dot.seq);
+    }
+    world->result->hash =
+        (world->result->hash ^ s->last ^ s->fingerprint.sum[0]) * UINT64_C(0x100000001b3);
+}
+
+/* What a neighbour is believed to have for sure, it has, unless its disk went back. */
+static void check_acked(state_world *world, state_node *node, unsigned scope)
+{
+    static tmb_neighbour neighbour;
+    for (unsigned i = 0; i < world->nodes_count; i++) {
+        const state_node *peer = &world->nodes[i];
+        if (i == node->index || !peer->is_there || peer->is_restored || node->is_restored ||
+            peer->box.views == NULL ||
+            tmb_scope_neighbour_get(world->scope, tmb_bytes_str(peer->name), &neighbour) != TMB_OK)
+            continue;
+        for (unsigned k = 0; k < neighbour.acked.bases_count; k++) {
+            const tmb_base *base = &neighbour.acked.bases[k];
+            unsigned actor = state_book_actor(&world->book, &base->actor);
+            if (peer->box.views[scope].clock[actor] < base->seq)
+                state_fail(world, "a neighbour is believed to have what it has not");
+        }
+    }
+}
+
+void state_check(state_world *world, state_node *node, unsigned scope)
+{
+    static tmb_leaf leaf;
+    state_view *view = &node->box.views[scope];
+    if (!state_load(world, node, scope, world->scope))
+        return;
+    bool is_whole = world->scope->extras == 0;
+    for (unsigned l = 0; l < STATE_LEAVES; l++) {
+        tmb_leaf_key key = state_book_key(l);
+        if (tmb_scope_leaf(world->scope, &key, &leaf) != TMB_OK)
+            state_fail(world, "a leaf cannot be read");
+        state_book_check_leaf(&world->book, view, l, &leaf);
+        if (is_whole)
+            state_book_judge(&world->book, view, scope, l, &leaf);
+    }
+    check_acked(world, node, scope);
+    if (world->book.failure != NULL)
+        state_fail(world, world->book.failure);
+}
+
+static size_t dump(state_world *world, state_node *node, unsigned scope, uint8_t *out, size_t cap)
+{
+    static tmb_leaf leaf;
+    static uint8_t after_bytes[TMB_LEAF_KEY_BYTES_MAX];
+    tmb_leaf_key key, after;
+    const tmb_leaf_key *from = NULL;
+    tmb_writer w = tmb_writer_of(out, cap);
+    if (!state_load(world, node, scope, world->scope))
+        return 0;
+    tmb_context_put(&w, &world->scope->clock);
+    while (tmb_scope_next(world->scope, tmb_bytes_of(NULL, 0), from, &key, &leaf) == TMB_OK) {
+        uint8_t bytes[TMB_LEAF_KEY_BYTES_MAX];
+        size_t len = tmb_leaf_key_write(&key, bytes);
+        tmb_put_bytes(&w, tmb_bytes_of(bytes, len));
+        tmb_leaf_write(&w, &leaf);
+        memcpy(after_bytes, bytes, len);
+        if (tmb_leaf_key_read(tmb_bytes_of(after_bytes, len), &after) != TMB_OK)
+            break;
+        from = &after;
+    }
+    tmb_put_bytes(&w, tmb_bytes_of(&world->scope->fingerprint.leaves, 8));
+    tmb_put_bytes(&w, tmb_bytes_of(world->scope->fingerprint.sum, TMB_FINGERPRINT_BYTES));
+    if (w.bad)
+        state_fail(world, "a replica does not fit into the room for comparing");
+    return (size_t)(w.at - out);
+}
+
+bool state_are_equal(state_world *world)
+{
+    static uint8_t first[1 << 18], other[1 << 18];
+    for (unsigned i = 0; i < world->nodes_count; i++) {
+        const state_node *node = &world->nodes[i];
+        if (!node->is_there || node->is_gone)
+            continue;
+        if (!node->is_up || node->is_busy || node->jobs_count > 0 ||
+            node->box.synced < node->box.count || state_cursor(&node->box) < node->box.synced)
+            return false;
+    }
+    for (unsigned s = 0; s < world->scopes_count; s++) {
+        size_t len = 0;
+        for (unsigned i = 0; i < world->nodes_count; i++) {
+            state_node *node = &world->nodes[i];
+            if (!node->is_there || node->is_gone || !node->holds[s])
+                continue;
+            size_t size = dump(world, node, s, i == STATE_TOP ? first : other, sizeof first);
+            if (i == STATE_TOP)
+                len = size;
+            else if (size != len || memcmp(first, other, len) != 0)
+                return false;
+        }
+    }
+    return true;
+}
+
+/* Each change is everywhere, or it was on a disk that is no more. */
+static void count_lost(state_world *world)
+{
+    for (unsigned c = 0; c < world->book.changes_count; c++) {
+        state_change *change = &world->book.changes[c];
+        unsigned have = 0, all = 0;
+        if (change->is_void)
+            continue;
+        for (unsigned i = 0; i < world->nodes_count; i++) {
+            const state_node *node = &world->nodes[i];
+            if (!node->is_there || node->is_gone || !node->holds[change->scope])
+                continue;
+            all++;
+            have += node->box.views[change->scope].sees[c];
+        }
+        if (have == all)
+            continue;
+        if (have > 0)
+            state_fail(world, "replicas are equal and have not heard the same");
+        else if (!change->is_maybe)
+            state_fail(world, "an acknowledged change is lost");
+        world->result->lost++;
+        world->result->lost_acked += change->is_acked;
+    }
+}
+
+void state_judge(state_world *world)
+{
+    count_lost(world);
+    for (unsigned i = 0; i < world->nodes_count; i++) {
+        state_node *node = &world->nodes[i];
+        for (unsigned s = 0; s < world->scopes_count; s++) {
+            if (!node->is_there || node->is_gone || !node->holds[s])
+                continue;
+            state_check(world, node, s);
+            if (world->scope->removals > world->removals_max)
+                state_fail(world, "removals that everybody has heard of are still in the index");
+        }
+    }
+}
