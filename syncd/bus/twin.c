@@ -266,3 +266,8 @@ int64_t tmb_twin_silent_at(const tmb_twin *twin)
 {
     return twin->silent_at_ms;
 }
+
+bool tmb_twin_says_online(const tmb_twin *twin)
+{
+    return twin->has_online;
+}
