@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* tests/fuzz/crdt_leaf_fuzz.c - any bytes as two leaves with their contexts: decoded, joined and encoded. What
- * decodes has one form; a join is the same from both sides, once or twice, and is a leaf again.
+/* tests/fuzz/crdt_leaf_fuzz.c - any bytes as two leaves with their contexts: decoded, joined and encoded.
+ * What decodes has one form; a join is the same from both sides, once or twice, and is a leaf again.
  *
  *   context of a, a, context of b, b
  */
@@ -32,7 +32,7 @@ static bool read_side(tmb_reader *r, side *s)
     return true;
 }
 
-/* Gives the leaf's bytes, which must be those that were read when begin says where. */
+/* Gives the leaf's bytes, which must read as a leaf again. */
 static uint8_t *bytes_of(const tmb_leaf *leaf, size_t *ret_len)
 {
     tmb_leaf again;

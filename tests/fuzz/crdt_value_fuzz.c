@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* tests/fuzz/crdt_value_fuzz.c - any bytes as the values of a leaf: refused, or of a type that reads them; and a
- * change of such a leaf makes a value that is valid again.
+/* tests/fuzz/crdt_value_fuzz.c - any bytes as the values of a leaf: refused, or of a type that reads them;
+ * and a change of such a leaf makes a value that is valid again.
  *
  *   type, verb, amount (8), then slices: the value of a change, and those of the entries
  */

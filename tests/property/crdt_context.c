@@ -152,7 +152,7 @@ static void a_context_is_the_set_of_its_dots(void **state)
     static tmb_context_room rooms[SETS];
     static const uint64_t grounds[] = {0, 0, 0, 1000, TMB_SEQ_MAX - DOTS};
     (void)state;
-    for (SEEDS(seed, 1500)) {
+    for (uint64_t seed = 0; seeds_next(&seed, 1500);) {
         tmb_rng rng = {seed};
         tmb_context sets[SETS];
         table tables[SETS];
@@ -211,7 +211,7 @@ static void no_order_of_adding_makes_a_difference(void **state)
 static void a_full_context_refuses_and_stays(void **state)
 {
     (void)state;
-    for (SEEDS(seed, 500)) {
+    for (uint64_t seed = 0; seeds_next(&seed, 500);) {
         tmb_rng rng = {seed};
         tmb_base bases[2];
         tmb_run runs[3];

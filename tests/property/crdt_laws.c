@@ -81,7 +81,7 @@ static void laws_of_reachable_states(void **state)
     static world w;
     static joined kept[STATES][WORLD_LEAVES];
     (void)state;
-    for (SEEDS(seed, 400)) {
+    for (uint64_t seed = 0; seeds_next(&seed, 400);) {
         tmb_rng rng = {seed};
         world_init(&w, 3);
         for (unsigned i = 0; i < STATES; i++) {
@@ -142,7 +142,7 @@ static void laws_of_hostile_states(void **state)
 {
     static joined kept[3];
     (void)state;
-    for (SEEDS(seed, 3000)) {
+    for (uint64_t seed = 0; seeds_next(&seed, 3000);) {
         tmb_rng rng = {seed};
         for (unsigned type = 1; type < TMB_TYPES; type++) {
             for (unsigned i = 0; i < 3; i++)
@@ -198,7 +198,7 @@ static void a_state_is_the_join_of_its_deltas(void **state)
     static joined from_deltas[WORLD_LEAVES];
     static uint8_t a[WORLD_LEAF_BYTES], b[WORLD_LEAF_BYTES];
     (void)state;
-    for (SEEDS(seed, 600)) {
+    for (uint64_t seed = 0; seeds_next(&seed, 600);) {
         tmb_rng rng = {seed};
         world_context all;
         world_init(&w, 3);
@@ -225,7 +225,7 @@ static void a_delta_that_comes_again_changes_nothing(void **state)
     static world w;
     static joined here, one, next;
     (void)state;
-    for (SEEDS(seed, 300)) {
+    for (uint64_t seed = 0; seeds_next(&seed, 300);) {
         tmb_rng rng = {seed};
         world_init(&w, 2);
         w.is_logging = true;
@@ -251,7 +251,7 @@ static void how_it_is_told_makes_no_difference(void **state)
     static uint8_t parts_bytes[WORLD_LEAF_BYTES], whole_bytes[WORLD_LEAF_BYTES];
     uint64_t beyond = 0;
     (void)state;
-    for (SEEDS(seed, 600)) {
+    for (uint64_t seed = 0; seeds_next(&seed, 600);) {
         tmb_rng rng = {seed};
         world_init(&w, 3);
         for (unsigned step = 0; step < STEPS; step++)

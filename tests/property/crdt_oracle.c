@@ -30,7 +30,7 @@ static void every_replica_reads_as_the_oracle_says(void **state)
 {
     uint64_t events = 0, counted = 0;
     (void)state;
-    for (SEEDS(seed, 3000)) {
+    for (uint64_t seed = 0; seeds_next(&seed, 3000);) {
         play(seed);
         events += played.oracle.events_count;
         counted++;

@@ -8,6 +8,7 @@
 #define TMB_TESTS_PROPERTY_SEEDS_H
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -50,10 +51,15 @@ static inline int seeds_tell(void **state)
     return 0;
 }
 
-/* for (SEEDS(seed, 2000)) plays them. */
-#define SEEDS(seed, usual)                                                                         \
-    uint64_t seed = seeds_first(), seed##_end = seed + seeds_count(usual);                         \
-    seed<seed##_end && (seeds_now = seed)> 0;                                                      \
-    seed++
+/* for (uint64_t seed = 0; seeds_next(&seed, 2000);) plays them. */
+static inline bool seeds_next(uint64_t *seed, uint64_t usual)
+{
+    uint64_t first = seeds_first();
+    *seed = *seed == 0 ? first : *seed + 1;
+    if (*seed - first >= seeds_count(usual))
+        return false;
+    seeds_now = *seed;
+    return true;
+}
 
 #endif
