@@ -59,8 +59,9 @@ typedef struct tmb_job {
     bool is_held;      /* SCAN: not to be completed before ranges were compared */
     bool is_due;       /* SCAN: say so even if the neighbour has all */
     bool begins;       /* RANGES: the first round; else frame is a RANGES */
-    bool may_write;    /* JOIN: the neighbour may change this scope */
-    size_t bytes_max;  /* SCAN, RANGES: of leaves; the shell may make it smaller for a slow line */
+    bool
+        may_write; /* the neighbour may change this scope; else nor may it make us go on under another incarnation */
+    size_t bytes_max; /* SCAN, RANGES: of leaves; the shell may make it smaller for a slow line */
     const tmb_frame *frame; /* MEET, JOIN, RANGES: what came; must live until the job was run */
     tmb_sync_room *room;
 } tmb_job;

@@ -162,6 +162,13 @@ tmb_err tmb_exchange_meet(tmb_exchange *x, const tmb_job *job, tmb_bytes name,
         err = tmb_exchange_vector(said->heard, &x->to, &other);
     if (!err)
         err = compare_past(x, said, &clock, &other, &p);
+    if (!err && p.is_other &&
+        !job->may_write) { /* it may not make us do anything: people have to look */
+        ret->forks = 1;
+        ret->refused = TMB_REFUSAL_DENIED;
+        ret->commit = TMB_COMMIT_NOTHING;
+        return TMB_OK;
+    }
     if (!err && p.is_other) {
         ret->is_reborn = true;
         err = tmb_scope_reincarnate(&x->scope, fresh, p.common);

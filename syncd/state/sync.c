@@ -246,6 +246,8 @@ static void met(tmb_sync *s, const tmb_job_result *result, tmb_sync_actions *act
 
 static void done_meet(tmb_sync *s, const tmb_job_result *result, tmb_sync_actions *actions)
 {
+    if (result->forks > 0)
+        report(actions, TMB_SYNC_REPORT_FORKED);
     if (result->refused != TMB_REFUSAL_NONE) {
         say_refused(s, result->refused, actions);
         rest(s);

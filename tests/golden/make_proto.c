@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* tests/golden/make_proto.c - writes the golden files that are not there yet: golden_make_proto DIRECTORY for
- * version 1, golden_make_proto DIRECTORY 2 for version 2. It opens each with "x", so what is stored is never
+ * version 1, golden_make_proto DIRECTORY 2 for version 2, likewise 3. It opens each with "x", so what is stored is never
  * written again. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +9,7 @@
 #include "proto/topics.h"
 #include "tests/golden/proto_v1.h"
 #include "tests/golden/proto_v2.h"
+#include "tests/golden/proto_v3.h"
 
 static void check(bool is_fine, const char *what)
 {
@@ -44,14 +45,15 @@ static size_t encode_records(tmb_record (*record_of)(unsigned), unsigned count, 
     return used;
 }
 
-static int make_v2(const char *directory)
+static int make_frames(const char *directory, const char *const files[],
+                       tmb_frame (*frame_of)(const char *file))
 {
     static uint8_t bytes[16384];
-    for (unsigned i = 0; golden_v2_frames[i]; i++) {
-        tmb_frame frame = golden_v2_frame(golden_v2_frames[i]);
+    for (unsigned i = 0; files[i]; i++) {
+        tmb_frame frame = frame_of(files[i]);
         size_t len = 0;
-        check(!tmb_frame_encode(&frame, bytes, sizeof(bytes), &len), golden_v2_frames[i]);
-        store(directory, golden_v2_frames[i], bytes, len);
+        check(!tmb_frame_encode(&frame, bytes, sizeof(bytes), &len), files[i]);
+        store(directory, files[i], bytes, len);
     }
     return 0;
 }
@@ -59,10 +61,12 @@ static int make_v2(const char *directory)
 int main(int argc, char **argv)
 {
     static uint8_t raw[8192], packed[16384], bytes[16384];
-    check(argc == 2 || (argc == 3 && strcmp(argv[2], "2") == 0),
-          "usage: golden_make_proto DIRECTORY [2]");
+    check(argc == 2 || (argc == 3 && (strcmp(argv[2], "2") == 0 || strcmp(argv[2], "3") == 0)),
+          "usage: golden_make_proto DIRECTORY [2|3]");
+    if (argc == 3 && argv[2][0] == '3')
+        return make_frames(argv[1], golden_v3_frames, golden_v3_frame);
     if (argc == 3)
-        return make_v2(argv[1]);
+        return make_frames(argv[1], golden_v2_frames, golden_v2_frame);
     size_t len = 0;
     for (unsigned i = 0; golden_records[i]; i++) {
         tmb_record record = golden_record(golden_records[i]);
