@@ -58,7 +58,7 @@ static tmb_frame golden_scope(const char *file)
     scope->yours_seq = UINT64_C(0x100000000);
     tmb_writer w = tmb_writer_of(points_bytes, sizeof(points_bytes));
     for (unsigned i = 0; i < 2; i++) {
-        tmb_put_varint(&w, 128 << i);
+        tmb_put_varint(&w, UINT64_C(128) << i);
         tmb_put_bytes(&w, tmb_bytes_of(counting_from((uint8_t)(0x80 + i)).bytes, 16));
     }
     scope->points = tmb_bytes_of(points_bytes, (size_t)(w.at - points_bytes));
