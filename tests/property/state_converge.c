@@ -236,7 +236,7 @@ static void test_all_orders_end_alike(void **state)
 {
     (void)state;
     unsigned removed = 0, lapsed = 0, reconciled = 0, cut = 0;
-    for (SEEDS(seed, 400)) {
+    for (uint64_t seed = 0; seeds_next(&seed, 400);) {
         w = (world){.rng = {seed}};
         for (unsigned node = 0; node < NODES; node++)
             replica_open(&w.nodes[node], node + 1);

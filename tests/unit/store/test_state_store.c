@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* tests/unit/store/test_state_store.c - transactions on a real RocksDB: the same as in memory, kept after a kill,
- * refused when the disk is full, at home or moved, set aside when damaged.
+/* tests/unit/store/test_state_store.c - transactions on a real RocksDB: the same as in memory, kept after a
+ * kill, refused when the disk is full, at home or moved, set aside when damaged.
  */
 #define _DEFAULT_SOURCE     /* mkdtemp */
 #define _XOPEN_SOURCE   700 /* nftw */
