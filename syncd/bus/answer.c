@@ -38,7 +38,7 @@ tmb_err tmb_answer_json(const tmb_ask *ask, tmb_verdict verdict, const char *why
     tmb_text text = {0};
     tmb_text_format(&text, "{\"ok\":%s,\"verdict\":\"%s\"",
                     tmb_verdict_is_ok(verdict) ? "true" : "false", tmb_verdict_str(verdict));
-    if (why)
+    if (why && strcmp(why, tmb_verdict_str(verdict)) != 0)
         put_member(&text, "why", tmb_bytes_str(why));
     if (ask->op.verb != TMB_VERB_NONE)
         tmb_text_format(&text, ",\"op\":\"%s\"", tmb_verb_str(ask->op.verb));

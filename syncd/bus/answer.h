@@ -20,8 +20,8 @@ extern "C" {
 /* tmb_verdict_is_ok says whether the operation took effect, or had: done, same, repeat and saturated. */
 bool tmb_verdict_is_ok(tmb_verdict verdict);
 
-/* tmb_answer_json gives the JSON of an answer or error; why may be NULL, token empty. *ret_text is to be
- * freed. Errors: TMB_ENOMEM. */
+/* tmb_answer_json gives the JSON of an answer or error; why may be NULL or the verdict's own word, token
+ * empty. *ret_text is to be freed. Errors: TMB_ENOMEM. */
 TMB_MUST_USE tmb_err tmb_answer_json(const tmb_ask *ask, tmb_verdict verdict, const char *why,
                                      tmb_bytes token, char **ret_text);
 

@@ -19,7 +19,7 @@ static const char *example_of(tmb_verb verb)
     case TMB_ASK_NOTHING:
         return "nothing: publish no payload, or true";
     case TMB_ASK_BYTES:
-        return "bytes";
+        return "bytes, and with the content type application/json JSON";
     case TMB_ASK_AMOUNT:
         return "a whole number from 0 to 9223372036854775807, such as 3";
     case TMB_ASK_ELEMENTS:
@@ -196,8 +196,11 @@ static tmb_err read_envelope(tmb_ask *ask, json_t *envelope, tmb_bytes payload)
     return TMB_OK;
 }
 
-static tmb_err refuse_json(tmb_ask *ask, const json_error_t *error)
+/* Of one word there is no place in it to tell. */
+static tmb_err refuse_json(tmb_ask *ask, tmb_bytes text, const json_error_t *error)
 {
+    if (text.ptr[0] != '{' && text.ptr[0] != '[')
+        return refuse_value(ask);
     return tmb_ask_refuse(ask, TMB_VERDICT_MALFORMED, "line %d, column %d: no JSON; %s takes %s",
                           error->line, error->column, tmb_verb_str(ask->op.verb),
                           example_of(ask->op.verb));
@@ -236,7 +239,7 @@ static tmb_err read_json(tmb_ask *ask, tmb_bytes payload, tmb_bytes text, bool m
     if (shape == TMB_ASK_BYTES && (memory->json || !must_be_json))
         return tmb_ask_put_bytes(ask, payload);
     if (!memory->json)
-        return refuse_json(ask, &error);
+        return refuse_json(ask, text, &error);
     if (json_is_object(memory->json))
         return tmb_ask_refuse(ask, TMB_VERDICT_MALFORMED,
                               "the envelope lacks \"%s\"; write {\"%s\": ...}, which takes %s",

@@ -29,6 +29,7 @@ static void say_what_became_of_it(void **state)
                   "{\"ok\":false,\"verdict\":\"stale\",\"why\":\"read again\",\"op\":\"set\","
                   "\"path\":\"press/3/\\\"a\\\"\",\"id\":\"run:7\"}");
     tmb_ask bare = {0};
+    assert_answer(&bare, TMB_VERDICT_SAME, "same", none, "{\"ok\":true,\"verdict\":\"same\"}");
     assert_answer(&bare, TMB_VERDICT_DONE, NULL, tmb_bytes_of("\x01\x02", 2),
                   "{\"ok\":true,\"verdict\":\"done\",\"token\":\"AQI\"}");
     assert_answer(&bare, TMB_VERDICT_MALFORMED, "x", none,
