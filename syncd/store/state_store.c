@@ -55,15 +55,13 @@ static tmb_err kv_seek(void *arg, tmb_bytes from, tmb_bytes *ret_key, tmb_bytes 
 static tmb_err kv_put(void *arg, tmb_bytes key, tmb_bytes value)
 {
     tmb_state_store *store = arg;
-    tmb_batch_put(store->batch, key, value);
-    return TMB_OK;
+    return tmb_batch_put(store->batch, key, value);
 }
 
 static tmb_err kv_del(void *arg, tmb_bytes key)
 {
     tmb_state_store *store = arg;
-    tmb_batch_del(store->batch, key);
-    return TMB_OK;
+    return tmb_batch_del(store->batch, key);
 }
 
 static void close_engine(tmb_state_store *store)
@@ -103,9 +101,9 @@ static tmb_err put_home(tmb_state_store *store)
 {
     char home[HOME_MAX];
     tmb_err err = read_home(store, home, sizeof home);
-    if (err == TMB_OK)
-        tmb_batch_put(store->batch, tmb_bytes_of(HOME_KEY, sizeof HOME_KEY), tmb_bytes_str(home));
-    return err;
+    return err == TMB_OK ? tmb_batch_put(store->batch, tmb_bytes_of(HOME_KEY, sizeof HOME_KEY),
+                                         tmb_bytes_str(home))
+                         : err;
 }
 
 static tmb_err make_new(tmb_state_store *store)
@@ -116,9 +114,9 @@ static tmb_err make_new(tmb_state_store *store)
         err = put_home(store);
     if (err != TMB_OK)
         return err;
-    tmb_batch_put(store->batch, tmb_bytes_of(VERSION_KEY, sizeof VERSION_KEY),
-                  tmb_bytes_of(&version, 1));
-    return tmb_batch_write(store->batch, true);
+    err = tmb_batch_put(store->batch, tmb_bytes_of(VERSION_KEY, sizeof VERSION_KEY),
+                        tmb_bytes_of(&version, 1));
+    return err == TMB_OK ? tmb_batch_write(store->batch, true) : err;
 }
 
 /* A fresh store gets its version; one of another version is not ours. */
@@ -251,6 +249,7 @@ tmb_err tmb_state_store_begin(tmb_state_store *store, tmb_kv *ret_kv)
         (void)pthread_mutex_unlock(&store->lock);
         return err;
     }
+    tmb_batch_clear(store->batch); /* of this thread from here on */
     *ret_kv = (tmb_kv){store, kv_get, kv_seek, kv_put, kv_del};
     return TMB_OK;
 }
@@ -262,7 +261,7 @@ tmb_err tmb_state_store_commit(tmb_state_store *store, bool is_synced)
         err = tmb_folder_space(store->path, store->reserve_bytes);
         if (err == TMB_OK) {
             err = tmb_batch_write(store->batch, is_synced);
-            store->is_broken = err != TMB_OK;
+            store->is_broken = err != TMB_OK && err != TMB_ENOMEM;
         }
         if (err == TMB_OK && store->is_settling)
             store->is_moved = false;
