@@ -116,6 +116,7 @@ void tmb_text_put_json(tmb_text *text, tmb_bytes bytes)
         put_escaped(text, c);
         done = i + 1;
     }
-    tmb_text_put(text, tmb_bytes_of(bytes.ptr + done, bytes.len - done));
+    if (done < bytes.len)
+        tmb_text_put(text, tmb_bytes_of(bytes.ptr + done, bytes.len - done));
     tmb_text_put_str(text, "\"");
 }
