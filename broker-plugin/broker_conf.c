@@ -88,6 +88,8 @@ static const char *note(scan *s, char *line)
         conf->message_size_limit = strtoll(value, NULL, 10);
     else if (strcmp(key, "max_packet_size") == 0)
         conf->max_packet_size = strtoll(value, NULL, 10);
+    else if (strcmp(key, "retain_available") == 0)
+        conf->has_no_retain = !is_true(value);
     else if (strcmp(key, "acl_file") == 0)
         conf->has_acl_file = true;
     else if (strcmp(key, "connection") == 0)
@@ -217,4 +219,20 @@ tmb_err tmb_broker_conf_check(const tmb_broker_conf *conf, bool has_children, FI
                 "it: plugin .../" PLUGIN_FILE "\n",
                 conf->file);
     return wrong ? TMB_ECONFIG : TMB_OK;
+}
+
+tmb_err tmb_broker_conf_check_state(const tmb_broker_conf *conf, uint64_t value_max, FILE *errors)
+{
+    uint64_t packet = value_max + TMB_VALUE_PACKET_EXTRA;
+    unsigned wrong = 0;
+    if (conf->has_no_retain && ++wrong)
+        fprintf(errors,
+                "%s: values of state are retained messages; remove retain_available false\n",
+                conf->file);
+    if (conf->max_packet_size != 0 && (uint64_t)conf->max_packet_size < packet && ++wrong)
+        fprintf(errors,
+                "%s: max_packet_size %lld is less than a value of state may need; set: "
+                "max_packet_size %llu, or a smaller state.value_max\n",
+                conf->file, (long long)conf->max_packet_size, (unsigned long long)packet);
+    return wrong > 0 ? TMB_ECONFIG : TMB_OK;
 }

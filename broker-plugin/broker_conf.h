@@ -29,6 +29,7 @@ typedef struct tmb_broker_conf {
     char db_file[PATH_MAX]; /* the broker's snapshot */
     bool persistence;
     bool per_listener_settings;
+    bool has_no_retain; /* retain_available false */
     bool has_acl_file;
     bool has_bridge;
     bool has_other_plugins;
@@ -51,6 +52,12 @@ TMB_MUST_USE tmb_err tmb_broker_conf_read(const char *file, tmb_broker_conf *ret
  * Errors: TMB_ECONFIG (at least one line written). */
 TMB_MUST_USE tmb_err tmb_broker_conf_check(const tmb_broker_conf *conf, bool has_children,
                                            FILE *errors);
+
+/* Beside a value of state: its topic, token, and what else is around it. */
+#define TMB_VALUE_PACKET_EXTRA 16384
+/* tmb_broker_conf_check_state is the same for settings that values of state need; value_max: state.value_max. */
+TMB_MUST_USE tmb_err tmb_broker_conf_check_state(const tmb_broker_conf *conf, uint64_t value_max,
+                                                 FILE *errors);
 
 #ifdef __cplusplus
 }

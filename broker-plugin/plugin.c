@@ -83,6 +83,9 @@ static tmb_err check_broker(const tmb_config *config, tmb_broker_conf *ret_broke
     if (!errors)
         return TMB_ENOMEM;
     err = tmb_broker_conf_check(ret_broker, config && config->children_accept, errors);
+    if (config && tmb_state_is_on(&config->state) &&
+        tmb_broker_conf_check_state(ret_broker, config->state.value_max, errors) != TMB_OK)
+        err = TMB_ECONFIG;
     tmb_err folder_err =
         ret_broker->persistence ? check_snapshot_folder(ret_broker, errors) : TMB_OK;
     if (err == TMB_OK)

@@ -109,6 +109,33 @@ static void large_packets_matter_where_there_are_children(void **state)
     fclose(out);
 }
 
+static void values_of_state_are_retained_and_fit(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *lines, *want;
+    } list[] = {
+        {"", ""},
+        {"retain_available true\nmax_packet_size 278528\n", ""},
+        {"retain_available false\n", "remove retain_available false\n"},
+        {"max_packet_size 278527\n", "set: max_packet_size 278528, or a smaller state.value_max\n"},
+    };
+    for (size_t i = 0; i < sizeof list / sizeof list[0]; i++) {
+        char text[512], *lines = NULL;
+        size_t len = 0;
+        snprintf(text, sizeof text, "%s%s", GOOD, list[i].lines);
+        tmb_broker_conf conf = read_text(text);
+        FILE *out = open_memstream(&lines, &len);
+        assert_non_null(out);
+        tmb_err err = tmb_broker_conf_check_state(&conf, 262144, out);
+        assert_int_equal(fclose(out), 0);
+        assert_int_equal(err, list[i].want[0] ? TMB_ECONFIG : TMB_OK);
+        assert_non_null(strstr(lines, list[i].want));
+        assert_true((len > 0) == (err != TMB_OK));
+        free(lines);
+    }
+}
+
 static void all_mistakes_are_told_at_once(void **state)
 {
     (void)state;
@@ -214,6 +241,7 @@ int main(void)
         cmocka_unit_test(a_good_file_passes),
         cmocka_unit_test(each_wrong_setting_is_told_with_its_cure),
         cmocka_unit_test(large_packets_matter_where_there_are_children),
+        cmocka_unit_test(values_of_state_are_retained_and_fit),
         cmocka_unit_test(all_mistakes_are_told_at_once),
         cmocka_unit_test(includes_are_read_from_the_main_file_only),
         cmocka_unit_test(a_bridge_is_seen),

@@ -128,7 +128,8 @@ static void take_counts(void **state)
         tmb_ask_clear(&a);
     }
     assert_why("inc", "x", TMB_VERDICT_MALFORMED, "inc takes a whole");
-    assert_why("inc", "{\n\"inc\": 3", TMB_VERDICT_MALFORMED, "line 2, column 8: no JSON; inc takes");
+    assert_why("inc", "{\n\"inc\": 3", TMB_VERDICT_MALFORMED,
+               "line 2, column 8: no JSON; inc takes");
     assert_why("count", "{\"inc\":3}", TMB_VERDICT_MALFORMED,
                "the envelope lacks \"count\"; write {\"count\": ...}, which takes a whole number");
 }
