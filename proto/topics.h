@@ -7,6 +7,9 @@
  *   $tombolo/v1/void           where a repeat of a numbered message ends; nobody may read it
  *   $tombolo/v1/stats/plugin   retained JSON of the plugin's counters; any local client may read it
  *   $tombolo/v1/stats/syncd    the same of tombolo-syncd, of a node that has children
+ *   $tombolo/v1/state/mark     retained, for a node's own syncd: how far the retained values of state are what
+ *                              it has published; in a snapshot of the broker's, it vouches for the others
+ *   $tombolo/v1/state/probe    what a node's own syncd sends itself, to know what came before
  *
  * A subscriber of "#" sees none of them (MQTT 5, 4.7.2). docs/protocol.md says what is in them.
  */
@@ -20,6 +23,9 @@
 #define TMB_TOPIC_VOID        "$tombolo/v1/void"
 #define TMB_TOPIC_STATS       "$tombolo/v1/stats/plugin"
 #define TMB_TOPIC_STATS_SYNCD "$tombolo/v1/stats/syncd"
+#define TMB_TOPIC_STATE       "$tombolo/v1/state/"
+#define TMB_TOPIC_STATE_MARK  "$tombolo/v1/state/mark"
+#define TMB_TOPIC_STATE_PROBE "$tombolo/v1/state/probe"
 
 /* A commit's payload: this byte, then encoded records (proto/record.h), all of one child's one stream, in
  * order; seq and stamp in them are zero, source (via or origin) and the topic to publish under are set. */

@@ -13,6 +13,7 @@
 #include "syncd/daemon/join.h"
 #include "syncd/daemon/log.h"
 #include "syncd/daemon/origins.h"
+#include "syncd/daemon/state_child.h"
 
 tmb_err tmb_child_new(tmb_hub *hub, tmb_bytes name, tmb_child **ret_child)
 {
@@ -403,6 +404,7 @@ void tmb_child_step(tmb_child *child, tmb_intake_event *event)
     for (unsigned i = 0; i < actions.n; i++)
         act(child, &actions.v[i]);
     tmb_credits_look(child);
+    tmb_state_child_look(child);
     if (child->is_at_work && child->intake.state != TMB_INTAKE_GREETING)
         tmb_gate_done(child->hub->gate, child);
 }
@@ -429,6 +431,10 @@ void tmb_child_receive(tmb_child *child, tmb_bytes payload)
     if (batch->frame.type == TMB_FRAME_HELLO &&
         !tmb_gate_hello(child->hub->gate, child, &batch->frame.u.hello, payload)) {
         free(arena);
+        free(batch);
+        return;
+    }
+    if (tmb_state_child_frame(child, &batch->frame, arena)) {
         free(batch);
         return;
     }

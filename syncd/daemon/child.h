@@ -91,6 +91,7 @@ struct tmb_child {
     uint64_t gaps[TMB_GAP_MISSING + 1];
     uv_timer_t probe; /* of intake.twins */
     tmb_fenced fenced;
+    struct tmb_state_peer *state_peer; /* state_child.c; NULL: no session of state yet */
     UT_hash_handle hh;
 };
 

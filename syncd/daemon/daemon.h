@@ -4,6 +4,7 @@
  *   main.c     arguments, start, signals, end
  *   uplink.c   towards the parent: session machine, tails, link         loader.c   log -> packed batch
  *   hub.c      from the children: intake machines, own broker's link    commit.c   batch -> commit message
+ *   state.c    state that merges: operations, values, neighbours        state_*.c
  *   stats.c    what can be seen from outside                            log.c, notify.c
  *
  * One loop; whatever may wait for a disk is done in libuv's pool, and comes back as an event of a machine.
@@ -22,6 +23,7 @@ struct tmb_uplink;
 struct tmb_hub;
 struct tmb_stats;
 struct tmb_asks;
+struct tmb_state;
 
 typedef struct tmb_daemon {
     uv_loop_t loop;
@@ -33,6 +35,7 @@ typedef struct tmb_daemon {
     struct tmb_uplink *uplink; /* NULL: no parent */
     struct tmb_hub *hub;       /* NULL: no children */
     struct tmb_asks *asks;     /* questions of hub to whom uplink leads */
+    struct tmb_state *state;   /* NULL: no scopes of state */
     struct tmb_stats *stats;
 } tmb_daemon;
 

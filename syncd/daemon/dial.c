@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "syncd/daemon/log.h"
+#include "syncd/daemon/state_uplink.h"
 
 void tmb_uplink_hang_up(tmb_uplink *u)
 {
@@ -62,6 +63,8 @@ static void on_message(void *arg, const char *topic, tmb_bytes payload)
     size_t cap = tmb_frame_arena_size(payload.len);
     void *arena = payload.len <= TMB_FRAME_BYTES_MAX ? malloc(cap) : NULL;
     tmb_err err = arena ? tmb_frame_decode(payload, arena, cap, &frame) : TMB_ELIMIT;
+    if (err == TMB_OK && tmb_state_uplink_frame(u, &frame, arena))
+        return;
     tmb_session_event event = {.type = err == TMB_OK ? TMB_SESSION_FRAME : TMB_SESSION_FRAME_BAD,
                                .epoch = u->link_epoch};
     event.u.frame = err == TMB_OK ? &frame : NULL;

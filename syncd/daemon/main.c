@@ -19,6 +19,7 @@
 #include "syncd/daemon/hub.h"
 #include "syncd/daemon/log.h"
 #include "syncd/daemon/notify.h"
+#include "syncd/daemon/state.h"
 #include "syncd/daemon/stats.h"
 #include "syncd/daemon/uplink.h"
 
@@ -114,6 +115,7 @@ static void on_signal(uv_signal_t *handle, int number)
     tmb_uplink_stop(p->daemon.uplink);
     tmb_hub_stop(p->daemon.hub);
     tmb_asks_stop(p->daemon.asks);
+    tmb_state_stop(p->daemon.state);
     let_go((uv_handle_t *)&p->signals[0]);
     let_go((uv_handle_t *)&p->signals[1]);
     let_go((uv_handle_t *)&p->tick);
@@ -125,6 +127,7 @@ static void on_tick(uv_timer_t *timer)
     program *p = timer->data;
     tmb_uplink_tick(p->daemon.uplink);
     tmb_credits_tick(p->daemon.hub);
+    tmb_state_tick(p->daemon.state);
     tmb_stats_tick(p->daemon.stats);
 }
 
@@ -190,6 +193,8 @@ static tmb_err start(program *p)
     err = tmb_stats_new(d, &d->stats);
     if (err == TMB_OK)
         err = tmb_asks_new(d, &d->asks);
+    if (err == TMB_OK)
+        err = tmb_state_start(d, &d->state);
     if (err == TMB_OK && d->config->children_accept && d->config->broker.host)
         err = tmb_hub_start(d, &d->hub);
     if (err == TMB_OK && d->config->parent.host)
@@ -201,7 +206,8 @@ static tmb_err start(program *p)
         (void)uv_timer_start(&p->watchdog, on_watchdog, watchdog_ms, watchdog_ms);
     LOG(TMB_LOG_NOTICE, "started", tmb_str("node", d->config->node),
         tmb_str("version", TMB_VERSION), tmb_str("parent", d->uplink ? "yes" : "no"),
-        tmb_str("children", d->hub ? "yes" : "no"), tmb_num("start", d->boots));
+        tmb_str("children", d->hub ? "yes" : "no"), tmb_str("state", d->state ? "yes" : "no"),
+        tmb_num("start", d->boots));
     tmb_notify("READY=1");
     return TMB_OK;
 }
@@ -225,6 +231,7 @@ static int run(const tmb_config *config)
     tmb_uplink_free(d->uplink);
     tmb_hub_free(d->hub);
     tmb_asks_free(d->asks);
+    tmb_state_free(d->state);
     tmb_stats_free(d->stats);
     tmb_store_close(d->store);
     (void)uv_loop_close(&d->loop);

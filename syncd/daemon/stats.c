@@ -10,6 +10,7 @@
 
 #include "syncd/daemon/hub.h"
 #include "syncd/daemon/log.h"
+#include "syncd/daemon/state.h"
 #include "syncd/daemon/uplink.h"
 
 struct tmb_stats {
@@ -60,6 +61,8 @@ static char *make_text(const tmb_daemon *d)
         tmb_uplink_stats(d->uplink, object);
     if (d->hub)
         tmb_hub_stats(d->hub, object);
+    if (d->state)
+        tmb_state_stats(d->state, object);
     if (d->store)
         (void)json_object_set_new(object, "store_resets",
                                   json_integer((json_int_t)tmb_store_resets(d->store)));

@@ -3,20 +3,54 @@
  */
 #include "syncd/daemon/told.h"
 
+#include <stdlib.h>
+
 #include "syncd/daemon/dictionary.h"
 
 void tmb_told_begin(tmb_told *told)
 {
     told->given = 0;
     told->count = 0;
+    told->state_count = 0;
+    told->state_left = 0;
 }
 
-uint64_t tmb_told_ours(const tmb_told *told, uint64_t messages)
+void tmb_told_free(tmb_told *told)
+{
+    free(told->state_at);
+    told->state_at = NULL;
+    told->state_count = told->state_cap = 0;
+}
+
+/* Without memory a place is not noted: then a frame of the session counts as gone a little early. */
+void tmb_told_state(tmb_told *told)
+{
+    told->given++;
+    if (told->state_count == told->state_cap) {
+        size_t cap = told->state_cap == 0 ? 64 : 2 * told->state_cap;
+        uint64_t *at = realloc(told->state_at, cap * sizeof *at);
+        if (!at)
+            return;
+        told->state_at = at;
+        told->state_cap = cap;
+    }
+    told->state_at[told->state_count++] = told->given;
+}
+
+uint64_t tmb_told_ours(tmb_told *told, uint64_t messages)
 {
     unsigned count = 0;
+    size_t gone = 0;
+    while (gone < told->state_count && told->state_at[gone] <= messages)
+        gone++;
+    told->state_count -= gone;
+    told->state_left += gone;
+    if (gone > 0)
+        memmove(told->state_at, told->state_at + gone,
+                told->state_count * sizeof told->state_at[0]);
     while (count < told->count && told->at[count] <= messages)
         count++;
-    return messages - count;
+    return messages - count - told->state_left;
 }
 
 void tmb_told_ask(const tmb_told *told, const tmb_session *session, const tmb_lane *lane,

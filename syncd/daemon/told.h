@@ -23,13 +23,21 @@ typedef struct tmb_told {
     unsigned count; /* of them the session's not: their places */
     uint64_t at[TMB_TOLD_MAX];
     uint64_t sent, batches; /* since start: dictionaries, batches that needed one */
+    uint64_t *state_at;     /* places of frames of state that have not left yet ... */
+    size_t state_count, state_cap;
+    uint64_t state_left; /* ... and how many have */
 } tmb_told;
 
 /* tmb_told_begin: a new link. */
 void tmb_told_begin(tmb_told *told);
+void tmb_told_free(tmb_told *told);
 
-/* tmb_told_ours gives how many of the first `messages` of the link are the session's. */
-uint64_t tmb_told_ours(const tmb_told *told, uint64_t messages);
+/* tmb_told_state: the link has taken a frame of state. */
+void tmb_told_state(tmb_told *told);
+
+/* tmb_told_ours gives how many of the first `messages` of the link are the session's; messages never falls on
+ * one link. */
+uint64_t tmb_told_ours(tmb_told *told, uint64_t messages);
 
 /* tmb_told_ask sets what load may use, by what the parent has or will have when it gets there. */
 void tmb_told_ask(const tmb_told *told, const tmb_session *session, const tmb_lane *lane,

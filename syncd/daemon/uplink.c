@@ -14,6 +14,7 @@
 
 #include "syncd/daemon/asks.h"
 #include "syncd/daemon/log.h"
+#include "syncd/daemon/state_uplink.h"
 
 #define LOOK_ANYWAY_TICKS 10
 #define PROGRESS_MS_MAX   500 /* how often the session hears that what it said is still leaving ... */
@@ -147,6 +148,7 @@ void tmb_uplink_step(tmb_uplink *u, tmb_session_event *event)
     u->is_stepping = false;
     if (u->session.back.window.ns > 0 && tmb_chooser_is_preferred(u->chooser))
         tmb_window_tell(&u->window, (uint32_t)(u->session.back.window.ns / 1000000));
+    tmb_state_uplink_look(u);
     bool are_tails_due = u->are_tails_due && !u->is_stopping;
     u->are_tails_due = false;
     for (unsigned i = 0; i < u->lanes_count && are_tails_due; i++)
@@ -163,7 +165,15 @@ static void on_progress(uv_timer_t *timer)
     tmb_uplink *u = timer->data;
     tmb_uplink_tell_progress(u);
     tmb_uplink_send_pieces(u);
+    tmb_state_uplink_pump(u);
     arm_timer(u);
+}
+
+void tmb_uplink_look_soon(tmb_uplink *u)
+{
+    if (!u->is_stopping &&
+        (!uv_is_active((uv_handle_t *)&u->progress) || uv_timer_get_due_in(&u->progress) > LOOK_MS))
+        (void)uv_timer_start(&u->progress, on_progress, LOOK_MS, 0);
 }
 
 /* A small part of ack_timeout: from when a frame has left its time runs, give or take this. */
@@ -357,6 +367,7 @@ void tmb_uplink_free(tmb_uplink *u)
         return;
     for (unsigned i = 0; i < u->lanes_count; i++)
         tmb_lane_close(&u->lanes[i]);
+    tmb_told_free(&u->told);
     tmb_keeper_free(u->keeper);
     tmb_chooser_free(u->chooser);
     tmb_ahead_free(u->ahead);

@@ -48,7 +48,11 @@ struct tmb_uplink {
     uint64_t taken_bytes; /* by the peer's host, as told to the session; of this link */
     uint64_t lost_frames; /* of this link: the session sent them, the link did not take them */
     tmb_told told;
-    tmb_load *loaded; /* the batch that LOADED is about, during its step */
+    struct tmb_state_peer
+        *state_peer; /* these three: state_uplink.c; NULL: no session of state yet */
+    char state_parent[TMB_NAME_BYTES_MAX + 1];
+    tmb_mono state_at; /* when the last frame of state went */
+    tmb_load *loaded;  /* the batch that LOADED is about, during its step */
     unsigned ticks;
     char up_topic[sizeof TMB_TOPIC_UP + TMB_NAME_BYTES_MAX];
     char down_topic[sizeof TMB_TOPIC_DOWN + TMB_NAME_BYTES_MAX];
@@ -65,6 +69,9 @@ uint64_t tmb_uplink_first_waiting(const tmb_uplink *u, const tmb_lane *lane);
 /* tmb_uplink_step tells the session what happened (`now` is filled in) and does what it orders. Never from
  * inside doing an action. */
 void tmb_uplink_step(tmb_uplink *u, tmb_session_event *event);
+
+/* tmb_uplink_look_soon: there is something to go that waits for room. */
+void tmb_uplink_look_soon(tmb_uplink *u);
 
 /* dial.c: dial takes the place of a link that is there; one that cannot begin sets is_dial_failed. hang_up
  * may find none. tell_progress tells what the peer has taken, if it is news and an answer is waited for. */

@@ -14,6 +14,7 @@ Used by tests/e2e, tests/fault and the demo. Bottom up:
     publisher   one MQTT client that numbers what it says
     subscriber  one MQTT client that writes down what it hears
     line        a bad line below TCP: rate, delay, loss, cuts
+    state_client  one MQTT client of state: operations, and the values that are retained
     talker      one MQTT client for a test that says a few words and wants to hear the answers
     journal     a node's log, read by the tombolo-journal command
     lab         a folder, an authority, some nodes and links: started, broken, cleaned up
@@ -28,8 +29,10 @@ from .line import Line
 from .link import Link
 from .node import Node, programs
 from .publisher import Message, Publisher
+from .state_client import StateClient
 from .subscriber import Subscriber
 from .talker import Ear, Talker
 
-__all__ = ["Authority", "Broker", "Ear", "Lab", "Ledger", "Line", "Link", "Message", "Node", "Publisher", "Subscriber",
+__all__ = ["Authority", "Broker", "Ear", "Lab", "Ledger", "Line", "Link", "Message", "Node", "Publisher",
+           "StateClient", "Subscriber",
            "Talker", "Verdict", "judge", "programs", "total"]

@@ -47,6 +47,7 @@ class Settings:
     broker: dict = None  # lines of mosquitto.conf
     stream_lines: str = ""  # more YAML for each stream, indented by four
     children_lines: str = ""  # more YAML for children, indented by two
+    state: str = ""  # YAML of state, indented by two; "": none
     more: str = ""          # more YAML, not indented
 
 
@@ -64,7 +65,8 @@ class Node:
         self._domain, self._has_children = authority.domain, has_children
         self._parent_host = parent_host
         self._parent_port = parent_port or (parent.broker.tls_port if parent else 0)
-        self.broker = Broker(name, self.folder, self.certificate if has_children else None, built.plugin,
+        self._is_own_client = has_children or bool(self.settings.state)
+        self.broker = Broker(name, self.folder, self.certificate if self._is_own_client else None, built.plugin,
                              self.config_file, self.settings.broker)
         self.config_file.write_text(self._yaml(), encoding="utf-8")
         self.syncd = Daemon(f"{name} syncd", [built.syncd, "--config", self.config_file],
@@ -96,18 +98,23 @@ parent:
   keepalive: {s.keepalive}
   batch_bytes: {s.batch_bytes}
 {s.parent}"""
-        if self._has_children:
+        if self._is_own_client:
             text += f"""\
 broker:
   host: 127.0.0.1
   port: {self.broker.tls_port}
+"""
+        if self._has_children:
+            text += f"""\
 children:
   accept: true
   topic: "{s.children_topic}"
   window_min: {s.window_min}
   handshakes_per_s: {s.handshakes_per_s}
 {s.children_lines}"""
-        if self._parent_port or self._has_children:
+        if s.state:
+            text += f"state:\n{s.state}"
+        if self._parent_port or self._is_own_client:
             text += f"""\
 tls:
   ca_file: {self.certificate.ca_file}

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""State at one node: an MQTT 3.1.1 client's operations become retained values, each once, whatever is killed."""
+
+import os
+import random
+import time
+import unittest
+
+from tombolo_lab import Lab, StateClient
+from tombolo_lab.net import wait_until
+from tombolo_lab.node import Settings
+
+SEED = int(os.environ.get("TMB_SEED", "5"))
+STATE = "  scopes: [ site, fleet ]\n"
+
+
+class StateTest(unittest.TestCase):
+    def setUp(self):
+        self.lab = Lab()
+        self.addCleanup(self.lab.close)
+        self.node = self.lab.node("site", settings=Settings(state=STATE))
+        self.lab.start()
+        self.node.syncd.wait_for_log("state.broker_up")
+
+    def client(self, name="", **options):
+        client = StateClient(self.node, name, **options).start()
+        self.addCleanup(client.close)
+        return client
+
+
+class LocalTest(StateTest):
+    def test_every_type(self):
+        c = self.client("plc")
+        c.say("site/press/speed/set", "80")
+        c.wait("site/press/speed", 80)
+        c.say("site/press/parts/inc", "3")
+        c.say("site/press/parts/inc", '{"inc":4}')
+        c.say("site/press/parts/dec", "1")
+        c.wait("site/press/parts", 6)
+        c.say("site/press/cycles/count", "9")
+        c.wait("site/press/cycles", 9)
+        c.say("site/open/add", '["wo-17","wo-18"]')
+        c.say("site/open/rm", "wo-17")
+        c.wait("site/open", ["wo-18"])
+        c.say("site/deny/admit", "badge-1")
+        c.say("site/deny/revoke", "badge-1")
+        c.wait("site/deny", [])
+        c.say("site/seen/insert", "a")
+        c.wait("site/seen", ["a"])
+        c.say("site/lamp/enable")
+        c.wait("site/lamp", True)
+        c.say("site/gate/permit")
+        c.wait("site/gate", True)
+        c.say("site/peak/raise", "21.5")
+        c.wait("site/peak", 21.5)
+        c.say("site/low/lower", "-3")
+        c.wait("site/low", -3)
+        c.say("site/press/del")
+        wait_until(lambda: not any(k.startswith("site/press") for k in c.values), 15, lambda: str(c.values))
+
+    def test_a_refusal_is_told(self):
+        c = self.client()
+        c.say("site/press/parts/inc", "many")
+        c.say("elsewhere/press/parts/inc", "1")
+        wait_until(lambda: len(c.errors) == 2, 10, lambda: f"two errors: {c.errors}\n{self.node.logs()}")
+        told = dict(c.errors)
+        self.assertEqual(told["site/press/parts/error"]["verdict"], "malformed")
+        self.assertFalse(told["site/press/parts/error"]["ok"])
+        self.assertFalse(told["elsewhere/press/parts/inc/error"]["ok"])
+        self.assertIsNone(c.get("site/press/parts"))
+
+
+class KilledTest(StateTest):
+    """1,000 increments, and a kill in their midst: exactly counted."""
+
+    def count(self, kill):
+        print(f"seed {SEED}")
+        draw = random.Random(SEED)
+        c = self.client("plc")
+        mids = []
+        for i in range(1000):
+            mids.append(c.publish("site/parts/inc", '{"inc":1,"id":"plc:%d"}' % (i + 1)))
+            if i in (200, 500, 800):
+                time.sleep(draw.uniform(0, 0.05))
+                kill()
+        wait_until(lambda: c.acked.issuperset(mids), 60, self.node.logs)
+        c.wait("site/parts", 1000, 30)
+        time.sleep(0.3)
+        self.assertEqual(c.get("site/parts"), 1000, self.node.logs())
+
+    def kill_syncd(self):
+        self.node.syncd.kill9()
+        self.node.syncd.start()
+
+    def kill_broker(self):
+        self.node.broker.kill9()
+        self.node.broker.start()
+
+    def test_daemon(self):
+        self.count(self.kill_syncd)
+
+    def test_broker(self):
+        self.count(self.kill_broker)
+
+    def test_both(self):
+        def both():
+            self.node.syncd.kill9()
+            self.kill_broker()
+            self.node.syncd.start()
+        self.count(both)
+
+
+class LostValuesTest(StateTest):
+    """A broker that was killed has its last snapshot: what it lost is published again, what is gone is cleared."""
+
+    def test_after_a_kill(self):
+        c = self.client()
+        c.say("site/old/set", "1")
+        c.wait("site/old", 1)
+        self.node.broker.stop()  # it writes its snapshot
+        self.node.broker.start()
+        c.say("site/old/del")
+        c.say("site/fresh/set", "2")
+        c.wait("site/fresh", 2)
+        wait_until(lambda: c.get("site/old") is None, 10, self.node.logs)
+        c.close()
+        self.node.broker.kill9()  # it has the old one, and not the new one
+        self.node.broker.start()
+        late = self.client()
+        late.wait("site/fresh", 2)
+        wait_until(lambda: late.get("site/old") is None, 10, self.node.logs)
+        again = self.client()
+        again.wait("site/fresh", 2)
+        self.assertIsNone(again.get("site/old"))
+
+
+if __name__ == "__main__":
+    unittest.main()
