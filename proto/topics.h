@@ -7,8 +7,8 @@
  *   $tombolo/v1/void           where a repeat of a numbered message ends; nobody may read it
  *   $tombolo/v1/stats/plugin   retained JSON of the plugin's counters; any local client may read it
  *   $tombolo/v1/stats/syncd    the same of tombolo-syncd, of a node that has children
- *   $tombolo/v1/state/mark     retained, for a node's own syncd: how far the retained values of state are what
- *                              it has published; in a snapshot of the broker's, it vouches for the others
+ *   $tombolo/v1/state/mark     retained, for a node's own syncd: how far the retained values of state are
+ *                              what it has published; in the broker's snapshot it vouches for the others
  *   $tombolo/v1/state/probe    what a node's own syncd sends itself, to know what came before
  *
  * A subscriber of "#" sees none of them (MQTT 5, 4.7.2). docs/protocol.md says what is in them.

@@ -2,7 +2,8 @@
 /* syncd/daemon/state.c - the scopes of this node, and who is told when one has changed.
  *
  *   start --job: which scopes are in the store--> begun: operations, values, neighbours
- *   each minute: lapse (who was not heard), forget (what every active neighbour has), one scope after the other
+ *   each minute: lapse (who was not heard), forget (what every active neighbour has), one scope after the
+ *   other
  */
 #include "syncd/daemon/state_inside.h"
 
@@ -151,7 +152,7 @@ static tmb_err start_scope(tmb_state *state, const tmb_kv *kv, const char *name)
     if (err != TMB_OK)
         return err;
     tmb_scope_start(&state->scope);
-    if (tmb_state_store_is_moved(tmb_state_jobs_store(state->jobs))) {
+    if (state->is_moved) {
         if (uv_random(NULL, NULL, fresh.bytes, sizeof fresh.bytes, 0, NULL) != 0)
             return TMB_EIO;
         err = tmb_scope_reincarnate(&state->scope, fresh, state->scope.last);
@@ -163,7 +164,6 @@ static tmb_err start_scope(tmb_state *state, const tmb_kv *kv, const char *name)
 static tmb_err start_store(tmb_state *state, const tmb_kv *kv)
 {
     static const tmb_cursor_row end = {.seq = TMB_CURSOR_END};
-    struct tmb_state_store *store = tmb_state_jobs_store(state->jobs);
     tmb_hlc floor;
     tmb_err err = tmb_floor_row_get(kv, &floor);
     if (err != TMB_OK)
@@ -171,7 +171,7 @@ static tmb_err start_store(tmb_state *state, const tmb_kv *kv)
     tmb_clock_begin(&state->clock, floor, (tmb_wall){BUILT_MS});
     if (state->was_reset)
         err = tmb_cursor_row_put(kv, &end);
-    if (err == TMB_OK && tmb_state_store_is_moved(store)) {
+    if (err == TMB_OK && state->is_moved) {
         (void)tmb_clock_lower(&state->clock, tmb_state_wall());
         err = tmb_floor_row_put(kv, tmb_clock_rest(&state->clock));
     }
@@ -183,7 +183,6 @@ static tmb_err run_begin(tmb_state_job *job, const tmb_kv *kv)
 {
     care *c = job->arg;
     char at[TMB_NAME_BYTES_MAX + 1] = "";
-    bool is_moved = tmb_state_store_is_moved(tmb_state_jobs_store(c->state->jobs));
     c->count = 0;
     tmb_err err = start_store(c->state, kv);
     if (err != TMB_OK)
@@ -191,7 +190,8 @@ static tmb_err run_begin(tmb_state_job *job, const tmb_kv *kv)
     for (;;) {
         err = tmb_state_next_scope(kv, at);
         if (err == TMB_ENOENT)
-            return is_moved ? tmb_state_store_settle(tmb_state_jobs_store(c->state->jobs)) : TMB_OK;
+            return c->state->is_moved ? tmb_state_store_settle(tmb_state_jobs_store(c->state->jobs))
+                                      : TMB_OK;
         if (err != TMB_OK)
             return err;
         if (c->count == c->cap) {
@@ -221,6 +221,7 @@ static void done_begin(tmb_state_job *job)
                 held->is_dirty = true; /* perhaps: of the run before */
         }
         state->is_begun = true;
+        state->is_moved = state->was_reset = false;
         LOG(TMB_LOG_NOTICE, "state.begun", tmb_num("scopes", c->count));
         tmb_state_ops_tick(state->ops);
         tmb_state_values_wake(state->values);
@@ -336,7 +337,8 @@ tmb_err tmb_state_start(tmb_daemon *d, tmb_state **ret_state)
     state->exchange = calloc(1, sizeof *state->exchange);
     tmb_err err = state->room && state->exchange ? TMB_OK : TMB_ENOMEM;
     if (err == TMB_OK)
-        err = tmb_state_jobs_new(d, on_settled, state, &state->jobs, &state->was_reset, text, sizeof text);
+        err = tmb_state_jobs_new(d, on_settled, state, &state->jobs, &state->was_reset, text,
+                                 sizeof text);
     if (err != TMB_OK)
         LOG(TMB_LOG_ERROR, "state.store_not_open", tmb_why(err), tmb_str("text", text));
     if (state->was_reset)
@@ -344,7 +346,8 @@ tmb_err tmb_state_start(tmb_daemon *d, tmb_state **ret_state)
             tmb_str("then",
                     "state begins empty under a new incarnation; what neighbours hold comes "
                     "back from them"));
-    if (err == TMB_OK && tmb_state_store_is_moved(tmb_state_jobs_store(state->jobs)))
+    state->is_moved = err == TMB_OK && tmb_state_store_is_moved(tmb_state_jobs_store(state->jobs));
+    if (state->is_moved)
         LOG(TMB_LOG_WARNING, "state.store_moved",
             tmb_str("then", "the store of state is a copy or a backup: its scopes go on under new "
                             "incarnations, and neighbours tell what is missing"));

@@ -5,8 +5,8 @@
  *                                        |
  *                                  state_values.c --state_link.c--> retained values on our own broker
  *
- * One machine of syncd/state/sync.h for each neighbour and scope; everything that reads or writes the store is a
- * job (state_job.h).
+ * One machine of syncd/state/sync.h for each neighbour and scope; everything that reads or writes the store
+ * is a job (state_job.h).
  *
  * Threads: the loop's.
  */

@@ -44,7 +44,7 @@ struct tmb_state {
     unsigned held_count;
     tmb_state_peer *peers;
     tmb_state_lane *awake;      /* with a deadline */
-    bool was_reset; /* the store could not be read and was begun anew */
+    bool was_reset, is_moved;   /* the store was begun anew; it is a copy */
     bool is_begun, is_stopping; /* is_begun: the store has told what it holds */
 };
 
@@ -62,8 +62,8 @@ typedef struct tmb_state_look {
 /* tmb_state_look_of is blocking: of a scope, before it is saved. */
 void tmb_state_look_of(const tmb_scope *scope, tmb_state_look *ret_look);
 
-/* tmb_state_changed is for a job that is done and committed: values are published, and all neighbours but from
- * (may be NULL) that hold the scope are told. */
+/* tmb_state_changed is for a job that is done and committed: values are published, and all neighbours but
+ * from (may be NULL) that hold the scope are told. */
 void tmb_state_changed(tmb_state *state, const tmb_state_look *look, const tmb_state_peer *from);
 
 /* tmb_state_load is blocking: the scope in state->scope and state->room, under a fresh incarnation if it is
@@ -86,7 +86,8 @@ void tmb_state_ops_stop(tmb_state_ops *ops);
 void tmb_state_ops_free(tmb_state_ops *ops);
 void tmb_state_ops_stats(const tmb_state_ops *ops, json_t *object);
 
-/* state_values.c: values and answers, to our own broker. say sends a message at QoS 1, if the broker is there. */
+/* state_values.c: values and answers, to our own broker. say sends a message at QoS 1, if the broker is
+ * there. */
 TMB_MUST_USE tmb_err tmb_state_values_new(tmb_state *state, tmb_state_values **ret_values);
 void tmb_state_values_wake(tmb_state_values *values); /* something is dirty */
 void tmb_state_values_say(tmb_state_values *values, const tmb_link_message *message);

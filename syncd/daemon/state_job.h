@@ -4,9 +4,9 @@
  *   add --> queue --> run(job, kv) in the pool --TMB_OK: commit-----------> done(job)
  *                              '--an error: nothing of it is written-----> done(job), job->err says why
  *
- * So what a job reads has been committed, and what it makes is durable when done is called: whatever leaves the
- * node (a value, an answer, a dot) leaves from there. Jobs of this node's own (operations, values) and those of
- * neighbours take turns.
+ * So what a job reads has been committed, and what it makes is durable when done is called: whatever leaves
+ * the node (a value, an answer, a dot) leaves from there. Jobs of this node's own (operations, values) and
+ * those of neighbours take turns.
  *
  * Threads: the loop's, but for run. Cost: a job that has written pays one sync.
  */

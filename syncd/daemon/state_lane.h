@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* syncd/daemon/state_lane.h - one scope with one neighbour: its machine, the job it waits for, frames that wait.
+/* syncd/daemon/state_lane.h - one scope with one neighbour: its machine, the job it waits for, frames that
+ * wait.
  *
  * Private to state_peer.c and state_lane.c. Idle it is about 500 bytes: the room, the job and the queue are
  * there while something is done.

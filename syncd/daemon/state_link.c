@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* syncd/daemon/state_link.c - see state_link.h.
  *
- * The list of what is retained is asked for over a second connection, which is there for that alone: else every
- * value that is published would come back to us.
+ * The list of what is retained is asked for over a second connection, which is there for that alone: else
+ * every value that is published would come back to us.
  */
 #include "syncd/daemon/state_link.h"
 

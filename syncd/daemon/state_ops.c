@@ -4,9 +4,9 @@
  *   log changed --> job: records behind the cursor --ask--> op --apply--> scope, clock, cursor: one commit
  *                                                               '--> answers and errors, behind the commit
  *
- * A record is durable before it is applied (the tail is synced), and the cursor is written with its effect. So
- * what a kill cuts off is applied once, whenever it comes. Answers are not promised: who gets none asks again
- * under the same id.
+ * A record is durable before it is applied (the tail is synced), and the cursor is written with its effect.
+ * So what a kill cuts off is applied once, whenever it comes. Answers are not promised: who gets none asks
+ * again under the same id.
  *
  * A gap in the log (retention, damage) is counted and told; the loss ledger has it (broker-plugin/loss.c).
  */
@@ -48,7 +48,7 @@ struct tmb_state_ops {
     /* Of the job that runs, and the loop's when it is done. */
     tmb_cursor_row cursor;
     tmb_cursor_row known; /* the cursor of the last commit */
-    uint64_t next_seq; /* what the tail gives next; 0: seek */
+    uint64_t next_seq;    /* what the tail gives next; 0: seek */
     bool is_at_end, went_back;
     unsigned records;
     size_t bytes;
@@ -211,7 +211,8 @@ static tmb_err find_place(tmb_state_ops *ops, const tmb_kv *kv)
     tmb_incarnation log;
     tmb_err err = tmb_cursor_row_get(kv, &ops->cursor);
     if (err == TMB_OK && ops->cursor.seq == 0 && ops->known.seq > 0)
-        ops->cursor = ops->known; /* the store was lost under us: what it had applied stays applied */
+        ops->cursor =
+            ops->known; /* the store was lost under us: what it had applied stays applied */
     if (err == TMB_OK)
         err = tmb_tail_range(ops->tail, &first, &last, &log);
     if (err != TMB_OK)

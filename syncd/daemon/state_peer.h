@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-/* syncd/daemon/state_peer.h - one neighbour as the service of state sees it: its session, its scopes, its frames.
+/* syncd/daemon/state_peer.h - one neighbour as the service of state sees it: its session, its scopes, its
+ * frames.
  *
  *   uplink.c, child.c --look: session open or not, frame--> peer --> lane (a scope; state_lane.c) <--> jobs
  *          ^                                                 |
  *          '------- send, when there is room ----------------'
  *
- * LEAVES and RANGES wait for room, at the pace of the line; what is short goes at once, but never past what its
- * own scope has said before. A neighbour has a window of chunks that nobody has acknowledged yet, which follows
- * the time that an answer takes: so one that is slow never fills a broker's queue.
+ * LEAVES and RANGES wait for room, at the pace of the line; what is short goes at once, but never past what
+ * its own scope has said before. A neighbour has a window of chunks that nobody has acknowledged yet, which
+ * follows the time that an answer takes: so one that is slow never fills a broker's queue.
  *
  * Threads: the loop's.
  */
@@ -45,8 +46,8 @@ typedef struct tmb_state_peer_options {
 TMB_MUST_USE tmb_err tmb_state_peer_new(tmb_state *state, const tmb_state_peer_options *options,
                                         tmb_state_peer **ret_peer);
 
-/* tmb_state_peer_look: the session with the neighbour as it is now, 0 when there is none that has state. What is
- * news begins or ends all its machines. peer NULL: nothing. */
+/* tmb_state_peer_look: the session with the neighbour as it is now, 0 when there is none that has state.
+ * What is news begins or ends all its machines. peer NULL: nothing. */
 void tmb_state_peer_look(tmb_state_peer *peer, uint64_t session);
 
 /* tmb_state_peer_frame takes a frame of the open session, and arena, which holds what it points to. */

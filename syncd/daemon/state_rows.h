@@ -3,8 +3,8 @@
  *
  *   0 "cursor"                16 incarnation of the journal, u64 seq: operations up to there are applied
  *   0 "clock"                 u64 floor of the node's clock (syncd/state/clock.h)
- *   0 "mark"                  16 tag of this store, u64 counter, u8 1: what the broker retains is to be looked
- *                             through
+ *   0 "mark"                  16 tag of this store, u64 counter, u8 1: what the broker retains is to be
+ *                             looked through
  *   0 "has" 0 scope 0 path    u8 bits: outputs of the path (policy/state_topic.h) that are retained
  *
  * A row is written in the transaction of what it tells of.
@@ -17,8 +17,8 @@
 #include "base/incarnation.h"
 #include "syncd/state/kv.h"
 
-/* Where a store that was lost goes on: at the journal's end. Nobody knows which of the operations before it the
- * neighbours have, and none is to be applied twice (docs/state-format.md). */
+/* Where a store that was lost goes on: at the journal's end. Nobody knows which of the operations before it
+ * the neighbours have, and none is to be applied twice (docs/state-format.md). */
 #define TMB_CURSOR_END UINT64_MAX
 
 typedef struct tmb_cursor_row {

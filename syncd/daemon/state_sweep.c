@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* syncd/daemon/state_sweep.c - see state_sweep.h.
  *
- * What is gone is cleared as soon as the job that found it is done: values that a later job finds go out behind
- * it, so a path that comes back meanwhile is not cleared away.
+ * What is gone is cleared as soon as the job that found it is done: values that a later job finds go out
+ * behind it, so a path that comes back meanwhile is not cleared away.
  */
 #include "syncd/daemon/state_sweep.h"
 

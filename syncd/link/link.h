@@ -2,9 +2,10 @@
 /* syncd/link/link.h - one MQTT 5 connection over mutual TLS 1.3, driven by a libuv loop.
  *
  * Used three times: by a child to its parent's broker (frames), by a parent to its own broker (frames and
- * commits), and to a node's own broker for values of state. libmosquitto with its external loop; a clean session each time: what must not be lost is
- * repeated by the sync session, not by MQTT. Callbacks come from inside the loop, never from inside a call
- * of this header. After `down` the link is dead: close it and open another.
+ * commits), and to a node's own broker for values of state. libmosquitto with its external loop; a clean
+ * session each time: what must not be lost is repeated by the sync session, not by MQTT. Callbacks come from
+ * inside the loop, never from inside a call of this header. After `down` the link is dead: close it and open
+ * another.
  *
  * The peer's certificate must chain to ca_file and carry host (DNS name or IP address). A peer that falls
  * silent is noticed within keepalive_s and two seconds (keepalive_s: 10 or more; the ping goes out at half
