@@ -109,8 +109,8 @@ tmb_err tmb_leaf_read(tmb_reader *r, tmb_leaf *leaf)
         tmb_bytes actor = tmb_get_bytes(r, TMB_INCARNATION_BYTES);
         entry.dot.seq = tmb_get_varint(r);
         entry.value = tmb_get_slice(r);
-        if (r->bad)
-            break;
+        if (r->bad || actor.len != TMB_INCARNATION_BYTES)
+            break; /* the latter is the former */
         memcpy(entry.dot.actor.bytes, actor.ptr, TMB_INCARNATION_BYTES);
         bool is_in_order = i == 0 || tmb_dot_cmp(&leaf->entries[i - 1].dot, &entry.dot) < 0;
         if (entry.dot.seq == 0 || entry.dot.seq > TMB_SEQ_MAX || !is_in_order)

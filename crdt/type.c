@@ -45,7 +45,7 @@ const char *tmb_verb_str(tmb_verb verb)
 tmb_verb tmb_verb_of_word(tmb_bytes word)
 {
 #define MATCH(name, number, text, type)                                                            \
-    if (tmb_bytes_eq(word, tmb_bytes_of(text, sizeof text - 1)))                                   \
+    if (tmb_bytes_eq(word, tmb_bytes_str(text)))                                                   \
         return TMB_VERB_##name;
     TMB_VERB_LIST(MATCH)
 #undef MATCH

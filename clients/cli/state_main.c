@@ -161,11 +161,12 @@ static char *marked(char *word)
 {
     if (word[0] != '-' || strspn(word + 1, "0123456789.") == 0)
         return word;
-    char *out = malloc(strlen(word) + 2);
+    size_t len = strlen(word);
+    char *out = malloc(len + 2);
     if (!out)
         return word;
     out[0] = MARK;
-    strcpy(out + 1, word);
+    memcpy(out + 1, word, len + 1);
     return out;
 }
 
