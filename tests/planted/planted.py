@@ -130,7 +130,8 @@ def try_plant(build, root, plant):
     with tempfile.TemporaryDirectory(prefix="planted-") as folder:
         objects = [compile_changed(build, root, folder, file, text) for file, text in texts.items()]
         program = link_with(build, folder, heads["test"], objects)
-        environment = {**os.environ, **dict(one.split("=", 1) for one in shlex.split(heads.get("env", "")))}
+        environment = {name: value for name, value in os.environ.items() if name != "TMB_SEED"}
+        environment.update(one.split("=", 1) for one in shlex.split(heads.get("env", "")))
         try:
             done = subprocess.run([program] + shlex.split(heads.get("args", "")), cwd=folder, env=environment,
                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
