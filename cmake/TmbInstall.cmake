@@ -13,6 +13,7 @@ endforeach()
 install(FILES LICENSE README.md CHANGELOG.md CONTRIBUTING.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(DIRECTORY docs DESTINATION ${CMAKE_INSTALL_DOCDIR} FILES_MATCHING PATTERN *.md PATTERN *.svg)
 install(DIRECTORY config/samples DESTINATION ${CMAKE_INSTALL_DOCDIR}/config)
+install(FILES proto/state.proto DESTINATION ${CMAKE_INSTALL_DOCDIR}/proto)
 
 set(TMB_SYSTEMD_DIR lib/systemd/system CACHE STRING "Where systemd's units go, below the prefix")
 configure_file(config/systemd/tombolo-syncd@.service.in tombolo-syncd@.service @ONLY)

@@ -12,7 +12,7 @@ UNIT = "lib/systemd/system/tombolo-syncd@.service"
 ALWAYS = ["share/doc/tombolo/config/samples/site.yaml", "share/doc/tombolo/docs/operations.md",
           "share/doc/tombolo/docs/figures/road.svg", "share/doc/tombolo/CHANGELOG.md",
           "share/man/man8/tombolo-syncd.8", "share/man/man5/tombolo.yaml.5", UNIT, "lib/tmpfiles.d/tombolo.conf",
-          "share/doc/tombolo/LICENSE"]
+          "share/doc/tombolo/LICENSE", "share/doc/tombolo/proto/state.proto"]
 # Installed by a target of this name, if the tree has it.
 BY_TARGET = {
     "tombolo-syncd": ["bin/tombolo-syncd"],
