@@ -55,7 +55,8 @@ TMB_MUST_USE tmb_err tmb_broker_conf_check(const tmb_broker_conf *conf, bool has
 
 /* Beside a value of state: its topic, token, and what else is around it. */
 #define TMB_VALUE_PACKET_EXTRA 16384
-/* tmb_broker_conf_check_state is the same for settings that values of state need; value_max: state.value_max. */
+/* tmb_broker_conf_check_state is the same for settings that values of state need; value_max is
+ * state.value_max. */
 TMB_MUST_USE tmb_err tmb_broker_conf_check_state(const tmb_broker_conf *conf, uint64_t value_max,
                                                  FILE *errors);
 
