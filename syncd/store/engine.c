@@ -106,6 +106,10 @@ static void set_options(tmb_engine *engine, const tmb_engine_size *size)
     if (size->bloom_bits > 0) /* the table owns it */
         rocksdb_block_based_options_set_filter_policy(
             table, rocksdb_filterpolicy_create_bloom_full(size->bloom_bits));
+    if (size->bloom_bits > 0) { /* for what is still in memory, too */
+        rocksdb_options_set_memtable_whole_key_filtering(o, 1);
+        rocksdb_options_set_memtable_prefix_bloom_size_ratio(o, 0.1);
+    }
     rocksdb_options_set_block_based_table_factory(o, table);
     rocksdb_block_based_options_destroy(table);
 

@@ -84,6 +84,15 @@ def table(result: dict) -> str:
         rows += ["", "leaves of state joined a second by one core: the join alone; with reading and writing the bytes"]
         for name, kind in result["join"].items():
             rows.append(f'  {name:<18} {kind["join_per_s"]:>12,} {kind["whole_per_s"]:>12,}')
+    if result.get("state"):
+        state = result["state"]
+        rows += ["", "the store of state",
+                 f'  leaves joined and committed: {state["apply"]["leaves_per_cpu_s"]:,} a second of processor time, '
+                 f'{state["apply"]["leaves_per_s"]:,} a second, in {state["apply"]["chunks"]:,} chunks',
+                 f'  a register written: {state["put"]["scope_us"]} us, a plain put of its bytes {state["put"]["plain_us"]} us, '
+                 f'ratio {state["put"]["ratio"]}',
+                 "  an insert into a set: " + ", ".join(f'{p["elements"]:,}: {p["insert_us"]} us' for p in state["set"]),
+                 f'  {state["idle"]["scopes"]:,} idle scopes: {state["idle"]["rss_mib"]} MiB']
     rows += ["", f'{"target":<58} {"wanted":>8} {"found":>10}']
     for target in result["targets"]:
         rows.append(f'{target["name"]:<58} {target["wanted"]:>8} {target["found"]:>10,.3f}  '
@@ -105,6 +114,8 @@ def run(arguments, folder: Path) -> dict:
         result["starts"] = around.starts(brokers, max(arguments.rounds, 2))
     result["memory_idle"] = idle
     result["join"] = measure.joins(build / "tests/bench/join_cost", 2 if arguments.quick else 20)
+    result["state"] = measure.state(build / "tests/bench/state_cost", folder / "state",
+                                    10000 if arguments.quick else 1000000)
     if not arguments.no_road:
         road = measure.road(folder / "road", built, arguments.road_seconds)
         result["memory_idle"].update({f"road, {name}": m for name, m in road["memory_idle"].items()})

@@ -194,3 +194,12 @@ def joins(program: Path, rounds: int) -> dict:
     """How many leaves of state a core joins, by kind of news (join_cost.c)."""
     out = subprocess.run([program, "100000", str(rounds)], capture_output=True, text=True, check=True).stdout
     return {name: kind for name, kind in json.loads(out).items() if isinstance(kind, dict)}
+
+
+def state(program: Path, folder: Path, leaves: int) -> dict:
+    """What the store of state costs (state_cost.c), and what a process takes that has many scopes and does nothing."""
+    folder.mkdir(parents=True)
+    say(f"state: the store, with sets of up to {leaves:,} elements")
+    found = json.loads(subprocess.run([program, folder, str(leaves)], capture_output=True, text=True, check=True).stdout)
+    found["idle"] = json.loads(subprocess.run([program, folder, "idle"], capture_output=True, text=True, check=True).stdout)
+    return found

@@ -15,6 +15,9 @@ WIRE_LINE = 0.25           # bytes on the link per payload byte, the smart line'
 WIRE_NOISE = 1.05          # the same, of what cannot be made smaller
 P99_SHARE = 1.10           # with the daemon stopped or the hub gone, of that with both there
 JOINS_PER_S = 2e6          # leaves of state read, joined and written in memory, a core, the slowest kind of news
+STATE_APPLY_PER_S = 150000  # leaves joined into the store, a second of one core
+STATE_SET_TIMES = 2.0      # an insert into the largest set beside one into a set of 10
+STATE_IDLE_MIB = 200       # a process beside 5,000 scopes
 
 
 @dataclass
@@ -66,4 +69,11 @@ def targets(result: dict) -> list:
     if "join" in result:
         found.append(_at_least("leaves of state joined a second and core, slowest", JOINS_PER_S,
                                min(kind["whole_per_s"] for kind in result["join"].values())))
+    if "state" in result:
+        state = result["state"]
+        found.append(_at_least("leaves of state stored a second and core", STATE_APPLY_PER_S,
+                               state["apply"]["leaves_per_cpu_s"]))
+        found.append(_at_most("insert into the largest set / into one of 10", STATE_SET_TIMES,
+                              state["set"][-1]["insert_us"] / state["set"][0]["insert_us"]))
+        found.append(_at_most("5,000 idle scopes, MiB", STATE_IDLE_MIB, state["idle"]["rss_mib"]))
     return [asdict(target) for target in found]

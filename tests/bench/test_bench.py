@@ -67,6 +67,13 @@ class Targets(unittest.TestCase):
         self.assertEqual([found[name] for name in ("group, resident memory added, KiB", "group, start added, ms",
                                                    "strict, local p99, daemon stopped")], [False, True, False])
 
+    def test_state_is_held_against_its_targets(self):
+        state = {"apply": {"leaves_per_cpu_s": 149999}, "idle": {"rss_mib": 23.5},
+                 "set": [{"elements": 10, "insert_us": 4.0}, {"elements": 1000, "insert_us": 9.0}]}
+        found = self.of((100, 1), state=state)
+        self.assertEqual([found[name] for name in found if "state" in name or "set" in name or "idle" in name],
+                         [False, False, True])
+
     def test_slowest_join_counts(self):
         join = {"same": {"whole_per_s": 9000000}, "siblings": {"whole_per_s": 1999999}}
         found = self.of((100, 1), join=join)
@@ -106,6 +113,10 @@ class Smoke(unittest.TestCase):
             self.assertGreaterEqual(cell["variants"]["strict"]["written_per_byte"]["median"], 1.0)
         for name, figures in result["memory_idle"].items():
             self.assertGreater(figures["rss_kib"], 500, name)
+        self.assertEqual(result["state"]["apply"]["leaves"], 10000)
+        self.assertGreater(result["state"]["put"]["ratio"], 1.0)  # four rows cannot be cheaper than one
+        self.assertEqual([p["elements"] for p in result["state"]["set"]], [10, 100, 1000, 10000])
+        self.assertLess(result["state"]["idle"]["rss_mib"], 200)
         for name, kind in result["join"].items():
             self.assertGreater(kind["join_per_s"], kind["whole_per_s"] / 2, name)
         for load, most in (("live", 0.4), ("backlog", 0.3), ("noise", 1.1), ("noise_backlog", 1.1)):

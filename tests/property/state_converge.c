@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-/* tests/property/state_converge.c - four nodes of a tree write, are cut off in the middle of passes, meet, lapse
- * and forget, in any order: at the end all hold the same bytes, and what the reference says.
+/* tests/property/state_converge.c - four nodes of a tree write, are cut off in the middle of passes, meet,
+ * lapse and forget, in any order: at the end all hold the same bytes, and what the reference says.
  *
  *            0
  *          1   2
  *        3
  *
- * The reference knows nothing of clocks or joins: it keeps each value that was put, under its dot, and crosses
- * out those that a later operation had before its eyes. What is not crossed out is what must be left, on every
- * node: less is a loss, more is a resurrection. TMB_SEED=n plays one seed.
+ * The reference knows nothing of clocks or joins: it keeps each value that was put, under its dot, and
+ * crosses out those that a later operation had before its eyes. What is not crossed out is what must be
+ * left, on every node: less is a loss, more is a resurrection. TMB_SEED=n plays one seed.
  */
 #include <setjmp.h>
 #include <stdarg.h>
