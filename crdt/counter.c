@@ -31,14 +31,20 @@ static void sum_add(sum *s, uint64_t amount)
     s->high += s->low < amount;
 }
 
-/* The difference, at most UINT64_MAX; *ret_is_below: b is greater. */
-static uint64_t sum_distance(sum a, sum b, bool *ret_is_below)
+/* The difference without its sign; *ret_is_below: b is greater. */
+static sum sum_difference(sum a, sum b, bool *ret_is_below)
 {
     bool is_below = a.high != b.high ? a.high < b.high : a.low < b.low;
     sum greater = is_below ? b : a, less = is_below ? a : b;
-    uint64_t high = greater.high - less.high - (greater.low < less.low);
     *ret_is_below = is_below;
-    return high > 0 ? UINT64_MAX : greater.low - less.low;
+    return (sum){greater.high - less.high - (greater.low < less.low), greater.low - less.low};
+}
+
+/* At most UINT64_MAX of it. */
+static uint64_t sum_distance(sum a, sum b, bool *ret_is_below)
+{
+    sum difference = sum_difference(a, b, ret_is_below);
+    return difference.high > 0 ? UINT64_MAX : difference.low;
 }
 
 static uint64_t add_saturated(uint64_t a, uint64_t b)
@@ -137,17 +143,18 @@ tmb_err tmb_rule_counter(const tmb_rule *rule)
 {
     tmb_verb verb = rule->change->verb;
     found f = look(rule);
-    bool is_down = verb == TMB_VERB_DEC, is_below = false;
+    bool is_down = verb == TMB_VERB_DEC, is_below = false, is_more = false;
     uint64_t asked = rule->change->amount, amount;
     if (verb == TMB_VERB_RESET) {
         asked = sum_distance(f.ups, f.downs, &is_below);
+        is_more = sum_difference(f.ups, f.downs, &is_below).high > 0;
         is_down = !is_below;
         amount = asked;
     } else {
         amount = least(asked, way_left(&f, is_down));
     }
     amount = least(amount, UINT64_MAX - (is_down ? f.own_down : f.own_up));
-    rule->delta->is_saturated = amount < asked;
+    rule->delta->is_saturated = amount < asked || is_more;
     /* Counting nothing makes a counter that is not there yet, and is nothing to one that is. */
     if (amount == 0 && (rule->leaf->count > 0 || verb == TMB_VERB_RESET))
         return TMB_OK;
