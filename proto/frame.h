@@ -14,11 +14,12 @@
  *   BYE      a known reason; text in UTF-8
  *   DICTIONARY  an id; 1 to TMB_DICTIONARY_BYTES_MAX bytes
  *   ASK, TOLD   each stream once
- *   SCOPE    a turn; clock, floor, heard and heard_clock are contexts without runs, in their one form, the clock's own entry is
- *            last; at most TMB_POINTS_MAX points; a chain when last is above 0, a fingerprint as a whole or not at all; a known refusal, and
- *            one that says unknown, denied or limit may leave the rest out
- *   LEAVES   a turn; ctx likewise; upto, when there, as many numbers as ctx has entries, none above it; actors
- *            whole, and not too many with ctx's; a known codec; at most TMB_LEAVES_BYTES_MAX unpacked
+ *   SCOPE    a turn; clock, floor, heard and heard_clock are contexts without runs, in their one form, the
+ *            clock's own entry is last; at most TMB_POINTS_MAX points; a chain when last is above 0, a
+ *            fingerprint as a whole or not at all; a known refusal, and one that says unknown, denied or
+ *            limit may leave the rest out
+ *   LEAVES   a turn; ctx likewise; upto, when there, as many numbers as ctx has entries, none above it;
+ *            actors whole, and not too many with ctx's; a known codec; at most TMB_LEAVES_BYTES_MAX unpacked
  *   STORED, RANGES  a turn; at most TMB_RANGES_BYTES_MAX
  *
  * Fields that this version does not know are passed over.
@@ -226,9 +227,9 @@ typedef struct tmb_frame_scope {
         self; /* the speaker's own, last what it has given of it, chain there (last > 0) */
     uint64_t last;
     uint8_t chain[TMB_CHAIN_BYTES];
-    tmb_bytes clock; /* what the speaker has, durably */
-    tmb_bytes floor; /* up to where it has forgotten removals; empty: none */
-    tmb_bytes heard; /* of the one spoken to, in a pass that is not over; empty: none */
+    tmb_bytes clock;       /* what the speaker has, durably */
+    tmb_bytes floor;       /* up to where it has forgotten removals; empty: none */
+    tmb_bytes heard;       /* of the one spoken to, in a pass that is not over; empty: none */
     tmb_bytes heard_clock; /* ctx of that pass's last chunk, when there is heard */
     bool
         has_yours; /* what the speaker has of an incarnation of the one spoken to, unfinished passes too */
@@ -250,8 +251,8 @@ typedef struct tmb_frame_leaves {
     tmb_bytes ctx; /* the sender's clock when it looked; its entries are actors 0, 1 ... of data */
     tmb_bytes actors; /* the next ones, 16 bytes each */
     bool is_complete; /* the pass ends: whoever has joined all of it has all of ctx */
-    tmb_bytes
-        upto; /* not complete: how far in the order of dots: varint seq for each entry of ctx */
+    tmb_bytes upto;   /* not complete: how far in the order of dots: varint seq for each of ctx */
+    tmb_bytes floor;  /* complete, to one whose clock did not reach it: the sender's, as in SCOPE */
     bool
         has_self; /* which actor is the sender's own incarnation, and its chain at its entry of ctx */
     uint32_t self;

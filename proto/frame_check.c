@@ -151,8 +151,8 @@ static tmb_err check_bye(const tmb_frame_bye *bye)
     return is_known && tmb_utf8_is_valid(bye->text) ? TMB_OK : TMB_ECORRUPT;
 }
 
-/* A context without runs, in the one form of crdt/context.h. ret_count: its entries. self (may be NULL): whose
- * number is given in ret_own, 0 when it is not there. */
+/* A context without runs, in the one form of crdt/context.h. ret_count: its entries. self (may be NULL):
+ * whose number is given in ret_own, 0 when it is not there. */
 static tmb_err check_vector(tmb_bytes bytes, const tmb_incarnation *self, unsigned *ret_count,
                             uint64_t *ret_own)
 {
@@ -256,6 +256,10 @@ static tmb_err check_leaves(const tmb_frame_leaves *leaves)
         return TMB_ELIMIT;
     if (leaves->codec == TMB_CODEC_PLAIN && leaves->raw_bytes != leaves->data.len)
         return TMB_ECORRUPT;
+    if (leaves->floor.len > 0)
+        err = check_vector(leaves->floor, NULL, &count, &ignored);
+    if (err)
+        return err;
     bool is_placed =
         leaves->is_complete ? leaves->upto.len == 0 : is_upto_valid(leaves->ctx, leaves->upto);
     return is_placed ? TMB_OK : TMB_ECORRUPT;

@@ -69,6 +69,8 @@ static void leaves_to_wire(const tmb_frame_leaves *leaves, Tombolo__V1__Leaves *
     out->has_codec = out->has_raw_bytes = leaves->codec != TMB_CODEC_PLAIN;
     out->codec = (uint32_t)leaves->codec;
     out->raw_bytes = leaves->raw_bytes;
+    out->has_floor = leaves->floor.len > 0;
+    out->floor = to_wire_slice(leaves->floor);
     out->has_data = leaves->data.len > 0;
     out->data = to_wire_slice(leaves->data);
 }
@@ -165,6 +167,7 @@ static tmb_err leaves_from_wire(const Tombolo__V1__Leaves *leaves, tmb_frame_lea
     out->actors = from_wire_bytes(&leaves->actors);
     out->is_complete = !leaves->has_upto;
     out->upto = from_wire_bytes(&leaves->upto);
+    out->floor = from_wire_bytes(&leaves->floor);
     out->has_self = leaves->has_self != 0;
     out->self = leaves->self;
     out->codec = (tmb_codec)leaves->codec;

@@ -13,8 +13,8 @@
  *                              clock covers it would live on at whoever got it by another road.
  *   key       path, 0, type, element
  *
- * An actor is said once in a frame: first those of its ctx, in order, then more (LEAVES.actors). Numbers never
- * leave the frame, so none that is lost makes another one mean something else.
+ * An actor is said once in a frame: first those of its ctx, in order, then more (LEAVES.actors). Numbers
+ * never leave the frame, so none that is lost makes another one mean something else.
  * Threads: none, values. Cost: one pass.
  */
 #ifndef TMB_PROTO_LEAVES_H

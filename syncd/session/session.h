@@ -274,9 +274,9 @@ void tmb_session_said(tmb_session *s, uint32_t bytes, tmb_mono now);
 /* tmb_session_is_waiting: for an answer, so that PROGRESS would be heard. */
 bool tmb_session_is_waiting(const tmb_session *s);
 
-/* tmb_session_has_state: the parent speaks version 3, so scopes of state may be synced in this session (s->session).
- * tmb_session_takes_state: this frame is about one of them, of this session: for tmb_sync (syncd/state/sync.h),
- * not for step, which passes over it. */
+/* tmb_session_has_state: the parent speaks version 3, so scopes of state may be synced in this session
+ * (s->session). tmb_session_takes_state: this frame is about one of them, of this session: for tmb_sync
+ * (syncd/state/sync.h), not for step, which passes over it. */
 bool tmb_session_has_state(const tmb_session *s);
 bool tmb_session_takes_state(const tmb_session *s, const tmb_frame *frame);
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* syncd/state/exchange.c - SCOPE is made and looked at in meeting.c; here: chunks out and in, and comparing. */
+/* syncd/state/exchange.c - SCOPE is made and looked at in meeting.c; here: chunks out and in, and comparing.
+ * */
 #include "syncd/state/exchange.h"
 
 #include "base/varint.h"
@@ -87,6 +88,8 @@ static void make_leaves(tmb_exchange *x, const tmb_job *job, size_t bytes,
     leaves->is_complete = !position;
     if (position)
         put_upto(x, position, leaves);
+    else if (!tmb_context_covers(&x->neighbour.acked, &x->scope.floor))
+        leaves->floor = tmb_exchange_put(&x->scope.floor, x->floor);
     for (unsigned i = 0; i < clock->bases_count && x->scope.last > 0; i++) {
         if (!tmb_incarnation_eq(clock->bases[i].actor, x->scope.self))
             continue;
@@ -188,6 +191,18 @@ static tmb_err note_sender(tmb_exchange *x, tmb_bytes name, const tmb_frame_leav
     return err ? err : tmb_scope_acked(&x->scope, name, ctx, now_ms);
 }
 
+/* The sender may have forgotten removals that it compared ranges for, and that we have no entry of: who comes
+ * to us from below has to be compared, too. */
+static tmb_err take_floor(tmb_exchange *x, const tmb_frame_leaves *leaves,
+                          const tmb_context *before)
+{
+    tmb_context floor;
+    tmb_err err = tmb_exchange_vector(leaves->floor, &x->to, &floor);
+    if (err || !leaves->is_complete || tmb_context_covers(before, &floor))
+        return err;
+    return tmb_scope_raise_floor(&x->scope, &floor);
+}
+
 static tmb_err join(tmb_exchange *x, const tmb_job *job, tmb_bytes name, int64_t now_ms,
                     tmb_job_result *ret)
 {
@@ -204,12 +219,19 @@ static tmb_err join(tmb_exchange *x, const tmb_job *job, tmb_bytes name, int64_t
     if (tmb_context_base(&ctx, &x->scope.self) > x->scope.last)
         return blame(TMB_EGAP, ret);
     read_actors(x, leaves, &ctx);
+    tmb_context before = tmb_context_in(&x->ours);
+    err = tmb_context_copy(&before, &x->scope.clock);
+    if (err)
+        return err;
     err = tmb_scope_join_chunk(&x->scope, name, leaves->data, &x->actors, &ctx, leaves->is_complete,
                                leaves->is_complete ? NULL : &to, job->may_write, &ret->leaves);
     if (err)
         return blame(err, ret);
     ret->is_changed = (leaves->is_complete && is_new) || ret->leaves > 0;
     ret->has_all = leaves->is_complete || tmb_context_covers(&to, &ctx);
+    err = take_floor(x, leaves, &before);
+    if (err)
+        return err;
     ret->bytes = leaves->data.len;
     err = note_sender(x, name, leaves, &ctx, now_ms);
     return err ? err : tmb_exchange_save(x, TMB_COMMIT_SYNC, ret);

@@ -4,15 +4,15 @@
  *   tmb_sync (sync.h) --job--> tmb_exchange_run in one transaction --commit--> result --DONE--> tmb_sync
  *
  *   GREET   make our SCOPE
- *   MEET    look at the neighbour's SCOPE: is it the one we knew, are we the one it knew (else we go on under a
- *           new incarnation), from where does it have to be told, does it lack removals that are forgotten
+ *   MEET    look at the neighbour's SCOPE: is it the one we knew, are we the one it knew (else we go on under
+ *           a new incarnation), from where does it have to be told, does it lack removals that are forgotten
  *   SCAN    the next chunk of our pass
  *   JOIN    a chunk of the neighbour's
  *   ACKED   the neighbour has all of our pass
  *   RANGES  compare (ranges.h)
  *
- * The daemon runs it in a thread of its pool, in the transaction that holds what else it does to the state, and
- * commits; the simulator calls it directly. Jobs of one store run one at a time.
+ * The daemon runs it in a thread of its pool, in the transaction that holds what else it does to the state,
+ * and commits; the simulator calls it directly. Jobs of one store run one at a time.
  *
  * Memory: tmb_exchange is large (5 MiB and the scope's room); one a node is enough. Frames of a result point
  * into it: encode them before the next run.
@@ -40,8 +40,8 @@ typedef enum tmb_job_kind {
     TMB_JOB_RANGES
 } tmb_job_kind;
 
-/* Where a pass stands, while it runs: what the neighbour has, or has been sent. 6 KiB, the shell's, given to a
- * machine that is not quiet. A job writes to it: it must stay where it is until DONE. */
+/* Where a pass stands, while it runs: what the neighbour has, or has been sent. 6 KiB, the shell's, given to
+ * a machine that is not quiet. A job writes to it: it must stay where it is until DONE. */
 typedef struct tmb_sync_room {
     bool is_set;
     unsigned count;
@@ -59,9 +59,8 @@ typedef struct tmb_job {
     bool is_held;      /* SCAN: not to be completed before ranges were compared */
     bool is_due;       /* SCAN: say so even if the neighbour has all */
     bool begins;       /* RANGES: the first round; else frame is a RANGES */
-    bool
-        may_write; /* the neighbour may change this scope; else nor may it make us go on under another incarnation */
-    size_t bytes_max; /* SCAN, RANGES: of leaves; the shell may make it smaller for a slow line */
+    bool may_write;    /* the neighbour may change this scope, or make us take a new incarnation */
+    size_t bytes_max;  /* SCAN, RANGES: of leaves; the shell may make it smaller for a slow line */
     const tmb_frame *frame; /* MEET, JOIN, RANGES: what came; must live until the job was run */
     tmb_sync_room *room;
 } tmb_job;
@@ -114,8 +113,8 @@ typedef struct tmb_exchange {
 /* tmb_exchange_run runs one job for one scope and neighbour (both names, both borrowed for the call).
  * fresh: 16 random bytes, new for each call; now_ms: Unix time; hlc: the node's clock, 0 for none.
  * What the neighbour did wrong is no error: it is in the result.
- * Errors: of the kv; TMB_ECORRUPT, TMB_EVERSION (the store). Drop the transaction, give the result to tmb_sync
- * all the same: it waits and tries again. */
+ * Errors: of the kv; TMB_ECORRUPT, TMB_EVERSION (the store). Drop the transaction, give the result to
+ * tmb_sync all the same: it waits and tries again. */
 TMB_MUST_USE tmb_err tmb_exchange_run(tmb_exchange *exchange, const tmb_job *job, const tmb_kv *kv,
                                       tmb_bytes scope, tmb_bytes neighbour, tmb_incarnation fresh,
                                       int64_t now_ms, uint64_t hlc, tmb_job_result *ret);

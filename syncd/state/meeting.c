@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* syncd/state/meeting.c - SCOPE, said and heard: who are you, who do you think I am, and where do we go on. */
+/* syncd/state/meeting.c - SCOPE, said and heard: who are you, who do you think I am, and where do we go on.
+ * */
 #include "base/varint.h"
 #include "syncd/state/exchange_inside.h"
 
@@ -176,7 +177,8 @@ tmb_err tmb_exchange_meet(tmb_exchange *x, const tmb_job *job, tmb_bytes name,
     if (!err)
         err = tmb_exchange_vector(said->floor, &x->to, &other);
     if (!err)
-        err = tmb_scope_meet(&x->scope, name, &said->self, &clock, &other, now_ms, &ret->is_below);
+        err = tmb_scope_meet(&x->scope, name, &said->self, &clock, job->may_write ? &other : NULL,
+                             now_ms, &ret->is_below);
     if (err == TMB_ELIMIT) {
         ret->refused = TMB_REFUSAL_LIMIT;
         ret->commit = TMB_COMMIT_NOTHING;

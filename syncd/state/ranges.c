@@ -89,8 +89,8 @@ static void put_bound(talk *t, const bound *end)
     t->said = *end;
 }
 
-/* Begins a range from first to end of so many bytes; false: there is no room for it, or was none before. What lies
- * before first, and nothing was said of, is equal. */
+/* Begins a range from first to end of so many bytes; false: there is no room for it, or was none before. What
+ * lies before first, and nothing was said of, is equal. */
 static bool open_range(talk *t, const bound *first, const bound *end, mode m, size_t bytes)
 {
     size_t left = (size_t)(t->w.end - t->w.at);

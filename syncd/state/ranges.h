@@ -8,19 +8,19 @@
  *   leaves of both, as LEAVES    ------>       joined: what the sender has seen removed goes
  *
  * Needed when entries about removals were forgotten (a neighbour that was away for long, or came back from a
- * backup), and when stores differ although clocks are equal. Only the one who drives sends leaves; both drive when
- * both have to.
+ * backup), and when stores differ although clocks are equal. Only the one who drives sends leaves; both drive
+ * when both have to.
  *
- *   data    u8 flags (1: something was left out for want of room: begin again), then ranges of keys in order, from the
- *           first key on, what lies behind the last one is equal:
+ *   data    u8 flags (1: something was left out for want of room: begin again), then ranges of keys in order,
+ *           from the first key on, what lies behind the last one is equal:
  *   range   varint shared, slice rest: the key before which it ends (shared: bytes of the range before);
  *           both 0: behind the last key; u8 mode:
  *           0 equal; 1 print: varint leaves, 16 sum; 2 ids: varint count, 8 bytes each;
  *           3 ask: likewise, what keys are these; 4 differ: varint count, slices: keys; varint count, ids
  *   id      the first 8 bytes of a leaf's print
  *
- * Nothing is kept between rounds. Two ids that are equal by chance (2^-64 a pair) hide a difference until the next
- * comparison, whose prints still differ.
+ * Nothing is kept between rounds. Two ids that are equal by chance (2^-64 a pair) hide a difference until the
+ * next comparison, whose prints still differ.
  * Source: Meyer, "Range-Based Set Reconciliation", 2023.
  * Threads: none. Cost: a pass over the leaves of the ranges that differ.
  */
@@ -45,8 +45,8 @@ typedef struct tmb_ranges_result {
 TMB_MUST_USE tmb_err tmb_ranges_begin(const tmb_scope *scope, uint8_t *out, size_t cap,
                                       tmb_ranges_result *ret);
 
-/* tmb_ranges_answer reads data and writes what to say next. drives: take is told the keys whose leaves are to be
- * sent. Errors: TMB_ECORRUPT (data), of the kv, what take gives but TMB_ELIMIT. */
+/* tmb_ranges_answer reads data and writes what to say next. drives: take is told the keys whose leaves are to
+ * be sent. Errors: TMB_ECORRUPT (data), of the kv, what take gives but TMB_ELIMIT. */
 TMB_MUST_USE tmb_err tmb_ranges_answer(tmb_scope *scope, tmb_bytes data, bool drives,
                                        tmb_ranges_take take, void *arg, uint8_t *out, size_t cap,
                                        tmb_ranges_result *ret);

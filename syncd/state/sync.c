@@ -37,8 +37,8 @@ static void give_up(tmb_sync *s, tmb_sync_actions *actions)
     report(actions, TMB_SYNC_REPORT_STUCK);
 }
 
-/* Something does not fit, or an answer is late: ask where the neighbour stands, and begin again from there. In
- * vain too often, it is reported, and goes on at longer intervals whatever the neighbour answers. */
+/* Something does not fit, or an answer is late: ask where the neighbour stands, and begin again from there.
+ * In vain too often, it is reported, and goes on at longer intervals whatever the neighbour answers. */
 static void doubt(tmb_sync *s, bool is_late, tmb_sync_actions *actions)
 {
     s->is_ranging = s->wants_ranges = false;
@@ -56,11 +56,13 @@ static bool is_pass_out(const tmb_sync *s)
     return s->acked_out < s->next_out;
 }
 
-/* A chunk that ends a pass is acknowledged before the next pass begins: what comes meanwhile goes together. */
+/* A chunk that ends a pass is acknowledged before the next pass begins: what comes meanwhile goes together.
+ * While ranges are compared the pass stays where it was: what is adopted of others meanwhile, without entries
+ * for what it removed, must show as a gap behind it. */
 static bool may_scan(const tmb_sync *s)
 {
     return s->state == TMB_SYNC_SYNCING && s->wants_scan && !s->is_asking && !s->is_denied &&
-           s->next_out - s->acked_out < TMB_SYNC_CHUNKS_MAX &&
+           !s->is_ranging && !s->wants_ranges && s->next_out - s->acked_out < TMB_SYNC_CHUNKS_MAX &&
            !(is_pass_out(s) && s->is_complete_out);
 }
 
@@ -109,7 +111,8 @@ static void go_on(tmb_sync *s, tmb_sync_actions *actions)
     }
 }
 
-/* The held pass is told, and all of the neighbour's is here: what still differs is what neither clock tells. */
+/* The held pass is told, and all of the neighbour's is here: what still differs is what neither clock tells.
+ * */
 static void look_for_ranges(tmb_sync *s)
 {
     if (s->is_held && s->is_told && (s->has_all || !s->may_write) && !s->is_ranging)

@@ -8,11 +8,11 @@
  * Both ends run the same machine. A pass is answered by the sender's own account of the receiver: SCOPE says
  * what its speaker has (clock) and has heard of the other in a pass that was cut (heard). LEAVES carry the
  * turn of the SCOPE that they answer and are counted from 0; one that is missing is seen by the next, or by
- * the sender whom nobody tells STORED, and then SCOPE is said again. So no state of a session needs to survive,
- * and nothing is sent twice but what was on its way.
+ * the sender whom nobody tells STORED, and then SCOPE is said again. So no state of a session needs to
+ * survive, and nothing is sent twice but what was on its way.
  *
- * Who may lack removals that are forgotten here gets its pass held (never complete), then both compare ranges,
- * then the pass is completed: before that the neighbour does not adopt our clock.
+ * Who may lack removals that are forgotten here gets its pass held (never complete), then both compare
+ * ranges, then the pass is completed: before that the neighbour does not adopt our clock.
  * Who is told that the other has own dots that were never given here, or other ones, goes on under a new
  * incarnation (exchange.h, MEET), at most TMB_SYNC_REBIRTHS_MAX times a session; then it stops, and says so.
  *
@@ -25,12 +25,13 @@
  *    TIMEOUT need not wait;
  *  - runs JOB by tmb_exchange_run, commits as the result says, then gives DONE, also when all failed. After
  *    CLOSE the DONE of a job that was under way is given, too, before anything else;
- *  - sends LEAVES at the pace of the line, others at once, all of one machine in order, and says SENT for each
- *    frame when it has left this box: time for the answer runs from there, so a slow line is no loss;
- *  - when a result is_changed, or an operation changed the scope, gives CHANGED to the scope's other machines.
+ *  - sends LEAVES at the pace of the line, others at once, all of one machine in order, and says SENT for
+ *    each when it has left this box: time for the answer runs from there, so a slow line is no loss;
+ *  - when a result is_changed, or an operation changed the scope, gives CHANGED to the scope's other
+ *    machines.
  *
- * Sources: Almeida, Shoker, Baquero 2018 (delta intervals and acks); Enes et al. 2019 (what the other has is not
- * sent back); docs/adr/0028-passes-over-an-index-of-dots.md.
+ * Sources: Almeida, Shoker, Baquero 2018 (delta intervals and acks); Enes et al. 2019 (what the other has is
+ * not sent back); docs/adr/0028-passes-over-an-index-of-dots.md.
  * Threads: none. No clock, no memory of its own. Size: below 300 bytes, a test holds it.
  */
 #ifndef TMB_SYNCD_STATE_SYNC_H
@@ -47,10 +48,11 @@
 /* How often a node goes on under a new incarnation in one session of a scope. Once more: the scope rests for
  * the session, and a report says so. */
 #define TMB_SYNC_REBIRTHS_MAX 2u
-/* Rounds of comparing ranges in one turn. More: it ends without adopting anything, is reported, and begins anew
- * with the next SCOPE. */
+/* Rounds of comparing ranges in one turn. More: nothing is adopted, it is reported, and the scope rests
+ * for the session. */
 #define TMB_SYNC_ROUNDS_MAX 512u
-/* No answer, this often in a row, is reported as being stuck; waits double from the second on, up to 32 times. */
+/* No answer, this often in a row, is reported as being stuck; waits double from the second on, up to 32
+ * times. */
 #define TMB_SYNC_TRIES_MAX 5u
 
 typedef struct tmb_sync_options {
@@ -74,7 +76,7 @@ typedef struct tmb_sync_event {
     tmb_mono now;
     uint64_t session;
     bool
-        speaks; /* OPEN: say SCOPE at once (the child; a parent may, for scopes that it knows the child has) */
+        speaks; /* OPEN: say SCOPE at once: the child; a parent if it knows that the child has it */
     const tmb_frame *frame;
     const tmb_job_result *result;
 } tmb_sync_event;
@@ -183,7 +185,8 @@ static inline bool tmb_sync_is_busy(const tmb_sync *sync)
 /* tmb_sync_is_quiet: nothing to do and nothing waited for; the room may go. */
 bool tmb_sync_is_quiet(const tmb_sync *sync);
 
-/* tmb_sync_refuse makes the answer to a frame about a scope that is not synced here: false when none is due. */
+/* tmb_sync_refuse makes the answer to a frame about a scope that is not synced here: false when none is
+ * due. */
 bool tmb_sync_refuse(const tmb_frame *frame, tmb_refusal refused, tmb_frame *ret);
 
 #endif

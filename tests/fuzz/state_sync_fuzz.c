@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-/* tests/fuzz/state_sync_fuzz.c - a neighbour that says anything: the machine and its jobs over a store in memory.
+/* tests/fuzz/state_sync_fuzz.c - a neighbour that says anything: the machine and its jobs over a store in
+ * memory.
  *
- * Input: u8 (1: it may change the scope; 2: we speak first), then steps: u8, its lowest two bits: 0 a frame as it is,
- * 1 a frame that is made one of this session, and of the turn that is expected; each u16 length and bytes; 2 an
- * operation of our own; 3 time passes.
- * Whatever comes: the clock rises to no more than complete chunks told of and we gave ourselves; who may only read
- * changes nothing.
+ * Input: u8 (1: it may change the scope; 2: we speak first), then steps: u8, its lowest two bits: 0 a frame
+ * as it is, 1 a frame that is made one of this session, and of the turn that is expected; each u16 length and
+ * bytes; 2 an operation of our own; 3 time passes.
+ * Whatever comes: the clock rises to no more than complete chunks told of and we gave ourselves; who may only
+ * read changes nothing.
  */
 #include <stdlib.h>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* tests/golden/make_proto.c - writes the golden files that are not there yet: golden_make_proto DIRECTORY for
- * version 1, golden_make_proto DIRECTORY 2 for version 2, likewise 3. It opens each with "x", so what is stored is never
- * written again. */
+ * version 1, golden_make_proto DIRECTORY 2 for version 2, likewise 3. It opens each with "x", so what is
+ * stored is never written again. */
 #include <stdio.h>
 #include <stdlib.h>
 

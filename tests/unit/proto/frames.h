@@ -86,6 +86,7 @@ static inline void fill_leaves(tmb_frame *f)
     leaves->scope = tmb_bytes_str("line-7");
     leaves->ctx = tmb_bytes_of(two_actors, sizeof(two_actors));
     leaves->actors = tmb_bytes_of(batch_data, 16);
+    leaves->floor = tmb_bytes_of(one_actor, sizeof(one_actor));
     leaves->upto = tmb_bytes_of(up_to, sizeof(up_to));
     memset(leaves->chain, 5, sizeof(leaves->chain));
     leaves->data = tmb_bytes_of(batch_data, sizeof(batch_data));
@@ -229,11 +230,12 @@ static inline bool scopes_are_equal(const tmb_frame_scope *a, const tmb_frame_sc
            a->answers == b->answers && tmb_incarnation_eq(a->self, b->self) && a->last == b->last &&
            (a->last == 0 || memcmp(a->chain, b->chain, sizeof(a->chain)) == 0) &&
            tmb_bytes_eq(a->clock, b->clock) && tmb_bytes_eq(a->floor, b->floor) &&
-           tmb_bytes_eq(a->heard, b->heard) && tmb_bytes_eq(a->heard_clock, b->heard_clock) && a->has_yours == b->has_yours &&
-           tmb_incarnation_eq(a->yours, b->yours) && a->yours_seq == b->yours_seq &&
-           tmb_bytes_eq(a->points, b->points) && a->has_fingerprint == b->has_fingerprint &&
-           a->leaves == b->leaves && memcmp(a->sum, b->sum, sizeof(a->sum)) == 0 &&
-           a->wall_ms == b->wall_ms && a->hlc == b->hlc && a->refused == b->refused;
+           tmb_bytes_eq(a->heard, b->heard) && tmb_bytes_eq(a->heard_clock, b->heard_clock) &&
+           a->has_yours == b->has_yours && tmb_incarnation_eq(a->yours, b->yours) &&
+           a->yours_seq == b->yours_seq && tmb_bytes_eq(a->points, b->points) &&
+           a->has_fingerprint == b->has_fingerprint && a->leaves == b->leaves &&
+           memcmp(a->sum, b->sum, sizeof(a->sum)) == 0 && a->wall_ms == b->wall_ms &&
+           a->hlc == b->hlc && a->refused == b->refused;
 }
 
 static inline bool leaves_are_equal(const tmb_frame_leaves *a, const tmb_frame_leaves *b)
@@ -241,7 +243,7 @@ static inline bool leaves_are_equal(const tmb_frame_leaves *a, const tmb_frame_l
     return a->session == b->session && tmb_bytes_eq(a->scope, b->scope) && a->turn == b->turn &&
            a->n == b->n && tmb_bytes_eq(a->ctx, b->ctx) && tmb_bytes_eq(a->actors, b->actors) &&
            a->is_complete == b->is_complete && tmb_bytes_eq(a->upto, b->upto) &&
-           a->has_self == b->has_self && a->self == b->self &&
+           tmb_bytes_eq(a->floor, b->floor) && a->has_self == b->has_self && a->self == b->self &&
            memcmp(a->chain, b->chain, sizeof(a->chain)) == 0 && a->codec == b->codec &&
            a->raw_bytes == b->raw_bytes && tmb_bytes_eq(a->data, b->data);
 }

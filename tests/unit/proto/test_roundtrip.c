@@ -196,6 +196,32 @@ static void randomise_batch(tmb_rng *rng, tmb_frame_batch *batch)
         batch->data.len = 1 + below(rng, 1000);
 }
 
+static void randomise_state(tmb_rng *rng, tmb_frame *f)
+{
+    if (f->type == TMB_FRAME_SCOPE) {
+        f->u.scope.session = random_number(rng);
+        f->u.scope.scope = random_letters(rng, TMB_NAME_BYTES_MAX);
+        f->u.scope.turn = 1 + (uint32_t)below(rng, UINT32_MAX);
+        f->u.scope.answers = (uint32_t)random_number(rng);
+        f->u.scope.yours_seq = 70 + random_seq(rng) / 2;
+        f->u.scope.leaves = random_number(rng);
+        f->u.scope.refused = (tmb_refusal)below(rng, TMB_REFUSAL_LIMIT + 1);
+    } else if (f->type == TMB_FRAME_LEAVES) {
+        f->u.leaves.session = random_number(rng);
+        f->u.leaves.n = (uint32_t)random_number(rng);
+        f->u.leaves.data = tmb_bytes_of(noise, 1 + below(rng, 1000));
+        f->u.leaves.raw_bytes = (uint32_t)f->u.leaves.data.len;
+        f->u.leaves.codec = (tmb_codec)below(rng, 2);
+    } else if (f->type == TMB_FRAME_STORED) {
+        f->u.stored.session = random_number(rng);
+        f->u.stored.n = (uint32_t)random_number(rng);
+    } else if (f->type == TMB_FRAME_RANGES) {
+        f->u.ranges.session = random_number(rng);
+        f->u.ranges.round = (uint32_t)random_number(rng);
+        f->u.ranges.data = tmb_bytes_of(noise, below(rng, 1000));
+    }
+}
+
 static tmb_frame random_frame(tmb_rng *rng)
 {
     tmb_frame f = frame_of((tmb_frame_type)(1 + below(rng, TMB_FRAME_LAST)));
@@ -250,29 +276,10 @@ static tmb_frame random_frame(tmb_rng *rng)
         f.u.told.marks[0] = random_mark(rng);
         break;
     case TMB_FRAME_SCOPE:
-        f.u.scope.session = random_number(rng);
-        f.u.scope.scope = random_letters(rng, TMB_NAME_BYTES_MAX);
-        f.u.scope.turn = 1 + (uint32_t)below(rng, UINT32_MAX);
-        f.u.scope.answers = (uint32_t)random_number(rng);
-        f.u.scope.yours_seq = 70 + random_seq(rng) / 2;
-        f.u.scope.leaves = random_number(rng);
-        f.u.scope.refused = (tmb_refusal)below(rng, TMB_REFUSAL_LIMIT + 1);
-        break;
     case TMB_FRAME_LEAVES:
-        f.u.leaves.session = random_number(rng);
-        f.u.leaves.n = (uint32_t)random_number(rng);
-        f.u.leaves.data = tmb_bytes_of(noise, 1 + below(rng, 1000));
-        f.u.leaves.raw_bytes = (uint32_t)f.u.leaves.data.len;
-        f.u.leaves.codec = (tmb_codec)below(rng, 2);
-        break;
     case TMB_FRAME_STORED:
-        f.u.stored.session = random_number(rng);
-        f.u.stored.n = (uint32_t)random_number(rng);
-        break;
     case TMB_FRAME_RANGES:
-        f.u.ranges.session = random_number(rng);
-        f.u.ranges.round = (uint32_t)random_number(rng);
-        f.u.ranges.data = tmb_bytes_of(noise, below(rng, 1000));
+        randomise_state(rng, &f);
         break;
     }
     return f;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* tests/unit/state/world.h - a few nodes with one scope and stores in memory, and lines between them that take
- * time, lose frames, and count bytes. No threads, no real time. */
+/* tests/unit/state/world.h - a few nodes with one scope and stores in memory, and lines between them that
+ * take time, lose frames, and count bytes. No threads, no real time. */
 #ifndef TMB_TESTS_UNIT_STATE_WORLD_H
 #define TMB_TESTS_UNIT_STATE_WORLD_H
 
@@ -77,6 +77,13 @@ bool world_run(world *w, int64_t ms);
 void world_set(world *w, unsigned node, const char *path, const char *value);
 void world_op(world *w, unsigned node, tmb_verb verb, const char *path, const char *value,
               uint64_t amount);
+
+/* The same for an operation that may be refused: what became of it. */
+tmb_verdict world_try(world *w, unsigned node, tmb_verb verb, const char *path, const char *value,
+                      uint64_t amount);
+
+/* node loses power, and comes back with what was synced; its lines are down. */
+void world_cut(world *w, unsigned node);
 
 /* world_load: the node's scope, for looking at it. */
 tmb_scope *world_load(world *w, unsigned node);
