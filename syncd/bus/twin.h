@@ -62,8 +62,8 @@ TMB_MUST_USE tmb_err tmb_twin_payload(tmb_twin *twin, bool is_reachable, tmb_wal
  * the device will have been silent for too long; INT64_MAX: it promises nothing, or is offline already. */
 int64_t tmb_twin_silent_at(const tmb_twin *twin);
 
-/* tmb_twin_says_online, likewise: the device says whether it is there, so that the payload depends on the link to
- * it, and on time. */
+/* tmb_twin_says_online, likewise: the device says whether it is there, so that the payload depends on
+ * the link to it, and on time. */
 bool tmb_twin_says_online(const tmb_twin *twin);
 
 #ifdef __cplusplus

@@ -13,6 +13,7 @@
 #include "syncd/daemon/log.h"
 #include "syncd/daemon/state_peer.h"
 #include "syncd/daemon/state_rows.h"
+#include "syncd/daemon/state_twins.h"
 #include "syncd/store/state_store.h"
 
 /* 2026-11-01: no clock can be before this program was made. */
@@ -307,6 +308,7 @@ void tmb_state_tick(tmb_state *state)
     tmb_state_ops_tick(state->ops);
     tmb_state_values_tick(state->values);
     tmb_state_peers_tick(state);
+    tmb_state_twins_tick(state->twins);
     tick_care(state);
 }
 
@@ -354,6 +356,8 @@ tmb_err tmb_state_start(tmb_daemon *d, tmb_state **ret_state)
     if (err == TMB_OK)
         err = tmb_state_values_new(state, &state->values);
     if (err == TMB_OK)
+        err = tmb_state_twins_new(state, &state->twins);
+    if (err == TMB_OK)
         err = tmb_state_ops_new(state, &state->ops);
     if (err != TMB_OK) {
         tmb_state_free(state);
@@ -383,6 +387,7 @@ void tmb_state_free(tmb_state *state)
         return;
     tmb_state_ops_free(state->ops);
     tmb_state_values_free(state->values);
+    tmb_state_twins_free(state->twins);
     tmb_state_peers_free(state);
     tmb_state_jobs_free(state->jobs);
     tmb_held *held, *next;

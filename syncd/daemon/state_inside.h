@@ -40,6 +40,7 @@ struct tmb_state {
     uint64_t skewed; /* stamps from elsewhere that were too far ahead to be followed */
     tmb_state_ops *ops;
     tmb_state_values *values;
+    struct tmb_state_twins *twins;
     tmb_held *held; /* uthash by name */
     unsigned held_count;
     tmb_state_peer *peers;

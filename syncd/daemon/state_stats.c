@@ -2,6 +2,7 @@
 /* syncd/daemon/state_stats.c - what can be seen of state from outside (docs/operations.md, "Watching"). */
 #include "syncd/daemon/state_inside.h"
 #include "syncd/daemon/state_peer.h"
+#include "syncd/daemon/state_twins.h"
 
 /* Scopes that are told one by one; of a hub with more the sums tell. */
 #define SCOPES_TOLD_MAX 256u
@@ -46,5 +47,6 @@ void tmb_state_stats(const tmb_state *state, json_t *object)
                                         (json_int_t)tmb_state_jobs_failed(state->jobs)));
     tmb_state_ops_stats(state->ops, mine);
     tmb_state_values_stats(state->values, mine);
+    tmb_state_twins_stats(state->twins, mine);
     (void)json_object_set_new(object, "merging", mine);
 }

@@ -129,7 +129,8 @@ static tmb_err check(tmb_state_sweep *sweep, const tmb_kv *kv, const char *topic
     if (!tmb_bytes_eq(tmb_bytes_str(sweep->state->scope.name), at.scope))
         err = tmb_state_load(sweep->state, kv, at.scope);
     if (err == TMB_OK)
-        err = tmb_state_value_make(config, &sweep->state->scope, at.path, 0, 0, &said, &has);
+        err = tmb_state_value_make(config, sweep->state->twins, &sweep->state->scope, at.path, 0, 0,
+                                   &said, &has);
     *ret_stale = true;
     for (size_t i = 0; i < said.count && *ret_stale; i++)
         *ret_stale = said.v[i].len == 0 || strcmp(said.v[i].topic, topic) != 0;

@@ -7,6 +7,7 @@
 #include "policy/state_topic.h"
 #include "syncd/bus/answer.h"
 #include "syncd/bus/value.h"
+#include "syncd/daemon/state_twins.h"
 
 tmb_err tmb_said_add(tmb_said_list *list, unsigned item, const char *topic, tmb_bytes payload,
                      const char *token, bool is_json, bool is_pb)
@@ -104,8 +105,9 @@ static tmb_err add_all(making *m, tmb_value *value)
     return err == TMB_OK ? add(m, TMB_STATE_OUTPUT_PB, payload, false, true) : err;
 }
 
-tmb_err tmb_state_value_make(const tmb_config *config, tmb_scope *scope, tmb_bytes path,
-                             unsigned item, unsigned had, tmb_said_list *list, unsigned *ret_has)
+tmb_err tmb_state_value_make(const tmb_config *config, struct tmb_state_twins *twins,
+                             tmb_scope *scope, tmb_bytes path, unsigned item, unsigned had,
+                             tmb_said_list *list, unsigned *ret_has)
 {
     tmb_value *value = NULL;
     tmb_leaf *leaf = malloc(sizeof *leaf);
@@ -123,6 +125,8 @@ tmb_err tmb_state_value_make(const tmb_config *config, tmb_scope *scope, tmb_byt
         (void)tmb_token_text(m.token, text, TMB_TOKEN_TEXT_BYTES(TMB_TOKEN_BYTES_MAX));
         err = add_all(&m, value);
     }
+    if (err == TMB_OK)
+        err = tmb_state_twins_say(twins, scope, path, item, list);
     tmb_value_free(value);
     free(leaf);
     free(token);

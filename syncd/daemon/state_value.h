@@ -9,6 +9,8 @@
 #include "config/config.h"
 #include "syncd/state/scope.h"
 
+struct tmb_state_twins;
+
 /* One message. Its strings are its own. */
 typedef struct tmb_said {
     char *topic;
@@ -33,9 +35,10 @@ void tmb_said_clear(tmb_said_list *list);
 
 /* tmb_state_value_make adds the messages of path: its value, and what else is published about it. had: which
  * outputs (bits by tmb_state_output) are retained of it now, by our own account; those that are no more are
- * cleared; ret_has: as it is then. Errors: of the kv; TMB_ENOMEM. */
-TMB_MUST_USE tmb_err tmb_state_value_make(const tmb_config *config, tmb_scope *scope,
-                                          tmb_bytes path, unsigned item, unsigned had,
-                                          tmb_said_list *list, unsigned *ret_has);
+ * cleared; ret_has: as it is then. The delta of the twin that path is of is among them. Errors: of the kv;
+ * TMB_ENOMEM. */
+TMB_MUST_USE tmb_err tmb_state_value_make(const tmb_config *config, struct tmb_state_twins *twins,
+                                          tmb_scope *scope, tmb_bytes path, unsigned item,
+                                          unsigned had, tmb_said_list *list, unsigned *ret_has);
 
 #endif

@@ -119,8 +119,8 @@ static tmb_err gather_path(tmb_state_values *v, const tmb_kv *kv, tmb_bytes path
     tmb_bytes own = tmb_bytes_of(it->path, it->path_len);
     tmb_err err = tmb_values_had(kv, tmb_bytes_str(it->scope), own, &it->had);
     if (err == TMB_OK)
-        err = tmb_state_value_make(v->state->daemon->config, scope, own, v->items_count, it->had,
-                                   &v->said, &it->has);
+        err = tmb_state_value_make(v->state->daemon->config, v->state->twins, scope, own,
+                                   v->items_count, it->had, &v->said, &it->has);
     v->items_count += err == TMB_OK;
     return err;
 }

@@ -119,9 +119,6 @@ TMB_MUST_USE tmb_err tmb_record_copy(tmb_leaf_record *to, const tmb_leaf_record 
 /* A hash over the leaves at path and below; never 0. */
 TMB_MUST_USE tmb_err tmb_scope_hash_path(tmb_scope *scope, tmb_bytes path, uint64_t *ret_hash);
 
-/* path is dirty from now on. */
-TMB_MUST_USE tmb_err tmb_scope_dirty(tmb_scope *scope, tmb_bytes path);
-
 /* Prints and chains. */
 void tmb_leaf_print(tmb_bytes key, tmb_bytes body, uint8_t ret_print[TMB_FINGERPRINT_BYTES]);
 void tmb_chain_step(uint8_t chain[TMB_STATE_CHAIN_BYTES], tmb_bytes key, uint64_t seq,

@@ -190,6 +190,8 @@ TMB_MUST_USE tmb_err tmb_scope_next(tmb_scope *scope, tmb_bytes path, const tmb_
 TMB_MUST_USE tmb_err tmb_scope_dirty_next(tmb_scope *scope, tmb_bytes after, tmb_bytes *ret_path,
                                           uint64_t *ret_number);
 TMB_MUST_USE tmb_err tmb_scope_dirty_done(tmb_scope *scope, tmb_bytes path, uint64_t number);
+/* tmb_scope_dirty makes path dirty: what is said about it depends on more than its leaves. */
+TMB_MUST_USE tmb_err tmb_scope_dirty(tmb_scope *scope, tmb_bytes path);
 /* All paths become dirty: the broker has lost its retained messages. Cost: all leaves. */
 TMB_MUST_USE tmb_err tmb_scope_dirty_all(tmb_scope *scope);
 
