@@ -45,9 +45,13 @@ bool tmb_state_rule_fault(const tmb_state_policy *state, tmb_bytes topic,
 {
     tmb_state_topic t = tmb_state_topic_parse(state->root, topic);
     const char *near = t.kind == TMB_STATE_VALUE ? near_verb(t.last) : NULL;
-    if (t.kind == TMB_STATE_OP && tmb_state_holds(state, t.scope))
+    if (t.kind == TMB_STATE_OP && tmb_state_writes(state, t.scope))
         return false;
-    if (t.kind == TMB_STATE_OP)
+    if (t.kind == TMB_STATE_OP && tmb_state_holds(state, t.scope))
+        snprintf(
+            ret_why, TMB_STATE_WHY_BYTES,
+            "this node only reads the scope (state.read_only); publish at a node that writes it");
+    else if (t.kind == TMB_STATE_OP)
         snprintf(
             ret_why, TMB_STATE_WHY_BYTES,
             "this node does not hold the scope; add it to state.scopes, or publish where it is "

@@ -162,6 +162,31 @@ static void check_children(const tmb_config *config, const tmb_node *root, tmb_r
         "children.accept: needs this node's own broker; add broker: { host: 127.0.0.1 }");
 }
 
+static bool is_held(const tmb_state_policy *state, const tmb_name_pattern *pattern)
+{
+    for (unsigned i = 0; i < state->scopes.count; i++)
+        if (tmb_name_pattern_covers(&state->scopes.v[i], pattern) ||
+            tmb_name_pattern_covers(pattern, &state->scopes.v[i]))
+            return true;
+    return false;
+}
+
+/* What is said about scopes that are not held would never count. */
+static void check_patterns(const tmb_state_policy *state, const tmb_node *read_only,
+                           const tmb_node *share, tmb_report *report)
+{
+    static const char cure[] = "is none of state.scopes; add it there, or remove it here";
+    const tmb_node *item = is_good(read_only) ? read_only->first : NULL;
+    for (unsigned i = 0; i < state->read_only.count && item; i++, item = item->next)
+        if (!is_held(state, &state->read_only.v[i]))
+            tmb_report_add(report, item->place, "state.read_only: \"%s\" %s",
+                           state->read_only.v[i].text, cure);
+    for (unsigned i = 0; i < state->shares.count && is_good(share); i++)
+        if (!is_held(state, &state->shares.v[i].scope))
+            tmb_report_add(report, share->place, "state.share: \"%s\" %s",
+                           state->shares.v[i].scope.text, cure);
+}
+
 /* Below the root of state nothing may be published but state, whatever a child brings. */
 static void check_state(const tmb_config *config, const tmb_node *root, tmb_report *report)
 {
@@ -174,6 +199,8 @@ static void check_state(const tmb_config *config, const tmb_node *root, tmb_repo
         tmb_report_add(report, scopes->place,
                        "state.scopes: values are published at this node's own broker; add "
                        "broker: { host: 127.0.0.1 }");
+    check_patterns(state, tmb_node_find(root, "state.read_only"),
+                   tmb_node_find(root, "state.share"), report);
     size_t len = strlen(state->root);
     if (is_good(topic) && strncmp(config->children_topic, state->root, len) == 0 &&
         config->children_topic[len] == '/')

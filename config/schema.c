@@ -90,6 +90,7 @@ const tmb_config_key tmb_config_keys[TMB_CONFIG_KEYS] = {
 
     {"state.root", TMB_CONFIG_NAME, AT(state.root), .default_text = "state"},
     {"state.scopes", TMB_CONFIG_SCOPES, AT(state.scopes), .default_text = "[]"},
+    {"state.read_only", TMB_CONFIG_SCOPES, AT(state.read_only), .default_text = "[]"},
     {"state.share", TMB_CONFIG_SHARES, AT(state.shares), .default_text = "[]"},
     {"state.lapse_after", TMB_CONFIG_DURATION, AT(state.lapse_after_ms), FROM(HOURS(1), DAYS(36500)),
      .default_text = "30d"},

@@ -54,7 +54,7 @@ typedef struct tmb_config_key {
     const char *example;      /* for the sentence that asks for a missing key */
 } tmb_config_key;
 
-#define TMB_CONFIG_KEYS 49
+#define TMB_CONFIG_KEYS 50
 extern const tmb_config_key tmb_config_keys[TMB_CONFIG_KEYS];
 
 /* What a path leads to: a key of the table, a section of keys, a list of sections, or nothing. */

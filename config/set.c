@@ -391,7 +391,7 @@ tmb_err tmb_config_set(const tmb_config_key *key, void *base, tmb_node *node, co
     if (key->type == TMB_CONFIG_SCHEDULE)
         return tmb_config_set_schedule((void *)((char *)base + key->offset), node, folder, report);
     if (key->type == TMB_CONFIG_SCOPES)
-        return tmb_config_set_scopes((void *)((char *)base + key->offset), node, report);
+        return tmb_config_set_scopes(key->path, (void *)((char *)base + key->offset), node, report);
     if (key->type == TMB_CONFIG_SHARES)
         return tmb_config_set_shares((void *)((char *)base + key->offset), node, folder, report);
     if (node->kind != TMB_NODE_TEXT) {

@@ -27,9 +27,9 @@ TMB_MUST_USE tmb_err tmb_config_set_topics(tmb_stream_policy *stream, tmb_node *
 TMB_MUST_USE tmb_err tmb_config_set_schedule(tmb_schedule *schedule, tmb_node *node,
                                              const char *folder, tmb_report *report);
 
-/* tmb_config_set for state.scopes and state.share. */
-TMB_MUST_USE tmb_err tmb_config_set_scopes(tmb_state_scopes *scopes, tmb_node *node,
-                                           tmb_report *report);
+/* tmb_config_set for a list of scopes, and for state.share. */
+TMB_MUST_USE tmb_err tmb_config_set_scopes(const char *path, tmb_state_scopes *scopes,
+                                           tmb_node *node, tmb_report *report);
 TMB_MUST_USE tmb_err tmb_config_set_shares(tmb_state_shares *shares, tmb_node *node,
                                            const char *folder, tmb_report *report);
 

@@ -2,7 +2,6 @@
 /* config/state.c - the scopes of state that a node holds, and with which children it shares them. */
 #include "config/set.h"
 
-static const char scopes_path[] = "state.scopes";
 static const char share_path[] = "state.share";
 static const char item_form[] = "{ scope: fleet, children: \"*\", write: false }";
 
@@ -33,25 +32,26 @@ static bool is_empty_default(const tmb_node *node)
     return node->kind == TMB_NODE_TEXT && strcmp(node->text, "[]") == 0;
 }
 
-tmb_err tmb_config_set_scopes(tmb_state_scopes *scopes, tmb_node *node, tmb_report *report)
+tmb_err tmb_config_set_scopes(const char *path, tmb_state_scopes *scopes, tmb_node *node,
+                              tmb_report *report)
 {
     scopes->count = 0;
     if (is_empty_default(node))
         return TMB_OK;
     if (node->kind != TMB_NODE_LIST) {
-        tmb_config_tell_kind(scopes_path, tmb_config_type_str(TMB_CONFIG_SCOPES), node, report);
+        tmb_config_tell_kind(path, tmb_config_type_str(TMB_CONFIG_SCOPES), node, report);
         return TMB_ECONFIG;
     }
     for (tmb_node *item = node->first; item != NULL; item = item->next) {
         tmb_name_pattern pattern;
-        if (!pattern_is_right(scopes_path, item, &pattern, report)) {
+        if (!pattern_is_right(path, item, &pattern, report)) {
             node->is_bad = true;
             continue;
         }
         if (scopes->count == TMB_STATE_SCOPES_MAX) {
             tmb_report_add(report, item->place,
-                           "%s: more than %d; put them together by \"*\", as in \"line-*\"",
-                           scopes_path, TMB_STATE_SCOPES_MAX);
+                           "%s: more than %d; put them together by \"*\", as in \"line-*\"", path,
+                           TMB_STATE_SCOPES_MAX);
             node->is_bad = true;
             return TMB_ECONFIG;
         }
@@ -59,7 +59,7 @@ tmb_err tmb_config_set_scopes(tmb_state_scopes *scopes, tmb_node *node, tmb_repo
             if (!tmb_name_pattern_covers(&scopes->v[i], &pattern))
                 continue;
             tmb_report_add(report, item->place, "%s: \"%s\" is in \"%s\" before it; remove it",
-                           scopes_path, pattern.text, scopes->v[i].text);
+                           path, pattern.text, scopes->v[i].text);
             break;
         }
         scopes->v[scopes->count++] = pattern;

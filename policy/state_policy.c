@@ -56,12 +56,22 @@ bool tmb_name_pattern_covers(const tmb_name_pattern *outer, const tmb_name_patte
     return outer_star ? begins_with(name, head) : !inner_star && tmb_bytes_eq(name, head);
 }
 
-bool tmb_state_holds(const tmb_state_policy *policy, tmb_bytes name)
+static bool has(const tmb_state_scopes *scopes, tmb_bytes name)
 {
-    for (unsigned i = 0; i < policy->scopes.count; i++)
-        if (tmb_name_pattern_matches(&policy->scopes.v[i], name))
+    for (unsigned i = 0; i < scopes->count; i++)
+        if (tmb_name_pattern_matches(&scopes->v[i], name))
             return true;
     return false;
+}
+
+bool tmb_state_holds(const tmb_state_policy *policy, tmb_bytes name)
+{
+    return has(&policy->scopes, name);
+}
+
+bool tmb_state_writes(const tmb_state_policy *policy, tmb_bytes name)
+{
+    return tmb_state_holds(policy, name) && !has(&policy->read_only, name);
 }
 
 tmb_state_right tmb_state_right_of_child(const tmb_state_policy *policy, tmb_bytes child,

@@ -2,6 +2,7 @@
 /* policy/state_policy.h - which scopes of state this node holds, and what its children may do with them.
  *
  *   scopes   [ line-7, "press-*" ]          held here; a name, or the beginning of names and a "*"
+ *   read_only  [ fleet ]                     of these, those that its clients do not change
  *   share    { scope, children, write }     which children get a scope that is not their own
  *
  * A child's own scope has its name: it reads and writes that one at any parent which holds it. Of the entries
@@ -43,8 +44,9 @@ typedef struct tmb_state_shares {
 } tmb_state_shares;
 
 typedef struct tmb_state_policy {
-    char *root;              /* "state": the first level of its topics */
-    tmb_state_scopes scopes; /* none: this node has no state */
+    char *root;                 /* "state": the first level of its topics */
+    tmb_state_scopes scopes;    /* none: this node has no state */
+    tmb_state_scopes read_only; /* of these, those in which this node's clients change nothing */
     tmb_state_shares shares;
     int64_t lapse_after_ms; /* 30 d: a neighbour that was not heard for so long is not waited for */
     uint64_t unstable_max; /* 1,000,000 removals kept for neighbours; at more, those behind lapse */
@@ -69,6 +71,9 @@ bool tmb_name_pattern_covers(const tmb_name_pattern *outer, const tmb_name_patte
 
 /* tmb_state_holds says whether this node holds the scope called name. */
 bool tmb_state_holds(const tmb_state_policy *policy, tmb_bytes name);
+
+/* tmb_state_writes says whether it holds it and its clients may change it. */
+bool tmb_state_writes(const tmb_state_policy *policy, tmb_bytes name);
 
 typedef enum tmb_state_right {
     TMB_STATE_RIGHT_NONE = 0,

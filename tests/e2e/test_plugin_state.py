@@ -22,7 +22,7 @@ streams:
 broker: {{ host: localhost }}
 tls: {{ ca_file: a, cert_file: b, key_file: c }}
 children: {{ accept: true, topic: "{{topic}}" }}
-state: {{ scopes: [ hub, "press-*" ] }}
+state: {{ scopes: [ hub, "press-*", fleet ], read_only: [ fleet ] }}
 """
 
 
@@ -112,7 +112,7 @@ class RefusalTest(StateTest):
             ("state/hub/parts", "a value is published by this node alone"),
             ("state/hub/parts/conflicts", "what is told of a value is published by this node alone"),
             ("state/elsewhere/parts/inc", "this node does not hold the scope"),
-            ("state/hub/inc", "no path"), ("state/hub//a/inc", "a level of the path is empty"), ("state", "no scope"))
+            ("state/fleet/limit/set", "this node only reads the scope"), ("state/hub/inc", "no path"), ("state/hub//a/inc", "a level of the path is empty"), ("state", "no scope"))
 
     def test_is_told_by_reason_code_and_on_the_error_topic_and_in_the_log(self):
         listener = self.listener("state/#")

@@ -9,7 +9,9 @@
 #include "broker-plugin/state_rule.h"
 
 static char root[] = "state";
-static const tmb_state_policy policy = {.root = root, .scopes = {2, {{"line-7"}, {"press-*"}}}};
+static const tmb_state_policy policy = {.root = root,
+                                        .scopes = {3, {{"line-7"}, {"press-*"}, {"fleet"}}},
+                                        .read_only = {1, {{"fleet"}}}};
 
 static void knows_what_it_covers(void **state)
 {
@@ -34,6 +36,9 @@ static void says_what_would_be_right(void **state)
         {"state/press-3/a/b/c/add", NULL},
         {"state/line-8/parts/inc", "this node does not hold the scope; add it to state.scopes, or "
                                    "publish where it is held"},
+        {"state/fleet/limit/set",
+         "this node only reads the scope (state.read_only); publish at a node "
+         "that writes it"},
         {"state/line-7/parts/incr", "no such verb; did you mean inc?"},
         {"state/line-7/parts/Set", "no such verb; did you mean set?"},
         {"state/line-7/parts", "a value is published by this node alone; to change a value publish "

@@ -37,6 +37,9 @@ static void assert_same_state(const tmb_state_policy *a, const tmb_state_policy 
     assert_int_equal(a->scopes.count, b->scopes.count);
     for (unsigned i = 0; i < a->scopes.count; i++)
         assert_string_equal(a->scopes.v[i].text, b->scopes.v[i].text);
+    assert_int_equal(a->read_only.count, b->read_only.count);
+    for (unsigned i = 0; i < a->read_only.count; i++)
+        assert_string_equal(a->read_only.v[i].text, b->read_only.v[i].text);
     assert_int_equal(a->shares.count, b->shares.count);
     for (unsigned i = 0; i < a->shares.count; i++) {
         assert_string_equal(a->shares.v[i].scope.text, b->shares.v[i].scope.text);
@@ -125,10 +128,10 @@ static void prints_what_loads_to_the_same(void **state)
         "parent: { host: h, rate: 3KiB/s, schedule: [ { days: fri-mon, from: \"22:00\", to: "
         "\"06:30\", rate: none }, { days: daily, from: \"00:00\", to: \"24:00\", rate: 64kbit/s "
         "}, { days: sun, from: \"00:00\", to: \"24:00\", rate: 9Mbit/s } ] }\n",
-        GOOD TLS
-        "broker: { host: b }\nstate: { root: st, scopes: [ a, \"b-*\", \"null\" ], share: [ "
-        "{ scope: \"*\", children: c, write: true }, { scope: a, children: \"*\" } ], "
-        "lapse_after: 36h, unstable: 1001, value_max: 1025, protobuf: true }\n",
+        GOOD TLS "broker: { host: b }\nstate: { root: st, scopes: [ a, \"b-*\", \"null\" ], "
+                 "read_only: [ a ], share: [ "
+                 "{ scope: \"*\", children: c, write: true }, { scope: a, children: \"*\" } ], "
+                 "lapse_after: 36h, unstable: 1001, value_max: 1025, protobuf: true }\n",
         GOOD "data_dir: \"./a b: # {x} \\u00e9\"\n",
         GOOD "streams: [ { name: \"null\", topics: [ "
              "\"\\\"\\\\\\n\\x07\\u2028\\U0001F600\\u00a0\\ufeff\", "
@@ -239,6 +242,7 @@ static void prints_effective_values(void **state)
                               "state:\n"
                               "  root: \"state\"\n"
                               "  scopes: []\n"
+                              "  read_only: []\n"
                               "  share: []\n"
                               "  lapse_after: 30d\n"
                               "  unstable: 1000000\n"

@@ -61,6 +61,12 @@ static void shares_by_the_first_entry(void **state)
     policy.shares.v[1] = (tmb_state_share){pattern("fleet"), pattern("*"), false};
     policy.shares.v[2] = (tmb_state_share){pattern("*"), pattern("plant"), true};
     assert_true(tmb_state_is_on(&policy));
+    assert_true(tmb_state_writes(&policy, tmb_bytes_str("fleet")));
+    policy.read_only.count = 1;
+    policy.read_only.v[0] = pattern("f*");
+    assert_false(tmb_state_writes(&policy, tmb_bytes_str("fleet")));
+    assert_false(tmb_state_writes(&policy, tmb_bytes_str("elsewhere")));
+    assert_true(tmb_state_writes(&policy, tmb_bytes_str("line-7")));
     assert_int_equal(right(&policy, "line-7", "line-7"), TMB_STATE_RIGHT_WRITE);
     assert_int_equal(right(&policy, "line-7", "line-8"), TMB_STATE_RIGHT_NONE);
     assert_int_equal(right(&policy, "line-7", "fleet"), TMB_STATE_RIGHT_READ);
