@@ -61,7 +61,7 @@ static kv_memory_row *add_row(kv_memory *disk, tmb_bytes key, kv_memory_row ***l
     for (uint64_t bits = tmb_rng_next(&disk->rng); levels < KV_MEMORY_LEVELS && bits % 4 == 0;
          bits /= 4)
         levels++;
-    kv_memory_row *row = malloc(sizeof *row + levels * sizeof row->next[0] + key.len);
+    kv_memory_row *row = malloc(sizeof *row + levels * sizeof(void *) + key.len);
     if (!row)
         return NULL;
     *row = (kv_memory_row){.key_len = key.len, .levels = levels};

@@ -71,17 +71,18 @@ tmb_err tmb_dot_read(tmb_bytes tail, tmb_dot *ret)
 tmb_err tmb_scope_seek(tmb_scope *scope, char row, tmb_bytes from, bool is_behind,
                        tmb_bytes *ret_tail, tmb_bytes *ret_value)
 {
+    TMB_ASSERT(scope->room);
     tmb_writer w = begin(scope, scope->room->from, row);
     size_t prefix = (size_t)(w.at - scope->room->from);
     tmb_put_bytes(&w, from);
     if (is_behind) /* a key's first follower is itself with a 0 behind it */
         tmb_put_u8(&w, 0);
-    tmb_bytes key, value;
+    tmb_bytes key = {NULL, 0}, value = {NULL, 0};
     tmb_err err = scope->kv->seek(scope->kv->arg, end(scope->room->from, &w), &key,
                                   ret_value ? &value : NULL);
     if (err != TMB_OK)
         return err;
-    if (key.len < prefix || memcmp(key.ptr, scope->room->from, prefix) != 0)
+    if (!key.ptr || key.len < prefix || memcmp(key.ptr, scope->room->from, prefix) != 0)
         return TMB_ENOENT;
     *ret_tail = tmb_bytes_of(key.ptr + prefix, key.len - prefix);
     if (ret_value)

@@ -77,7 +77,7 @@ tmb_err tmb_scope_note_chain(tmb_scope *scope)
     scope->chains++;
     if (scope->chains <= TMB_CHAINS_MAX)
         return TMB_OK;
-    uint64_t first;
+    uint64_t first = 0;
     unsigned dropped = 0, counts = 0;
     err = first_seq(scope, TMB_ROW_CHAIN, &first);
     if (err == TMB_OK)

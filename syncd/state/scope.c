@@ -19,7 +19,7 @@ static tmb_err read_numbers(tmb_scope *scope, tmb_reader *r)
     scope->dirty_last = tmb_get_varint(r);
     scope->callers = tmb_get_varint(r);
     scope->calls = tmb_get_varint(r);
-    if (r->bad)
+    if (r->bad || !chain.ptr || !sum.ptr)
         return TMB_ECORRUPT;
     memcpy(scope->chain, chain.ptr, sizeof scope->chain);
     memcpy(scope->fingerprint.sum, sum.ptr, sizeof scope->fingerprint.sum);

@@ -11,6 +11,7 @@
 typedef struct apply {
     tmb_scope *scope;
     const tmb_op *op;
+    tmb_context token;
     const tmb_context *observed; /* NULL: all that is here */
     bool is_trial, is_saturated;
     unsigned changes;
@@ -301,7 +302,7 @@ static tmb_verdict check_op(apply *at, bool is_owner)
 static tmb_err run(apply *at, tmb_verdict *verdict)
 {
     const tmb_op *op = at->op;
-    tmb_context observed = tmb_context_in(&at->scope->room->observed);
+    at->token = tmb_context_in(&at->scope->room->observed);
     uint64_t number, call;
     if (op->run.len > 0) {
         tmb_err err = caller_get(at->scope, op->run, &number, &call);
@@ -312,7 +313,7 @@ static tmb_err run(apply *at, tmb_verdict *verdict)
             return err;
     }
     if (*verdict == TMB_VERDICT_DONE && (op->token.len > 0 || op->is_unchanged)) {
-        tmb_err err = check_token(at, &observed, verdict);
+        tmb_err err = check_token(at, &at->token, verdict);
         if (err != TMB_OK)
             return err;
     }

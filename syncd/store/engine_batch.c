@@ -17,6 +17,8 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#define NOT_THERE SIZE_MAX
+
 enum { TABLE_MIN = 1024, TABLE_KEPT = 16384, FEW = 32, PERF_OFF = 1 };
 
 /* Places in the arena. */
@@ -134,7 +136,7 @@ static bool grow_table(tmb_batch *batch)
 /* Room for one more change and len more bytes. */
 static bool grow(tmb_batch *batch, size_t len)
 {
-    if (batch->arena_cap - batch->arena_len < len) {
+    if (!batch->arena || batch->arena_cap - batch->arena_len < len) {
         size_t cap = 2 * batch->arena_cap + len + 4096;
         uint8_t *arena = realloc(batch->arena, cap);
         if (!arena)
@@ -157,30 +159,34 @@ static bool grow(tmb_batch *batch, size_t len)
     return batch->table_cap > 2 * batch->count || grow_table(batch);
 }
 
-/* What a caller gives may be what the arena, the iterator or the last get gave him. */
-static tmb_bytes keep(tmb_batch *batch, tmb_bytes bytes, const uint8_t *arena_before,
-                      size_t arena_len)
+/* What a caller gives may be what the arena gave him, which moves when it grows: its place there, or
+ * NOT_THERE. */
+static size_t place_of(const tmb_batch *batch, tmb_bytes bytes)
+{
+    bool is_inside = bytes.len > 0 && batch->arena && bytes.ptr >= batch->arena &&
+                     bytes.ptr < batch->arena + batch->arena_len;
+    return is_inside ? (size_t)(bytes.ptr - batch->arena) : NOT_THERE;
+}
+
+static tmb_bytes keep(tmb_batch *batch, tmb_bytes bytes, size_t place)
 {
     uint8_t *to = batch->arena + batch->arena_len;
-    bool is_inside = bytes.len > 0 && arena_before && bytes.ptr >= arena_before &&
-                     bytes.ptr < arena_before + arena_len;
-    const uint8_t *from = is_inside ? batch->arena + (bytes.ptr - arena_before) : bytes.ptr;
     if (bytes.len > 0)
-        memcpy(to, from, bytes.len);
+        memcpy(to, place == NOT_THERE ? bytes.ptr : batch->arena + place, bytes.len);
     batch->arena_len += bytes.len;
     return tmb_bytes_of(to, bytes.len);
 }
 
 static tmb_err set(tmb_batch *batch, tmb_bytes key, tmb_bytes value, bool is_del)
 {
-    const uint8_t *before = batch->arena;
-    size_t before_len = batch->arena_len;
+    size_t key_place = place_of(batch, key), value_place = place_of(batch, value);
     if (!grow(batch, key.len + value.len)) {
         batch->is_failed = true;
         return TMB_ENOMEM;
     }
-    tmb_bytes kept_key = keep(batch, key, before, before_len);
-    tmb_bytes kept_value = keep(batch, value, before, before_len);
+    TMB_ASSERT(batch->arena);
+    tmb_bytes kept_key = keep(batch, key, key_place);
+    tmb_bytes kept_value = keep(batch, value, value_place);
     size_t *slot = slot_of(batch, kept_key);
     if (*slot == 0) {
         batch->changes[batch->count] =
