@@ -97,6 +97,11 @@ static void make_leaves(tmb_exchange *x, const tmb_job *job, size_t bytes,
         leaves->self = i;
         memcpy(leaves->chain, x->scope.chain, sizeof leaves->chain);
     }
+    if (x->scope.exposed !=
+        x->scope.last) { /* its chain there is a point of our past from now on */
+        x->scope.exposed = x->scope.last;
+        x->scope.is_changed = true;
+    }
     leaves->codec = TMB_CODEC_PLAIN;
     leaves->raw_bytes = (uint32_t)bytes;
     leaves->data = tmb_bytes_of(x->data, bytes);

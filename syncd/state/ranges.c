@@ -23,7 +23,7 @@ typedef struct ids {
 
 typedef struct talk {
     tmb_scope *scope;
-    bool drives, is_partial;
+    bool drives, is_partial, is_stale;
     tmb_ranges_take take;
     void *arg;
     tmb_writer w;
@@ -242,6 +242,8 @@ static tmb_err drive_ids(talk *t, ids *list, bool is_wanted)
     }
     if (err != TMB_ENOENT)
         return err;
+    if (is_wanted && has_missing(list))
+        t->is_stale = true;
     if (!is_wanted && has_missing(list) &&
         open_range(t, &t->first, &t->end, ASK, 2 + list->count * ID_BYTES))
         put_ids(t, list, true);
@@ -264,6 +266,8 @@ static tmb_err say_keys(talk *t, ids *list, bool is_listed)
     }
     if (err != TMB_ENOENT)
         return err;
+    if (is_listed && has_missing(list))
+        t->is_stale = true; /* it changed since it was told of: it has to be told of again */
     if (count == 0 && (is_listed || !has_missing(list)))
         return TMB_OK;
     size_t left = (size_t)(t->w.end - t->w.at), frame = t->first.len + t->end.len + 64 + tail;
@@ -399,7 +403,7 @@ tmb_err tmb_ranges_answer(tmb_scope *scope, tmb_bytes data, bool drives, tmb_ran
         is_last = t.end.len == 0;
         t.first = t.end;
     }
-    t.is_partial = t.is_partial || flags == FLAG_PARTIAL;
+    t.is_partial = t.is_partial || t.is_stale || flags == FLAG_PARTIAL;
     finish(&t, ret);
     return TMB_OK;
 }

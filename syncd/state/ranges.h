@@ -11,8 +11,8 @@
  * backup), and when stores differ although clocks are equal. Only the one who drives sends leaves; both drive
  * when both have to.
  *
- *   data    u8 flags (1: something was left out for want of room: begin again), then ranges of keys in order,
- *           from the first key on, what lies behind the last one is equal:
+ *   data    u8 flags (1: something was left out, for want of room or because it changed: begin again), then
+ *           ranges of keys in order, from the first key on, what lies behind the last one is equal:
  *   range   varint shared, slice rest: the key before which it ends (shared: bytes of the range before);
  *           both 0: behind the last key; u8 mode:
  *           0 equal; 1 print: varint leaves, 16 sum; 2 ids: varint count, 8 bytes each;
@@ -38,7 +38,7 @@ typedef tmb_err (*tmb_ranges_take)(void *arg, tmb_bytes key);
 
 typedef struct tmb_ranges_result {
     size_t len;      /* of out; 0: nothing differs any more */
-    bool is_partial; /* there was no room for all */
+    bool is_partial; /* there was no room for all, or something changed */
 } tmb_ranges_result;
 
 /* tmb_ranges_begin writes the first round. cap: at least 64. Errors: of the kv. */
