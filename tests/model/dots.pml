@@ -19,27 +19,8 @@
 #define NODE_OPS 2 /* and at most so many by one node */
 #endif
 
-#define NODES 3 /* 0 is the hub */
-#define ACTORS 4
-#define SEQS 3
-#define NEW_ACTOR 3
-
-#define ALL 4095
-#define NOT_LAST 1755  /* 011 011 011 011: every bit but each actor's last */
-#define ONLY_FIRST 585 /* 001 001 001 001 */
-
-#define ACTOR(a) (7 << ((a) * SEQS))
-#define NEXT(n) ((clock[n] & ACTOR(me[n])) + (1 << (me[n] * SEQS)))
-#define LAST(a) (4 << ((a) * SEQS))
-#define BELOW(set) ((((set) >> 1) & NOT_LAST) | (((set) >> 2) & ONLY_FIRST))
-#define KNOWN(n) (clock[n] | extra[n])
-#define LOWEST(set) ((set) & ~((set) - 1))
-
-/* Directions: 0 is 1 to hub, 1 is hub to 1, 2 is 2 to hub, 3 is hub to 2. */
-#define SENDER(d) ((d) == 0 -> 1 : ((d) == 2 -> 2 : 0))
-#define RECEIVER(d) ((d) == 1 -> 1 : ((d) == 3 -> 2 : 0))
-#define UP(k) (2 * ((k) - 1))
-#define DOWN(k) (2 * ((k) - 1) + 1)
+#include "dots_state.pml"
+#include "promises.pml"
 
 #ifdef CRASH
 #define VICTIM CRASH
@@ -57,115 +38,11 @@
 #define BORN 99
 #endif
 
-/* What a node has on its disk. */
-short clock[NODES];
-short live[NODES];  /* entries of the leaf */
-short gone[NODES];  /* removals of the leaf that are still in the dot index */
-short extra[NODES]; /* context of the leaf beyond the clock */
-short floor_[NODES];
-short other[NODES]; /* which of the known dots have the content of the second branch: stands for the chains */
-byte me[NODES];
-short heard[4];     /* S of the receiver of this direction ... */
-short heard_ctx[4]; /* ... and the clock of the chunk that it came with */
-
-/* What a sender has of a session. */
-bool open[4];
-bool owes[4];   /* a complete chunk */
-short at[4];    /* where the pass is */
-short acked[4]; /* the receiver's durable clock, as told */
-#ifdef UNSAFE_EMPTY_EXCUSED
-short excused[4]; /* floor at the start of a pass to an empty node */
-#define EXCUSED(d) excused[d]
-#else
-#define EXCUSED(d) 0
-#endif
-
-typedef Chunk {
-    bool is_there;
-    bool has;
-    short from;
-    short to;
-    short ctx;
-    short live;
-    short gone;
-    short extra;
-    short other;
-};
-Chunk link[8];
-
-/* The victim's disk as last synced, or its backup. */
-short b_clock, b_live, b_gone, b_extra, b_floor, b_other;
-byte b_me;
-short b_heard[2], b_heard_ctx[2], b_acked[2];
-bool dirty;
-bool has_backup, was_struck, is_born;
-bool branch[NODES]; /* writes the second branch's content */
-
-/* The operations, as a client knows them: what the promises are measured on. */
-byte ops;
-byte made[NODES];
-short op_dot[MAX_OPS];
-short op_again[MAX_OPS]; /* the dot under which it was re-issued */
-byte op_kills[MAX_OPS];  /* the operations whose entries it saw and replaced: a mask */
-byte op_is_add, op_is_other, op_is_lost, op_is_safe;
-byte next_actor = NEW_ACTOR;
-bool ended;
-
-hidden short m_from, m_to, m_ctx, m_live, m_gone, m_extra, m_other;
-hidden byte m_has;
-hidden short x, y, cl, cr, dropped;
-hidden byte i, j, k, o, w, dead, round;
-byte kind, node, dir, slot; /* what is chosen to be done */
-bool is_rest;
-hidden byte is_done;
-
-#include "promises.pml"
+#define IS_THERE(n) ((n) != BORN || is_born)
+#define STABLE_AT_HUB (acked[1] & acked[3])
+#define ALSO_WIPE skip
 
 #include "dots_nodes.pml"
-
-/* Node n has dropped the removals in the variable dropped from its index. */
-inline drop_removals(n) {
-    gone[n] = gone[n] & ~dropped;
-    floor_[n] = floor_[n] | dropped | BELOW(dropped)
-}
-
-#ifdef UNSAFE_REMOVALS_BY_TIME
-#define DROPPABLE(n) gone[n]
-#else
-#define DROPPABLE(n) (gone[n] & ((n) == 0 -> acked[1] & acked[3] : acked[UP(n)]))
-#endif
-
-inline write(n, is_add) {
-    x = NEXT(n);
-#ifdef CRASH
-    P4(((KNOWN(0) | KNOWN(1) | KNOWN(2) | link[0].ctx | link[1].ctx | link[2].ctx | link[3].ctx | link[4].ctx |
-            link[5].ctx | link[6].ctx | link[7].ctx) & x) == 0);
-#endif
-    op_dot[ops] = x;
-    op_is_add = op_is_add | ((is_add) << ops);
-    op_is_other = op_is_other | ((branch[n]) << ops);
-    o = 0;
-    do
-    :: o < ops ->
-        if
-        :: AMONG(n, live[n], o) -> op_kills[ops] = op_kills[ops] | (1 << o)
-        :: else
-        fi;
-        o++
-    :: else -> break
-    od;
-    live[n] = (is_add -> x : 0);
-    gone[n] = (is_add -> 0 : x);
-    clock[n] = clock[n] | x;
-    extra[n] = extra[n] & ~clock[n];
-    if
-    :: branch[n] -> other[n] = other[n] | x
-    :: else
-    fi;
-    ops++;
-    made[n]++;
-    touched(n)
-}
 
 inline save(n) {
     b_clock = clock[n];
@@ -231,137 +108,6 @@ inline load(n) {
     od
 }
 
-/* A peer's word of what it holds durably: what a client may rely on from then on. */
-inline hear_ack(d, s, r) {
-#if !defined(UNSAFE_ACK_WITHOUT_CHAIN) && !defined(UNSAFE_NO_CHAIN_CHECK)
-    if
-    :: IS_ANOTHER_LIFE(s, r) -> open[d] = false; open[d ^ 1] = false
-    :: else -> acked[d] = clock[r]
-    fi;
-#else
-    acked[d] = clock[r];
-#endif
-    o = 0;
-    do
-    :: o < ops ->
-        if
-        :: r != 1 && AMONG(r, clock[r], o) -> op_is_safe = op_is_safe | (1 << o)
-        :: else
-        fi;
-        o++
-    :: else -> break
-    od
-}
-
-/* All end states are one. */
-inline wipe() {
-    i = 0;
-    do
-    :: i < 8 -> clear(i); i++
-    :: else -> break
-    od;
-    i = 0;
-    do
-    :: i < 4 ->
-        heard[i] = 0; heard_ctx[i] = 0; open[i] = false; owes[i] = false; at[i] = 0; acked[i] = 0;
-        i++
-    :: else -> break
-    od;
-    i = 0;
-    do
-    :: i < NODES ->
-        clock[i] = 0; live[i] = 0; gone[i] = 0; extra[i] = 0; floor_[i] = 0; other[i] = 0; me[i] = 0; made[i] = 0;
-        branch[i] = false;
-        i++
-    :: else -> break
-    od;
-    i = 0;
-    do
-    :: i < MAX_OPS -> op_dot[i] = 0; op_again[i] = 0; op_kills[i] = 0; i++
-    :: else -> break
-    od;
-    op_is_add = 0; op_is_other = 0; op_is_lost = 0; op_is_safe = 0; ops = 0; next_actor = 0;
-    b_clock = 0; b_live = 0; b_gone = 0; b_extra = 0; b_floor = 0; b_other = 0; b_me = 0;
-    b_heard[0] = 0; b_heard[1] = 0; b_heard_ctx[0] = 0; b_heard_ctx[1] = 0; b_acked[0] = 0; b_acked[1] = 0;
-    dirty = false; has_backup = false; was_struck = false; is_born = false;
-    ended = true
-}
-
-/* Every node meets its neighbours three times, with nothing lost: then all must be one, and right. */
-inline end(first) {
-    round = 0;
-    do
-    :: round < 3 ->
-        node = first;
-        do
-        :: node <= 2 ->
-            if
-            :: IS_THERE(node) ->
-                connect(node);
-                dir = UP(node);
-                do
-                :: dir <= DOWN(node) ->
-                    if
-                    :: (clock[SENDER(dir)] & ~at[dir]) != 0 || owes[dir] ->
-                        make_chunk(dir, SENDER(dir), true);
-                        P8(!REFUSED(SENDER(dir), RECEIVER(dir)));
-                        join(dir, RECEIVER(dir));
-                        look(RECEIVER(dir))
-                    :: else
-                    fi;
-                    acked[dir] = clock[RECEIVER(dir)];
-                    dir++
-                :: else -> break
-                od
-            :: else
-            fi;
-            node++
-        :: else -> break
-        od;
-        round++
-    :: else -> break
-    od;
-    i = first;
-    do
-    :: i <= 2 ->
-        if
-        :: i != BORN || is_born ->
-            P8(clock[i] == clock[0] && extra[i] == extra[0]);
-            P7(live[i] == live[0])
-        :: else
-        fi;
-        i++
-    :: else -> break
-    od;
-    o = 0;
-    do
-    :: o < ops ->
-        if
-        :: ((op_is_lost >> o) & 1) || (first == 2 && !((op_is_safe >> o) & 1))
-        :: else ->
-            if
-            :: (op_is_add >> o) & 1 ->
-                find_dead(o);
-                P5(dead || AMONG(0, live[0], o))
-            :: else
-            fi;
-            i = 0;
-            do
-            :: i < ops ->
-                if
-                :: (op_kills[o] >> i) & 1 -> P6(!AMONG(0, live[0], i))
-                :: else
-                fi;
-                i++
-            :: else -> break
-            od
-        fi;
-        o++
-    :: else -> break
-    od;
-    wipe()
-}
-
 #if defined(CRASH) && !defined(UNSAFE_VISIBLE_BEFORE_DURABLE)
 #define IS_DURABLE_TO_SEND(n) (!(dirty && (n) == VICTIM))
 #else
@@ -372,17 +118,6 @@ inline end(first) {
 #else
 #define IS_DURABLE_TO_ACK(n) true
 #endif
-
-/* For the reader of a trace; printed in a replay only. */
-#define SHOW_NODE(n)                                                                                                   \
-    printf("    %d: clock %o live %o gone %o extra %o floor %o\n", n, clock[n], live[n], gone[n], extra[n], floor_[n])
-
-inline tell() {
-    SHOW_NODE(0);
-    SHOW_NODE(1);
-    SHOW_NODE(2);
-    is_done = true
-}
 
 /* What can be done is chosen first, and then done, in one step. */
 #define ADD 1
@@ -419,7 +154,6 @@ inline acts_of(n) {
 #else
 #define IS_WORTH_HEARING(d, s, r) ((r != 1 && acked[d] != clock[r]) || (gone[s] & clock[r] & ~acked[d]) != 0)
 #endif
-#define HAS_TWO(d, s) ((clock[s] & ~at[d]) != LOWEST(clock[s] & ~at[d]))
 
 inline acts_of_direction(d, s, r) {
     if

@@ -1,7 +1,7 @@
 /*
  * SPDX-License-Identifier: Apache-2.0
  *
- * dots_nodes.pml: what the nodes of dots.pml do: join, send and receive chunks, connect, begin a new life.
+ * dots_nodes.pml: what the nodes of dots.pml and retire.pml do: join, send and receive chunks, connect, begin a new life.
  */
 /* Is operation number op among the dots of set at node n, with the content that it was made with? */
 #define IS_OTHER(op) ((op_is_other >> (op)) & 1)
@@ -22,8 +22,6 @@ inline find_dead(op) {
     :: else -> break
     od
 }
-
-#define IS_THERE(n) ((n) != BORN || is_born)
 
 /* What must hold of node n at every moment. */
 inline look(n) {
@@ -328,7 +326,7 @@ inline connect(q) {
     od;
 #endif
     begin_both(q);
-#ifndef UNSAFE_REMOVALS_BY_TIME
+#if !defined(UNSAFE_REMOVALS_BY_TIME) && !defined(UNSAFE_NO_RECONCILIATION)
     if
     :: IS_BELOW(DOWN(q), 0) || IS_BELOW(UP(q), q) || DIFFER(0, q) ->
         /* Range reconciliation, here one step: both know the union, and the leaf is the join of both. */
@@ -367,9 +365,197 @@ inline connect(q) {
     od
 }
 
-#ifdef UNSAFE_REMOVALS_BY_TIME
+#if defined(UNSAFE_REMOVALS_BY_TIME) || defined(UNSAFE_NO_RECONCILIATION) || defined(UNSAFE_FLOOR_AT_SCOPE_ONLY)
 #define MAY_SEND(d, s) (open[d] && ((clock[s] & ~at[d]) != 0 || owes[d]))
 #else
 #define MAY_SEND(d, s)                                                                                                 \
     (open[d] && ((clock[s] & ~at[d]) != 0 || owes[d]) && !IS_BELOW(d, s))
 #endif
+#define HAS_TWO(d, s) ((clock[s] & ~at[d]) != LOWEST(clock[s] & ~at[d]))
+
+/* Node n has dropped the removals in the variable dropped from its index. */
+inline drop_removals(n) {
+    gone[n] = gone[n] & ~dropped;
+    floor_[n] = floor_[n] | dropped | BELOW(dropped)
+}
+
+#ifdef UNSAFE_REMOVALS_BY_TIME
+#define DROPPABLE(n) gone[n]
+#else
+#define DROPPABLE(n) (gone[n] & ((n) == 0 -> STABLE_AT_HUB : acked[UP(n)]))
+#endif
+
+inline write(n, is_add) {
+    x = NEXT(n);
+#ifdef CRASH
+    P4(((KNOWN(0) | KNOWN(1) | KNOWN(2) | link[0].ctx | link[1].ctx | link[2].ctx | link[3].ctx | link[4].ctx |
+            link[5].ctx | link[6].ctx | link[7].ctx) & x) == 0);
+#endif
+    op_dot[ops] = x;
+    op_is_add = op_is_add | ((is_add) << ops);
+    op_is_other = op_is_other | ((branch[n]) << ops);
+    o = 0;
+    do
+    :: o < ops ->
+        if
+        :: AMONG(n, live[n], o) -> op_kills[ops] = op_kills[ops] | (1 << o)
+        :: else
+        fi;
+        o++
+    :: else -> break
+    od;
+    live[n] = (is_add -> x : 0);
+    gone[n] = (is_add -> 0 : x);
+    clock[n] = clock[n] | x;
+    extra[n] = extra[n] & ~clock[n];
+    if
+    :: branch[n] -> other[n] = other[n] | x
+    :: else
+    fi;
+    ops++;
+    made[n]++;
+    touched(n)
+}
+
+/* A peer's word of what it holds durably: what a client may rely on from then on. */
+inline hear_ack(d, s, r) {
+#if !defined(UNSAFE_ACK_WITHOUT_CHAIN) && !defined(UNSAFE_NO_CHAIN_CHECK)
+    if
+    :: IS_ANOTHER_LIFE(s, r) -> open[d] = false; open[d ^ 1] = false
+    :: else -> acked[d] = clock[r]
+    fi;
+#else
+    acked[d] = clock[r];
+#endif
+    o = 0;
+    do
+    :: o < ops ->
+        if
+        :: r != 1 && AMONG(r, clock[r], o) -> op_is_safe = op_is_safe | (1 << o)
+        :: else
+        fi;
+        o++
+    :: else -> break
+    od
+}
+
+/* All end states are one. */
+inline wipe() {
+    ALSO_WIPE;
+    i = 0;
+    do
+    :: i < 8 -> clear(i); i++
+    :: else -> break
+    od;
+    i = 0;
+    do
+    :: i < 4 ->
+        heard[i] = 0; heard_ctx[i] = 0; open[i] = false; owes[i] = false; at[i] = 0; acked[i] = 0;
+        i++
+    :: else -> break
+    od;
+    i = 0;
+    do
+    :: i < NODES ->
+        clock[i] = 0; live[i] = 0; gone[i] = 0; extra[i] = 0; floor_[i] = 0; other[i] = 0; me[i] = 0; made[i] = 0;
+        branch[i] = false;
+        i++
+    :: else -> break
+    od;
+    i = 0;
+    do
+    :: i < MAX_OPS -> op_dot[i] = 0; op_again[i] = 0; op_kills[i] = 0; i++
+    :: else -> break
+    od;
+    op_is_add = 0; op_is_other = 0; op_is_lost = 0; op_is_safe = 0; ops = 0; next_actor = 0;
+    b_clock = 0; b_live = 0; b_gone = 0; b_extra = 0; b_floor = 0; b_other = 0; b_me = 0;
+    b_heard[0] = 0; b_heard[1] = 0; b_heard_ctx[0] = 0; b_heard_ctx[1] = 0; b_acked[0] = 0; b_acked[1] = 0;
+    dirty = false; has_backup = false; was_struck = false; is_born = false;
+    ended = true
+}
+
+/* Every node meets its neighbours three times, with nothing lost: then all must be one, and right. */
+inline end(first) {
+    round = 0;
+    do
+    :: round < 3 ->
+        node = first;
+        do
+        :: node <= 2 ->
+            if
+            :: IS_THERE(node) ->
+                connect(node);
+                dir = UP(node);
+                do
+                :: dir <= DOWN(node) ->
+                    if
+                    :: (clock[SENDER(dir)] & ~at[dir]) != 0 || owes[dir] ->
+                        make_chunk(dir, SENDER(dir), true);
+                        P8(!REFUSED(SENDER(dir), RECEIVER(dir)));
+                        join(dir, RECEIVER(dir));
+                        look(RECEIVER(dir))
+                    :: else
+                    fi;
+                    acked[dir] = clock[RECEIVER(dir)];
+                    dir++
+                :: else -> break
+                od
+            :: else
+            fi;
+            node++
+        :: else -> break
+        od;
+        round++
+    :: else -> break
+    od;
+    i = first;
+    do
+    :: i <= 2 ->
+        if
+        :: IS_THERE(i) ->
+            P8(clock[i] == clock[0] && extra[i] == extra[0]);
+            P7(live[i] == live[0])
+        :: else
+        fi;
+        i++
+    :: else -> break
+    od;
+    o = 0;
+    do
+    :: o < ops ->
+        if
+        :: ((op_is_lost >> o) & 1) || (first == 2 && !((op_is_safe >> o) & 1))
+        :: else ->
+            if
+            :: (op_is_add >> o) & 1 ->
+                find_dead(o);
+                P5(dead || AMONG(0, live[0], o))
+            :: else
+            fi;
+            i = 0;
+            do
+            :: i < ops ->
+                if
+                :: (op_kills[o] >> i) & 1 -> P6(!AMONG(0, live[0], i))
+                :: else
+                fi;
+                i++
+            :: else -> break
+            od
+        fi;
+        o++
+    :: else -> break
+    od;
+    wipe()
+}
+
+/* For the reader of a trace; printed in a replay only. */
+#define SHOW_NODE(n)                                                                                                   \
+    printf("    %d: clock %o live %o gone %o extra %o floor %o\n", n, clock[n], live[n], gone[n], extra[n], floor_[n])
+
+inline tell() {
+    SHOW_NODE(0);
+    SHOW_NODE(1);
+    SHOW_NODE(2);
+    is_done = true
+}
