@@ -131,6 +131,14 @@ static bool restore(state_world *world, state_node *node)
         return false;
     node->has_moved = is_noticed(world, node);
     restart(world, node, 60 * STATE_S);
+    for (unsigned s = 0; !node->has_moved && s < world->scopes_count; s++)
+        node->unmet |= node->holds[s] ? 1u << s : 0u;
+    if (!node->has_moved)
+        return true;
+    /* Nobody is there to tell it, and its clients go on. */
+    node->back_ns = world->now_ns + sim_between(&world->fate, 60000, 120000);
+    for (unsigned i = 0; i < 6; i++)
+        state_post(world, EVENT_OP, node, 1, sim_between(&world->load, 50000, 110000), NULL);
     return true;
 }
 
@@ -305,7 +313,10 @@ static void dispatch(state_world *world, sim_event *event)
     state_node *node = &world->nodes[event->node];
     switch ((state_event_kind)event->kind) {
     case EVENT_OP:
-        draw_op(world);
+        if (event->number == 0)
+            draw_op(world);
+        else if (!world->is_healed && node->is_there && !node->is_gone)
+            state_ask(world, node);
         break;
     case EVENT_FAULT:
         draw_fault(world);
@@ -340,8 +351,14 @@ static void dispatch(state_world *world, sim_event *event)
         if (!world->is_healed)
             state_post(world, EVENT_HOUSE, node, 0, world->end_ns / 30, NULL);
         break;
+    case EVENT_CUT:
+        state_close(world, node);
+        break;
     case EVENT_DIE:
-        if (event->run == node->run && !world->is_healed && stop(world, node, event->number == 1))
+        if (event->number == 2)
+            world->result->fired[STATE_RESTORE] += !world->is_healed && restore(world, node);
+        else if (event->run == node->run && !world->is_healed &&
+                 stop(world, node, event->number == 1))
             world->result->fired[event->number == 1 ? STATE_POWER : STATE_KILL]++;
         break;
     case EVENT_LOOK:

@@ -251,10 +251,11 @@ static tmb_err apply_one(state_world *world, state_node *node, const state_op *o
     check_verdict(world, node, op, verdict);
     if (world->print != NULL) {
         char what[128];
-        snprintf(what, sizeof what, "%s: %s of %s%s%.*s%s: %s, last dot", state_scopes[op->scope],
-                 tmb_verb_str(op->verb), (const char *)key.path.ptr, key.elem.len > 0 ? " " : "",
+        snprintf(what, sizeof what, "%s: %s of %s %.*s%s: %s, actor %u, last dot",
+                 state_scopes[op->scope], tmb_verb_str(op->verb), (const char *)key.path.ptr,
                  (int)key.elem.len, (const char *)key.elem.ptr,
-                 op->token != 0 ? " as read before" : "", tmb_verdict_str(verdict));
+                 op->token != 0 ? ", as read before" : "", tmb_verdict_str(verdict),
+                 state_book_actor(&world->book, &world->scope->self));
         state_tell(world, node, what, world->scope->last);
     }
     if (verdict == TMB_VERDICT_DONE)

@@ -22,7 +22,7 @@ int64_t state_span(tmb_rng *rng, int64_t least_ns, int64_t most_ns)
 
 static void draw_world(state_world *world)
 {
-    static const size_t chunks[] = {0, 0, 300, 1000};
+    static const size_t chunks[] = {0, 0, 120, 400};
     for (unsigned kind = 0; kind < STATE_KINDS; kind++)
         world->has[kind] = sim_chance(&world->fate, 500);
     uint64_t length = tmb_rng_below(&world->fate, 10);

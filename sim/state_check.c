@@ -127,7 +127,9 @@ void state_learn(state_world *world, state_node *node, unsigned scope, unsigned 
             state_fail(world, "a clock goes back");
         view->clock[a] = base;
     }
-    for (unsigned l = 0; s->extras > 0 && l < STATE_LEAVES; l++) {
+    bool is_part = s->extras > 0 || (node->job.kind == JOB_SYNC && node->result.leaves > 0 &&
+                                     node->result.kind == TMB_JOB_JOIN);
+    for (unsigned l = 0; is_part && l < STATE_LEAVES; l++) {
         tmb_leaf_key key = state_book_key(l);
         if (tmb_scope_leaf(world->scope, &key, &leaf) != TMB_OK)
             state_fail(world, "a leaf cannot be read");
@@ -159,6 +161,22 @@ static void check_acked(state_world *world, state_node *node, unsigned scope)
     }
 }
 
+/* For whoever looks for the mistake. */
+static void tell_leaf(state_world *world, const state_node *node, unsigned scope,
+                      const tmb_leaf_key *key, const tmb_leaf *leaf)
+{
+    char what[160];
+    snprintf(what, sizeof what, "%s: %s is wrong: %s %.*s, live entries:", state_scopes[scope],
+             world->book.failure, (const char *)key->path.ptr, (int)key->elem.len,
+             (const char *)key->elem.ptr);
+    state_tell(world, node, what, leaf->count);
+    for (unsigned e = 0; e < leaf->count; e++) {
+        snprintf(what, sizeof what, "%s: actor %u, dot", state_scopes[scope],
+                 state_book_actor(&world->book, &leaf->entries[e].dot.actor));
+        state_tell(world, node, what, leaf->entries[e].dot.seq);
+    }
+}
+
 void state_check(state_world *world, state_node *node, unsigned scope)
 {
     static tmb_leaf leaf;
@@ -170,9 +188,12 @@ void state_check(state_world *world, state_node *node, unsigned scope)
         tmb_leaf_key key = state_book_key(l);
         if (tmb_scope_leaf(world->scope, &key, &leaf) != TMB_OK)
             state_fail(world, "a leaf cannot be read");
+        bool was_wrong = world->book.failure != NULL;
         state_book_check_leaf(&world->book, view, l, &leaf);
         if (is_whole)
             state_book_judge(&world->book, view, scope, l, &leaf);
+        if (world->book.failure != NULL && !was_wrong)
+            tell_leaf(world, node, scope, &key, &leaf);
     }
     check_acked(world, node, scope);
     if (world->book.failure != NULL)

@@ -76,6 +76,18 @@ static void sent(state_world *world, state_node *node, unsigned peer, unsigned s
     post_after(world, note, after_ns);
 }
 
+/* In the midst of things: a cut behind any frame, more often in a pass that is not over; then the box that
+ * sends it may be taken back to its image. */
+static void break_in(state_world *world, state_node *node, unsigned peer, const tmb_frame *out)
+{
+    bool is_midst = out->type == TMB_FRAME_LEAVES && !out->u.leaves.is_complete;
+    if (state_may(world, STATE_CUT, &world->net, is_midst ? 200 : 10)) {
+        world->result->fired[STATE_CUT]++;
+        state_post(world, EVENT_CUT, child_of(world, node->index, peer), 0,
+                   sim_between(&world->net, 0, 100), NULL);
+    }
+}
+
 static void say(state_world *world, state_node *node, unsigned peer, unsigned scope,
                 uint64_t session, const tmb_frame *out)
 {
@@ -106,6 +118,7 @@ static void say(state_world *world, state_node *node, unsigned peer, unsigned sc
         return;
     }
     send_on(world, frame, len);
+    break_in(world, node, peer, out);
 }
 
 static void step(state_world *world, state_node *node, unsigned peer, unsigned scope,
@@ -125,6 +138,8 @@ static void do_action(state_world *world, state_node *node, unsigned peer, unsig
                          .job = action->job,
                          .frame = frame};
         state_job_add(world, node, &job);
+    } else if (action->report == TMB_SYNC_REPORT_MET && node->unmet != 0 && peer == node->parent) {
+        node->unmet &= ~(1u << scope);
     } else if (action->report == TMB_SYNC_REPORT_REBORN) {
         world->result->reincarnated++;
         state_tell(world, node, "goes on under a new incarnation, session", end->session);

@@ -120,7 +120,7 @@ static void draw(state_world *world, state_node *node, state_op *op)
 void state_ask(state_world *world, state_node *node)
 {
     state_op op = {0};
-    if (!node->is_powered)
+    if (!node->is_powered || node->unmet != 0)
         return;
     if (world->has[STATE_TOKEN] && sim_chance(&world->load, 150)) {
         unsigned scope = (unsigned)tmb_rng_below(&world->load, world->scopes_count);

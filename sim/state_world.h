@@ -128,6 +128,8 @@ typedef struct state_node {
     bool was_wrong; /* its wall clock was ahead at some time */
     bool holds[STATE_SCOPES_MAX];
     unsigned restores;
+    /* scopes in which it has gone back unnoticed and not met its parent yet: its clients wait */
+    unsigned unmet;
     uint64_t run;
     state_box box, image;
     bool has_image;
@@ -163,7 +165,7 @@ typedef struct state_node {
 typedef enum state_event_kind {
     /* clang-format off */
     EVENT_OP, EVENT_FAULT, EVENT_START, EVENT_JOURNAL, EVENT_COMMIT, EVENT_DIAL, EVENT_FRAME, EVENT_HOUSE,
-    EVENT_LOOK, EVENT_DIE
+    EVENT_LOOK, EVENT_DIE, EVENT_CUT
     /* clang-format on */
 } state_event_kind;
 
