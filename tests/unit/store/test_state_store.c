@@ -2,11 +2,12 @@
 /* tests/unit/store/test_state_store.c - transactions on a real RocksDB: the same as in memory, kept after a
  * kill, refused when the disk is full, at home or moved, set aside when damaged.
  */
-#define _DEFAULT_SOURCE     /* mkdtemp */
+#define _DEFAULT_SOURCE     /* mount, mkdtemp */
 #define _XOPEN_SOURCE   700 /* nftw */
 #include "syncd/store/state_store.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <setjmp.h>
@@ -14,6 +15,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -258,6 +260,68 @@ static void test_damaged_is_set_aside_and_told(void **state)
     tmb_state_store_close(store);
 }
 
+/* Writes what there is room for. */
+static int fill_up(const char *name)
+{
+    static const uint8_t zeros[4096];
+    int fd = open(name, O_CREAT | O_WRONLY, 0600), reason = 0;
+    assert_true(fd >= 0);
+    while (reason == 0)
+        if (write(fd, zeros, sizeof zeros) < 0)
+            reason = errno;
+    (void)close(fd);
+    return reason;
+}
+
+static void test_a_full_disk_is_an_error_and_passes(void **state)
+{
+    (void)state;
+    static const uint8_t block[8192]; /* the log has room set aside for some thousand of these */
+    char disk[96], filler[128];
+    (void)snprintf(disk, sizeof disk, "%s/disk", folder);
+    assert_int_equal(mkdir(disk, 0700), 0);
+    if (mount("tmpfs", disk, "tmpfs", 0, "size=4m") != 0) {
+        print_message("[  NOTE    ] no mount here (%s): covered by the reserve's test alone\n",
+                      strerror(errno));
+        skip();
+    }
+    (void)snprintf(path, sizeof path, "%s/state", disk);
+    (void)snprintf(filler, sizeof filler, "%s/filler", disk);
+    tmb_state_store *store = NULL;
+    bool was_reset;
+    char text[256], key[16];
+    tmb_kv kv;
+    tmb_err err = tmb_state_store_open(path, &store, &was_reset, text, sizeof text);
+    assert_int_equal(err, TMB_ENOSPC); /* the reserve is 64 MiB: it says so at once */
+    assert_non_null(strstr(text, path));
+    assert_int_equal(umount2(disk, MNT_DETACH), 0);
+    assert_int_equal(mount("tmpfs", disk, "tmpfs", 0, "size=80m"), 0);
+    assert_int_equal(tmb_state_store_open(path, &store, &was_reset, text, sizeof text), TMB_OK);
+    tmb_state_store_reserve_set(store, 0);
+    put_one(store, "kept", "1", true);
+    assert_int_equal(fill_up(filler), ENOSPC); /* the fault is there */
+    err = TMB_OK;
+    for (unsigned i = 0; i < 20000 && err == TMB_OK; i++) {
+        (void)snprintf(key, sizeof key, "k%u", i);
+        err = tmb_state_store_begin(store, &kv);
+        if (err == TMB_OK) {
+            assert_int_equal(kv.put(kv.arg, tmb_bytes_str(key), tmb_bytes_of(block, sizeof block)),
+                             TMB_OK);
+            err = tmb_state_store_commit(store, false);
+        }
+    }
+    assert_int_equal(err, TMB_ENOSPC); /* and it fired */
+    assert_true(tmb_state_store_refused(store) > 0);
+    assert_int_equal(unlink(filler), 0);
+    put_one(store, "after", "2", true);
+    expect(store, "after", "2");
+    if (tmb_state_store_resets(store) == 0)
+        expect(store, "kept", "1");
+    print_message("%u resets\n", tmb_state_store_resets(store));
+    tmb_state_store_close(store);
+    assert_int_equal(umount2(disk, MNT_DETACH), 0);
+}
+
 static void test_a_second_process_is_told(void **state)
 {
     (void)state;
@@ -279,6 +343,7 @@ int main(void)
         TEST(test_below_the_reserve_it_refuses_and_goes_on_later),
         TEST(test_a_copy_knows_that_it_is_not_at_home),
         TEST(test_damaged_is_set_aside_and_told),
+        TEST(test_a_full_disk_is_an_error_and_passes),
         TEST(test_a_second_process_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
