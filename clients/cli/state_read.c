@@ -11,6 +11,7 @@ typedef struct reading {
     const state_options *options;
     const char *wanted; /* the one topic that counts; NULL: all values */
     bool is_found, is_watch;
+    state_message last; /* of wanted, with copies: it may change while the rest is waited for */
 } reading;
 
 static volatile bool is_stopped;
@@ -52,6 +53,39 @@ static void show(reading *r, const tmb_state_topic *topic, const state_message *
     is_stopped = ferror(stdout) || is_stopped;
 }
 
+static void forget(state_message *message)
+{
+    free((void *)message->topic);
+    free((void *)message->payload.ptr);
+    free((void *)message->token);
+    *message = (state_message){.topic = NULL};
+}
+
+static void keep(reading *r, const state_message *message)
+{
+    uint8_t *payload = malloc(message->payload.len + 1);
+    forget(&r->last);
+    if (payload && message->payload.len > 0)
+        memcpy(payload, message->payload.ptr, message->payload.len);
+    r->last = (state_message){.topic = strdup(message->topic),
+                              .payload = tmb_bytes_of(payload, payload ? message->payload.len : 0),
+                              .token = message->token ? strdup(message->token) : NULL};
+    r->is_found = message->payload.len > 0;
+}
+
+/* Shows what was kept; false: there is none. */
+static bool show_last(reading *r)
+{
+    bool is_there = r->is_found && r->last.topic && r->last.payload.ptr;
+    if (is_there) {
+        tmb_state_topic topic =
+            tmb_state_topic_parse(r->options->root, tmb_bytes_str(r->last.topic));
+        show(r, &topic, &r->last);
+    }
+    forget(&r->last);
+    return is_there;
+}
+
 static void on_heard(void *arg, const state_message *message)
 {
     reading *r = arg;
@@ -61,10 +95,10 @@ static void on_heard(void *arg, const state_message *message)
     bool is_output = topic.kind == TMB_STATE_OUTPUT && topic.output != TMB_STATE_OUTPUT_PB;
     if (topic.kind != TMB_STATE_VALUE && !(is_output && (r->wanted || r->is_watch)))
         return;
-    if (!r->is_watch && message->payload.len == 0)
-        return;
-    r->is_found = true;
-    show(r, &topic, message);
+    if (r->wanted)
+        keep(r, message);
+    else if (r->is_watch || (message->is_retained && message->payload.len > 0))
+        show(r, &topic, message);
 }
 
 /* Subscribes and hears all that is retained there. */
@@ -84,7 +118,8 @@ int state_get(const state_options *options, const state_target *target)
     state_wire *wire = NULL;
     int code = hear(&r, topic, &wire);
     state_wire_close(wire);
-    if (code == STATE_OK && !r.is_found)
+    bool is_there = show_last(&r);
+    if (code == STATE_OK && !is_there)
         code = state_fail(STATE_REFUSED, "%s/%s: there is no such value here", target->scope,
                           target->path);
     return code;
@@ -98,7 +133,8 @@ int state_conflicts(const state_options *options, const state_target *target)
     state_wire *wire = NULL;
     int code = hear(&r, topic, &wire);
     state_wire_close(wire);
-    if (code == STATE_OK && !r.is_found) {
+    bool is_there = show_last(&r);
+    if (code == STATE_OK && !is_there) {
         if (options->is_json)
             state_print(json_pack("{s:s, s:s, s:[]}", "scope", target->scope, "path", target->path,
                                   "value"));

@@ -201,8 +201,9 @@ static void choose_id(state_wire *wire)
     struct timespec ts;
     clock_gettime(CLOCK_REALTIME, &ts);
     uint64_t mix = (uint64_t)ts.tv_nsec ^ (uint64_t)ts.tv_sec << 20 ^ (uint64_t)getpid() << 40;
-    snprintf(wire->id, sizeof wire->id, "tombolo-state-%016llx", (unsigned long long)mix);
-    snprintf(wire->answer_topic, sizeof wire->answer_topic, "tombolo-state/%s", wire->id + 14);
+    snprintf(wire->id, sizeof wire->id, "tombolo-cli-%016llx", (unsigned long long)mix);
+    snprintf(wire->answer_topic, sizeof wire->answer_topic, "tombolo-cli/%s",
+             wire->id + sizeof "tombolo-cli-" - 1);
 }
 
 int state_wire_open(const state_options *options, state_heard heard, void *arg, state_wire **ret)

@@ -12,8 +12,9 @@ from pathlib import Path
 import paho.mqtt.client as mqtt
 
 from plugin_lab import CONFIG, PluginTest
-from tombolo_lab import Broker
+from tombolo_lab import Broker, Lab
 from tombolo_lab.net import free_port, wait_until
+from tombolo_lab.node import Settings
 from tombolo_lab.talker import Talker
 
 
@@ -186,6 +187,53 @@ class HistoryTest(PluginTest):
         gone = run("history", "line-7/x", "--journal", str(self.folder / "nowhere"))
         self.assertEqual(gone.returncode, 3)
         self.assertIn("tombolo-state: no journal in", gone.stderr)
+
+
+class NodeTest(unittest.TestCase):
+    """A whole node, found by its configuration alone: its own broker over TLS, with its own certificate."""
+
+    def setUp(self):
+        self.lab = Lab()
+        self.addCleanup(self.lab.close)
+        self.node = self.lab.node("line-7", has_children=True, settings=Settings(more="state:\n  scopes: [ line-7 ]\n"))
+        self.lab.start()
+        # The daemon may still be on its way to its broker: what it applies before it is there, it cannot answer.
+        wait_until(lambda: run("set", "line-7/ready", "1", "--timeout", "2", "--config",
+                               str(self.node.config_file)).returncode == 0, 20, "an answer")
+
+    def state(self, *args: str, code: int = 0) -> dict:
+        done = run(*args, "--config", str(self.node.config_file), "-o", "json")
+        self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+        return json.loads(done.stdout)
+
+    def wait_value(self, path: str, value) -> dict:
+        """Values follow their answers after a moment."""
+        found = {}
+
+        def is_there() -> bool:
+            done = run("get", f"line-7/{path}", "--config", str(self.node.config_file), "-o", "json")
+            found.update(json.loads(done.stdout) if done.returncode == 0 else {})
+            return found.get("value") == value
+        wait_until(is_there, 20, lambda: f"{path}: {found}, not {value}", 0.2)
+        return found
+
+    def test_asks_is_answered_and_looks_back(self):
+        self.assertEqual(self.state("inc", "line-7/parts", "5", "--id", "shift:1")["verdict"], "done")
+        self.assertEqual(self.state("inc", "line-7/parts", "5", "--id", "shift:1")["verdict"], "repeat")
+        self.wait_value("parts", 5)
+        self.assertEqual(self.state("rm", "line-7/open", "wo-1")["verdict"], "same")
+        self.state("set", "line-7/mode", "eco")
+        token = self.wait_value("mode", "eco")["token"]
+        self.state("set", "line-7/mode", '{"set":"as it stands"}', "--if", token)
+        self.wait_value("mode", {"set": "as it stands"})
+        refused = self.state("set", "line-7/mode", "full", "--if", token, code=1)
+        self.assertEqual((refused["ok"], refused["verdict"]), (False, "stale"))
+        self.assertEqual(self.state("conflicts", "line-7/mode")["value"], [])
+        self.assertEqual(self.state("raise", "line-7/peak", "-2.5")["verdict"], "done")
+        self.wait_value("peak", -2.5)
+        self.assertEqual(self.state("set", "line-8/mode", "eco", code=1)["verdict"], "scope")
+        history = run("history", "line-7/mode", "--config", str(self.node.config_file), "-o", "json").stdout
+        self.assertEqual([json.loads(line)["verb"] for line in history.splitlines()], ["set"] * 3)
 
 
 if __name__ == "__main__":
