@@ -228,6 +228,8 @@ static world_end *next_of(world *w, int64_t *ret_ms, world_line **ret_line, unsi
 {
     world_end *first = NULL;
     *ret_ms = INT64_MAX;
+    *ret_line = NULL;
+    *ret_side = 0;
     for (unsigned i = 0; i < w->lines_count; i++)
         for (unsigned side = 0; side < 2; side++) {
             world_end *end = &w->lines[i].ends[side];
