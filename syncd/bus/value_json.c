@@ -65,6 +65,7 @@ static void put_too_large(tmb_text *out, const tmb_value *value, tmb_type type)
 static void put_bounded(tmb_text *out, const tmb_value *value, tmb_type type)
 {
     size_t before = out->len;
+    TMB_ASSERT((unsigned)type < TMB_TYPES);
     if (!value->is_too_large[type])
         put_type(out, value, type);
     if (!value->is_too_large[type] && out->len - before <= value->bytes_max)
