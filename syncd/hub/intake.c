@@ -299,9 +299,12 @@ static void on_frame(tmb_intake *intake, const tmb_intake_event *event, tmb_inta
     case TMB_FRAME_SCOPE:
     case TMB_FRAME_LEAVES:
     case TMB_FRAME_STORED:
-    case TMB_FRAME_RANGES: /* the shell has handed on what tmb_intake_takes_state; the rest is late */
-        if (tmb_frame_state_session(frame) != intake->session ||
-            intake->version >= TMB_PROTOCOL_VERSION_STATE)
+    case TMB_FRAME_RANGES: /* the shell has handed on what tmb_intake_takes_state */
+        if (intake->state != TMB_INTAKE_OPEN || tmb_frame_state_session(frame) != intake->session) {
+            tmb_intake_say_bye(intake, tmb_frame_state_session(frame), TMB_BYE_UNKNOWN, actions);
+            return;
+        }
+        if (intake->version >= TMB_PROTOCOL_VERSION_STATE)
             return;
         break;
     case TMB_FRAME_WELCOME:

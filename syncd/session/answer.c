@@ -169,8 +169,10 @@ void tmb_session_hear(tmb_session *s, const tmb_frame *frame, tmb_session_action
         if (frame->u.bye.session == s->session)
             on_bye(s, &frame->u.bye, actions);
         else if (frame->u.bye.session == 0 && frame->u.bye.reason == TMB_BYE_UNKNOWN &&
-                 s->state == TMB_SESSION_GREETING)
-            tmb_session_greet_again(s, actions); /* to whom it may concern: our HELLO was lost */
+                 (s->state == TMB_SESSION_GREETING || tmb_session_has_state(s)))
+            tmb_session_greet_again(s,
+                                    actions); /* to whom it may concern: our HELLO was lost, or the
+                                                  * parent has begun anew and cannot tell us anything */
         return;
     case TMB_FRAME_CREDIT:
         if (frame->u.credit.session != s->session)

@@ -325,6 +325,20 @@ static void frames_of_another_session_are_ignored(void **state)
     assert_int_equal(at.s.lanes[0].acked, 0);
 }
 
+/* A parent that has begun anew says it to all whom it knew: with state it may have something to tell. */
+static void a_bye_to_whom_it_may_concern_makes_a_hello(void **state)
+{
+    scene at;
+    (void)state;
+    tmb_frame bye = {.type = TMB_FRAME_BYE};
+    bye.u.bye.reason = TMB_BYE_UNKNOWN;
+    scene_stream(&at, 10);
+    at.s.version = TMB_PROTOCOL_VERSION_STATE - 1;
+    assert_string_equal(on_frame(&at, &bye), "");
+    at.s.version = TMB_PROTOCOL_VERSION_STATE;
+    assert_non_null(strstr(on_frame(&at, &bye), "SEND hello"));
+}
+
 static void expect_refused(scene *at, const tmb_frame *frame)
 {
     assert_string_equal(on_frame(at, frame), "malformed; HANGUP 1; state backoff");
@@ -371,7 +385,7 @@ static void a_welcome_must_answer_the_hello(void **state)
     (void)state;
     greet_only(&at);
     tmb_frame frame = make_welcome(&at, 0, 0);
-    frame.u.welcome.version = 3;
+    frame.u.welcome.version = TMB_PROTOCOL_VERSION + 1;
     expect_refused(&at, &frame);
     greet_only(&at);
     frame = make_welcome(&at, 0, 0);
@@ -428,6 +442,7 @@ int main(void)
         cmocka_unit_test(unknown_session_greets_again_once),
         cmocka_unit_test(byes_by_reason),
         cmocka_unit_test(frames_of_another_session_are_ignored),
+        cmocka_unit_test(a_bye_to_whom_it_may_concern_makes_a_hello),
         cmocka_unit_test(what_no_parent_may_say_hangs_up),
         cmocka_unit_test(a_welcome_must_answer_the_hello),
         cmocka_unit_test(a_parent_that_forgot_gets_everything_again),
