@@ -40,6 +40,12 @@ void tmb_value_reset(tmb_value *value)
     value->bytes_max = bytes_max;
 }
 
+void tmb_value_name(tmb_value *value, tmb_value_name_of *name_of, void *arg)
+{
+    value->name_of = name_of;
+    value->name_arg = arg;
+}
+
 /* The order in which values written at once are read: stamp, actor, bytes, as tmb_register_read has it. */
 static bool is_before(const tmb_entry *a, const tmb_entry *b)
 {

@@ -51,8 +51,14 @@ bool tmb_value_is_there(const tmb_value *value);
  * Errors: TMB_ENOMEM. */
 TMB_MUST_USE tmb_err tmb_value_payload(tmb_value *value, tmb_bytes *ret, bool *ret_is_json);
 
+/* tmb_value_name tells who an incarnation is: name_of gives the name of its node, which lives until the next
+ * call, or NULL for one that is not known. Until reset. */
+typedef const char *tmb_value_name_of(void *arg, const tmb_incarnation *by);
+void tmb_value_name(tmb_value *value, tmb_value_name_of *name_of, void *arg);
+
 /* tmb_value_conflicts gives all values of a register that has more than one, the one that is read first:
- *   [{"value":"on","at":"2026-11-22T02:00:00.123Z","stamp":"...","by":"<incarnation>","read":true}, ...]
+ *   [{"value":"on","at":"2026-11-22T02:00:00.123Z","stamp":"...","by":"<incarnation>",
+ *     "node":"line-7","read":true}, ...]
  * No bytes when it has one. Errors: TMB_ENOMEM. */
 TMB_MUST_USE tmb_err tmb_value_conflicts(tmb_value *value, tmb_bytes *ret);
 

@@ -26,6 +26,8 @@ struct tmb_value {
     int64_t counters[TMB_TYPES];
     bool flags[TMB_TYPES];
     double numbers[TMB_TYPES];
+    tmb_value_name_of *name_of; /* NULL: nobody is known */
+    void *name_arg;
     tmb_text out;
 };
 

@@ -130,8 +130,10 @@ static void put_time(tmb_text *out, tmb_hlc stamp)
         tmb_text_format(out, "%s.%03dZ", text, (int)(ms % 1000));
 }
 
-static void put_sibling(tmb_text *out, const tmb_sibling *sibling, bool is_read)
+static void put_sibling(tmb_text *out, const tmb_value *value, const tmb_sibling *sibling,
+                        bool is_read)
 {
+    const char *node = value->name_of ? value->name_of(value->name_arg, &sibling->by) : NULL;
     tmb_text_put_str(out, is_read ? "{\"value\":" : ",{\"value\":");
     tmb_text_put_json(out, sibling->bytes);
     tmb_text_put_str(out, ",\"at\":\"");
@@ -139,6 +141,8 @@ static void put_sibling(tmb_text *out, const tmb_sibling *sibling, bool is_read)
     tmb_text_format(out, "\",\"stamp\":\"%016" PRIx64 "\",\"by\":\"", sibling->stamp.u64);
     for (unsigned i = 0; i < TMB_INCARNATION_BYTES; i++)
         tmb_text_format(out, "%02x", sibling->by.bytes[i]);
+    if (node)
+        tmb_text_format(out, "\",\"node\":\"%s", node); /* a name needs no escape */
     tmb_text_format(out, "\",\"read\":%s}", is_read ? "true" : "false");
 }
 
@@ -151,7 +155,7 @@ tmb_err tmb_value_conflicts(tmb_value *value, tmb_bytes *ret)
     }
     tmb_text_put_str(&value->out, "[");
     for (unsigned i = 0; i < value->siblings_count; i++)
-        put_sibling(&value->out, &value->siblings[i], i == 0);
+        put_sibling(&value->out, value, &value->siblings[i], i == 0);
     tmb_text_put_str(&value->out, "]");
     return give(&value->out, ret);
 }

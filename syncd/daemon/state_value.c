@@ -63,6 +63,51 @@ static tmb_err gather(tmb_scope *scope, tmb_bytes path, tmb_value *value, tmb_le
     return err == TMB_ENOENT || err == TMB_ELIMIT ? TMB_OK : err;
 }
 
+/* Whose an incarnation is: our own, or a neighbour's as it said last. */
+typedef struct names {
+    const tmb_config *config;
+    tmb_scope *scope;
+    tmb_neighbour *neighbour;
+    char name[TMB_NAME_BYTES_MAX + 1];
+} names;
+
+static const char *name_of(void *arg, const tmb_incarnation *by)
+{
+    names *n = arg;
+    tmb_bytes name = {NULL, 0};
+    if (tmb_incarnation_eq(n->scope->self, *by))
+        return n->config->node;
+    n->name[0] = '\0';
+    while (tmb_scope_neighbour_next(n->scope, tmb_bytes_str(n->name), &name, n->neighbour) ==
+               TMB_OK &&
+           name.len < sizeof n->name) {
+        memcpy(n->name, name.ptr, name.len);
+        n->name[name.len] = '\0';
+        if (tmb_incarnation_eq(n->neighbour->self, *by))
+            return n->name;
+    }
+    return NULL;
+}
+
+/* Who wrote them is looked up when there are some, which is seldom. */
+static tmb_err conflicts(tmb_value *value, const tmb_config *config, tmb_scope *scope,
+                         tmb_bytes *ret)
+{
+    names n = {.config = config, .scope = scope};
+    tmb_err err = tmb_value_conflicts(value, ret);
+    if (err != TMB_OK || ret->len == 0)
+        return err;
+    n.neighbour = malloc(sizeof *n.neighbour);
+    if (!n.neighbour)
+        return TMB_ENOMEM;
+    tmb_neighbour_init(n.neighbour);
+    tmb_value_name(value, name_of, &n);
+    err = tmb_value_conflicts(value, ret);
+    tmb_value_name(value, NULL, NULL);
+    free(n.neighbour);
+    return err;
+}
+
 typedef struct making {
     const tmb_config *config;
     tmb_scope *scope;
@@ -96,7 +141,7 @@ static tmb_err add_all(making *m, tmb_value *value)
     if (err == TMB_OK)
         err = add(m, TMB_STATE_OUTPUT_NONE, payload, is_json, false);
     if (err == TMB_OK)
-        err = tmb_value_conflicts(value, &payload);
+        err = conflicts(value, m->config, m->scope, &payload);
     if (err == TMB_OK)
         err = add(m, TMB_STATE_OUTPUT_CONFLICTS, payload, true, false);
     payload = tmb_bytes_of(NULL, 0);

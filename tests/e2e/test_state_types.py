@@ -85,6 +85,7 @@ class CutTest(unittest.TestCase):
         told = json.loads(self.at_hub.values[conflicts])
         self.assertEqual([(one["value"], one["read"]) for one in told], [("95", True), ("80", False)])
         self.assertGreater(told[0]["stamp"], told[1]["stamp"])
+        self.assertEqual([one["node"] for one in told], [SITE, "hub"])
         self.say(self.at_hub, "speed/set", "90")
         self.both("speed", "90")
         self.both("speed/conflicts", None)

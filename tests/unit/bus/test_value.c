@@ -156,6 +156,31 @@ static void show_sets_and_flags_in_which_off_counts(void **state)
     tmb_value_free(v);
 }
 
+static const char *name_of(void *arg, const tmb_incarnation *by)
+{
+    return by->bytes[0] == 'c' ? arg : NULL;
+}
+
+static void show_who_set_it(void **state)
+{
+    (void)state;
+    char node[] = "line-7";
+    tmb_value *v = fresh(1024);
+    tmb_bytes found;
+    tmb_leaf leaf = {0};
+    put_register(&leaf, 'a', 1000, "on");
+    put_register(&leaf, 'c', 1000, "off");
+    add(v, TMB_TYPE_REGISTER, "", &leaf);
+    tmb_value_name(v, name_of, node);
+    assert_int_equal(tmb_value_conflicts(v, &found), TMB_OK);
+    assert_non_null(
+        strstr((const char *)found.ptr,
+               "\"by\":\"63636363636363636363636363636363\",\"node\":\"line-7\",\"read\":true}"));
+    assert_non_null(strstr((const char *)found.ptr,
+                           "\"by\":\"61616161616161616161616161616161\",\"read\":false}"));
+    tmb_value_free(v);
+}
+
 static void show_what_was_set_at_once(void **state)
 {
     (void)state;
@@ -344,6 +369,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(show_every_type),
         cmocka_unit_test(show_sets_and_flags_in_which_off_counts),
+        cmocka_unit_test(show_who_set_it),
         cmocka_unit_test(show_what_was_set_at_once),
         cmocka_unit_test(show_two_types_at_one_path),
         cmocka_unit_test(stand_in_for_what_is_too_large),
