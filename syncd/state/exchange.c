@@ -291,6 +291,40 @@ static void make_ranges(tmb_exchange *x, const tmb_job *job, uint32_t round, siz
     ret->frames[ret->frames_count++] = frame;
 }
 
+/* Where the comparison that begins has to begin: where the one before had no more room. */
+static tmb_bytes begin_at(tmb_sync_room *room)
+{
+    if (room->has_next) {
+        memcpy(room->first, room->next, room->next_len);
+        room->first_len = room->next_len;
+    }
+    room->has_next = false;
+    return tmb_bytes_of(room->first, room->first_len);
+}
+
+static bool is_behind(tmb_bytes a, tmb_bytes b)
+{
+    size_t least = a.len < b.len ? a.len : b.len;
+    int order = least > 0 ? memcmp(a.ptr, b.ptr, least) : 0;
+    return order > 0 || (order == 0 && a.len > b.len);
+}
+
+/* Of several places where there was no more room the first counts. What changed is compared with the rest. */
+static void note_stop(tmb_sync_room *room, const tmb_ranges_result *said, tmb_job_result *ret)
+{
+    tmb_bytes stop = tmb_bytes_of(said->is_changed ? room->first : said->stop,
+                                  said->is_changed ? room->first_len : said->stop_len);
+    bool stops = (said->is_cut || said->is_changed) && stop.len <= TMB_LEAF_KEY_BYTES_MAX;
+    if (stops && (!room->has_next || is_behind(tmb_bytes_of(room->next, room->next_len), stop))) {
+        room->has_next = true;
+        room->next_len = (uint16_t)stop.len;
+        memcpy(room->next, stop.ptr, stop.len);
+    }
+    ret->is_partial = room->has_next;
+    ret->has_moved = room->has_next && is_behind(tmb_bytes_of(room->next, room->next_len),
+                                                 tmb_bytes_of(room->first, room->first_len));
+}
+
 static tmb_err ranges(tmb_exchange *x, const tmb_job *job, tmb_job_result *ret)
 {
     const tmb_frame_ranges *came = job->begins ? NULL : &job->frame->u.ranges;
@@ -300,13 +334,15 @@ static tmb_err ranges(tmb_exchange *x, const tmb_job *job, tmb_job_result *ret)
     tmb_context position;
     x->leaves.key_len = 0;
     number_actors(x);
-    tmb_err err = came ? tmb_ranges_answer(&x->scope, came->data, drives, put_in_basket, &b,
-                                           x->ranges, sizeof x->ranges, &said)
-                       : tmb_ranges_begin(&x->scope, x->ranges, sizeof x->ranges, &said);
+    tmb_err err =
+        came ? tmb_ranges_answer(&x->scope, came->data, drives, put_in_basket, &b, x->ranges,
+                                 sizeof x->ranges, &said)
+             : tmb_ranges_begin(&x->scope, begin_at(job->room), x->ranges, sizeof x->ranges, &said);
     if (err)
         return blame(err, ret);
-    ret->is_partial = said.is_partial;
     ret->is_over = drives && said.len == 0;
+    if (drives)
+        note_stop(job->room, &said, ret);
     ret->leaves = b.leaves;
     if (b.leaves > 0) {
         err = position_of(x, job, &position);

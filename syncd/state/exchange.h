@@ -40,12 +40,16 @@ typedef enum tmb_job_kind {
     TMB_JOB_RANGES
 } tmb_job_kind;
 
-/* Where a pass stands, while it runs: what the neighbour has, or has been sent. 6 KiB, the shell's, given to
+/* Where a pass stands, while it runs: what the neighbour has, or has been sent. 9 KiB, the shell's, given to
  * a machine that is not quiet. A job writes to it: it must stay where it is until DONE. */
 typedef struct tmb_sync_room {
     bool is_set;
     unsigned count;
     tmb_base bases[TMB_ACTORS_MAX];
+    /* Ranges: this comparison began at key first, and the next has to begin at key next (has_next). */
+    bool has_next;
+    uint16_t first_len, next_len;
+    uint8_t first[TMB_LEAF_KEY_BYTES_MAX + 1], next[TMB_LEAF_KEY_BYTES_MAX + 1];
 } tmb_sync_room;
 
 typedef struct tmb_job {
@@ -90,7 +94,8 @@ typedef struct tmb_job_result {
     bool is_complete; /* SCAN: and the chunk says so. No frame: nothing to send */
     bool is_stale;    /* JOIN, SCAN, RANGES: greet the neighbour anew, something does not fit */
     bool is_over;     /* RANGES: nothing differs any more ... */
-    bool is_partial;  /* ... in what there was room for: begin again */
+    bool is_partial;  /* ... of what was compared: begin again, for the rest or what changed */
+    bool has_moved;   /* and that is behind where this comparison began */
     unsigned leaves;  /* SCAN, RANGES: sent; JOIN: came */
     size_t bytes;     /* of them */
 } tmb_job_result;

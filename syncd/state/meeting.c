@@ -136,6 +136,8 @@ static tmb_err take_place(tmb_exchange *x, const tmb_job *job, const tmb_context
     }
     if (!err)
         tmb_exchange_place(job->room, &position);
+    job->room->has_next = false;
+    job->room->first_len = 0;
     return err;
 }
 

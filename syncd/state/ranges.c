@@ -5,7 +5,8 @@
 #include "base/varint.h"
 
 #define ID_BYTES     8u
-#define FLAG_PARTIAL 1u
+#define FLAG_CUT     1u
+#define FLAG_CHANGED 2u
 #define KEY_MAX      (TMB_LEAF_KEY_BYTES_MAX + 1u)
 
 typedef enum mode { EQUAL = 0, PRINT = 1, IDS = 2, ASK = 3, DIFFER = 4 } mode;
@@ -23,7 +24,7 @@ typedef struct ids {
 
 typedef struct talk {
     tmb_scope *scope;
-    bool drives, is_partial, is_stale;
+    bool drives, is_cut, is_changed;
     tmb_ranges_take take;
     void *arg;
     tmb_writer w;
@@ -31,6 +32,8 @@ typedef struct talk {
     bound said;    /* where the last range that was written ends */
     bool has_said; /* there is one */
     bound first, end;
+    bound stop; /* is_cut: where */
+    bound last; /* behind the last key of the last list of keys, unless a range followed */
 } talk;
 
 /* The leaves of a range, one after the other. */
@@ -89,16 +92,25 @@ static void put_bound(talk *t, const bound *end)
     t->said = *end;
 }
 
+/* There is no room from this key on. */
+static void cut(talk *t, tmb_bytes key)
+{
+    t->is_cut = true;
+    t->stop.len = key.len;
+    if (key.len > 0)
+        memcpy(t->stop.key, key.ptr, key.len);
+}
+
 /* Begins a range from first to end of so many bytes; false: there is no room for it, or was none before. What
  * lies before first, and nothing was said of, is equal. */
 static bool open_range(talk *t, const bound *first, const bound *end, mode m, size_t bytes)
 {
     size_t left = (size_t)(t->w.end - t->w.at);
     size_t needed = first->len + end->len + 32 + bytes;
-    if (t->is_partial || left < needed) {
-        t->is_partial = true;
+    if (!t->is_cut && left < needed)
+        cut(t, bytes_of(first));
+    if (t->is_cut)
         return false;
-    }
     if (first->len > 0 && (!t->has_said || !tmb_bytes_eq(bytes_of(&t->said), bytes_of(first)))) {
         put_bound(t, first);
         tmb_put_u8(&t->w, EQUAL);
@@ -221,33 +233,48 @@ static tmb_err get_ids(tmb_reader *r, ids *ret)
 
 static tmb_err take(talk *t, tmb_bytes key)
 {
-    if (t->is_partial)
+    if (t->is_cut)
         return TMB_OK;
     tmb_err err = t->take(t->arg, key);
     if (err == TMB_ELIMIT)
-        t->is_partial = true;
+        cut(t, key);
     return err == TMB_ELIMIT ? TMB_OK : err;
 }
 
-/* Who drives: sends what is not in the list (is_wanted: what is), and asks for what is only there. */
-static tmb_err drive_ids(talk *t, ids *list, bool is_wanted)
+/* Marks which of the list are here. */
+static tmb_err look_for(talk *t, ids *list)
+{
+    walk w = walk_of(&t->first, &t->end);
+    tmb_err err;
+    while ((err = walk_next(t->scope, &w)) == TMB_OK)
+        (void)find_id(list, w.print);
+    return err == TMB_ENOENT ? TMB_OK : err;
+}
+
+/* Sends the leaves of this range that are in the list, or those that are not. */
+static tmb_err send_leaves(talk *t, ids *list, bool is_listed)
 {
     walk w = walk_of(&t->first, &t->end);
     tmb_err err;
     while ((err = walk_next(t->scope, &w)) == TMB_OK) {
-        if (find_id(list, w.print) == is_wanted)
+        if (find_id(list, w.print) == is_listed)
             err = take(t, w.key);
         if (err)
             return err;
     }
-    if (err != TMB_ENOENT)
+    return err == TMB_ENOENT ? TMB_OK : err;
+}
+
+/* Who drives asks for what is only there, whose keys may lie anywhere in the range, then sends what is only
+ * here: so a cut at a key leaves nothing before it undone. */
+static tmb_err on_ids(talk *t, ids *list)
+{
+    tmb_err err = look_for(t, list);
+    if (err)
         return err;
-    if (is_wanted && has_missing(list))
-        t->is_stale = true;
-    if (!is_wanted && has_missing(list) &&
-        open_range(t, &t->first, &t->end, ASK, 2 + list->count * ID_BYTES))
+    if (has_missing(list) && open_range(t, &t->first, &t->end, ASK, 2 + list->count * ID_BYTES))
         put_ids(t, list, true);
-    return TMB_OK;
+    return send_leaves(t, list, false);
 }
 
 /* Writes the keys of this range that are in the list, or those that are not; how many is known when all are
@@ -267,13 +294,13 @@ static tmb_err say_keys(talk *t, ids *list, bool is_listed)
     if (err != TMB_ENOENT)
         return err;
     if (is_listed && has_missing(list))
-        t->is_stale = true; /* it changed since it was told of: it has to be told of again */
+        t->is_changed = true; /* it is to be told of again */
     if (count == 0 && (is_listed || !has_missing(list)))
         return TMB_OK;
     size_t left = (size_t)(t->w.end - t->w.at), frame = t->first.len + t->end.len + 64 + tail;
     size_t fits = left > frame ? left - frame : 0;
-    bool is_cut = bytes > fits;
-    if (is_cut) { /* as many as there is room for */
+    bool is_short = bytes > fits;
+    if (is_short) { /* as many as there is room for */
         count = bytes = 0;
         for (w = walk_of(&t->first, &t->end); (err = walk_next(t->scope, &w)) == TMB_OK;) {
             size_t more = tmb_varint_size(w.key.len) + w.key.len;
@@ -301,26 +328,37 @@ static tmb_err say_keys(talk *t, ids *list, bool is_listed)
     if (is_listed)
         list->count = 0; /* nothing is wanted of who asked */
     put_ids(t, list, true);
-    t->is_partial = t->is_partial || is_cut;
+    t->is_cut = t->is_cut || is_short; /* who drives goes on behind the last key */
     return TMB_OK;
 }
 
+/* Those that are wanted first: their keys, too, may lie anywhere in the range. */
 static tmb_err on_differ(talk *t, tmb_reader *r)
 {
+    tmb_reader keys = *r;
     uint64_t count = tmb_get_varint(r);
-    for (uint64_t i = 0; i < count; i++) {
+    for (uint64_t i = 0; i < count && !r->bad; i++) {
         tmb_leaf_key key;
-        tmb_bytes bytes = tmb_get_slice(r);
-        if (r->bad || tmb_leaf_key_read(bytes, &key) != TMB_OK)
+        if (tmb_leaf_key_read(tmb_get_slice(r), &key) != TMB_OK)
             return TMB_ECORRUPT;
-        tmb_err err = take(t, bytes);
-        if (err)
-            return err;
     }
     ids wanted;
-    if (get_ids(r, &wanted) != TMB_OK)
+    bool was_cut = t->is_cut;
+    if (r->bad || get_ids(r, &wanted) != TMB_OK)
         return TMB_ECORRUPT;
-    return wanted.count > 0 ? drive_ids(t, &wanted, true) : TMB_OK;
+    tmb_err err = wanted.count > 0 ? send_leaves(t, &wanted, true) : TMB_OK;
+    t->is_changed = t->is_changed || has_missing(&wanted);
+    if (t->is_cut && !was_cut)
+        cut(t, bytes_of(&t->first));
+    (void)tmb_get_varint(&keys);
+    for (uint64_t i = 0; i < count && !err; i++) {
+        tmb_bytes key = tmb_get_slice(&keys);
+        memcpy(t->last.key, key.ptr, key.len);
+        t->last.key[key.len] = 0; /* the smallest one behind it */
+        t->last.len = key.len + 1;
+        err = take(t, key);
+    }
+    return err;
 }
 
 static tmb_err on_range(talk *t, tmb_reader *r)
@@ -338,7 +376,7 @@ static tmb_err on_range(talk *t, tmb_reader *r)
     if ((m != IDS && m != ASK) || get_ids(r, &list) != TMB_OK || (m == ASK && t->drives))
         return TMB_ECORRUPT;
     if (m == IDS && t->drives)
-        return drive_ids(t, &list, false);
+        return on_ids(t, &list);
     return say_keys(t, &list, m == ASK);
 }
 
@@ -365,19 +403,32 @@ static void begin(talk *t, uint8_t *out, size_t cap)
 
 static void finish(talk *t, tmb_ranges_result *ret)
 {
-    ret->is_partial = t->is_partial;
+    ret->is_changed = t->is_changed;
+    ret->is_cut = t->is_cut;
+    ret->stop_len = t->stop.len;
+    memcpy(ret->stop, t->stop.key, t->stop.len);
     ret->len = 0;
     if (t->w.bad || (!t->has_said && t->drives))
         return;
-    t->begin[0] = t->is_partial ? FLAG_PARTIAL : 0;
+    t->begin[0] = (uint8_t)((t->is_cut ? FLAG_CUT : 0) | (t->is_changed ? FLAG_CHANGED : 0));
     ret->len = (size_t)(t->w.at - t->begin);
 }
 
-tmb_err tmb_ranges_begin(const tmb_scope *scope, uint8_t *out, size_t cap, tmb_ranges_result *ret)
+tmb_err tmb_ranges_begin(tmb_scope *scope, tmb_bytes first, uint8_t *out, size_t cap,
+                         tmb_ranges_result *ret)
 {
     talk t = {.drives = true};
+    tmb_fingerprint sum = scope->fingerprint;
+    if (first.len > TMB_LEAF_KEY_BYTES_MAX)
+        return TMB_EINVAL;
+    tmb_err err = first.len > 0 ? tmb_scope_range(scope, first, bytes_of(&t.end), &sum) : TMB_OK;
+    if (err)
+        return err;
+    t.first.len = first.len;
+    if (first.len > 0)
+        memcpy(t.first.key, first.ptr, first.len);
     begin(&t, out, cap);
-    say_print(&t, &t.first, &t.end, &scope->fingerprint);
+    say_print(&t, &t.first, &t.end, &sum);
     finish(&t, ret);
     return TMB_OK;
 }
@@ -390,11 +441,12 @@ tmb_err tmb_ranges_answer(tmb_scope *scope, tmb_bytes data, bool drives, tmb_ran
     bool is_last = false;
     uint8_t flags = tmb_get_u8(&r);
     begin(&t, out, cap);
-    if (r.bad || flags > FLAG_PARTIAL)
+    if (r.bad || flags > (FLAG_CUT | FLAG_CHANGED))
         return TMB_ECORRUPT;
     while (tmb_reader_left(&r) > 0) {
         if (is_last || !get_bound(&r, &t.first, &t.end))
             return TMB_ECORRUPT;
+        t.last.len = 0;
         tmb_err err = on_range(&t, &r);
         if (err)
             return err;
@@ -403,7 +455,9 @@ tmb_err tmb_ranges_answer(tmb_scope *scope, tmb_bytes data, bool drives, tmb_ran
         is_last = t.end.len == 0;
         t.first = t.end;
     }
-    t.is_partial = t.is_partial || t.is_stale || flags == FLAG_PARTIAL;
+    t.is_changed = t.is_changed || (flags & FLAG_CHANGED) != 0;
+    if ((flags & FLAG_CUT) && !t.is_cut) /* the other had no more room */
+        cut(&t, bytes_of(t.last.len > 0 ? &t.last : &t.first));
     finish(&t, ret);
     return TMB_OK;
 }

@@ -11,8 +11,9 @@
  * backup), and when stores differ although clocks are equal. Only the one who drives sends leaves; both drive
  * when both have to.
  *
- *   data    u8 flags (1: something was left out, for want of room or because it changed: begin again), then
- *           ranges of keys in order, from the first key on, what lies behind the last one is equal:
+ *   data    u8 flags (1: there was no room for what follows, 2: something changed; go on from there, or
+ *           again), then ranges of keys in order, from the first key on; what lies behind the last one is
+ *           equal
  *   range   varint shared, slice rest: the key before which it ends (shared: bytes of the range before);
  *           both 0: behind the last key; u8 mode:
  *           0 equal; 1 print: varint leaves, 16 sum; 2 ids: varint count, 8 bytes each;
@@ -38,11 +39,15 @@ typedef tmb_err (*tmb_ranges_take)(void *arg, tmb_bytes key);
 
 typedef struct tmb_ranges_result {
     size_t len;      /* of out; 0: nothing differs any more */
-    bool is_partial; /* there was no room for all, or something changed */
+    bool is_changed; /* what was told of is not there any more: compare again */
+    bool is_cut;     /* there was no room for all: go on ... */
+    size_t stop_len; /* ... from this key on */
+    uint8_t stop[TMB_LEAF_KEY_BYTES_MAX + 1];
 } tmb_ranges_result;
 
-/* tmb_ranges_begin writes the first round. cap: at least 64. Errors: of the kv. */
-TMB_MUST_USE tmb_err tmb_ranges_begin(const tmb_scope *scope, uint8_t *out, size_t cap,
+/* tmb_ranges_begin writes the first round, from key first on (empty: all). cap: at least 4 KiB.
+ * Errors: of the kv. */
+TMB_MUST_USE tmb_err tmb_ranges_begin(tmb_scope *scope, tmb_bytes first, uint8_t *out, size_t cap,
                                       tmb_ranges_result *ret);
 
 /* tmb_ranges_answer reads data and writes what to say next. drives: take is told the keys whose leaves are to

@@ -342,11 +342,12 @@ static void done_ranges(tmb_sync *s, const tmb_job_result *result, tmb_sync_acti
     if (!s->drives)
         return;
     s->tries = 0;
-    s->is_partial = s->is_partial || result->is_partial;
+    s->is_partial = result->is_partial;
     if (++s->rounds > TMB_SYNC_ROUNDS_MAX) {
         give_up(s, actions);
     } else if (result->is_over && s->is_partial) {
         s->wants_ranges = true;
+        s->rounds = result->has_moved ? 0 : s->rounds;
     } else if (result->is_over) {
         s->is_held = s->is_told = false;
         s->wants_scan = true;
