@@ -6,7 +6,8 @@ With --states every state is searched: it passes if none violates an assertion, 
 if it saw at least FLOOR states, so that a model in which nothing happens any more is noticed. With --breaks the
 model is one that is built wrongly, and it passes only if SPIN finds just that assertion violated.
 
---long gives definitions that replace those of the same name, and --reduce-not adds -DNOREDUCE, both when TMB_LONG=1.
+With --ends no run may go on for ever, either. --long gives definitions that replace those of the same name, and
+--reduce-not adds -DNOREDUCE, both when TMB_LONG=1.
 When what was expected does not happen, the trace is printed.
 """
 import argparse
@@ -30,7 +31,7 @@ def parse():
     parser.add_argument("--states", type=int, help="what must hold holds, in so many states at least")
     parser.add_argument("--breaks", help="the assertion that must be found violated")
     parser.add_argument("--long", action="append", default=[], metavar="DEFINITION")
-    parser.add_argument("--acceptance", metavar="LTL", help="search for a run that breaks this formula")
+    parser.add_argument("--ends", action="store_true", help="no run goes on for ever, either")
     parser.add_argument("--reduce-not", action="store_true")
     arguments, definitions = parser.parse_known_args()
     if (arguments.states is None) == (arguments.breaks is None):
@@ -61,7 +62,7 @@ def build(arguments, definitions, folder, is_long):
         fail(f"spin does not take the model:\n{out}")
     # Most of the time is the compiler's.
     flags = ["-O0" if arguments.breaks else "-O1", "-w", f"-DMEMLIM={MEMORY_MIB}"]
-    flags += [] if arguments.acceptance else ["-DSAFETY"]
+    flags += ["-DNP"] if arguments.ends else ["-DSAFETY"]
     flags += ["-DHC4"] if is_long else []
     flags += ["-DNOREDUCE"] if is_long and arguments.reduce_not else []
     code, out = run(["gcc", *flags, "-o", "pan", "pan.c"], folder)
@@ -71,7 +72,7 @@ def build(arguments, definitions, folder, is_long):
 
 def search(arguments, folder, is_long):
     command = ["./pan", f"-m{DEPTH}", "-w26" if is_long else "-w22"]
-    command += ["-a", "-f", "-N", arguments.acceptance] if arguments.acceptance else []
+    command += ["-l"] if arguments.ends else []
     return run(command, folder)[1]
 
 
