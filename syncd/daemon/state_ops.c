@@ -129,6 +129,11 @@ static tmb_err apply(tmb_state_ops *ops, const tmb_kv *kv, const tmb_record *rec
         *ret_why = "this node does not hold the scope; it holds those of state.scopes";
         return TMB_OK;
     }
+    if (!tmb_state_writes(&config->state, ask->op.scope)) {
+        ask->verdict = TMB_VERDICT_SCOPE;
+        *ret_why = "this node only reads the scope (state.read_only); publish where it is written";
+        return TMB_OK;
+    }
     tmb_err err = enter_scope(ops, kv, ask->op.scope);
     if (err != TMB_OK)
         return err;
@@ -425,6 +430,6 @@ void tmb_state_ops_stats(const tmb_state_ops *ops, json_t *object)
                                   json_integer((json_int_t)ops->told[i]));
     (void)json_object_set_new(object, "operations",
                               json_pack("{s:I, s:I, s:I, s:o}", "taken", (json_int_t)ops->applied,
-                                        "cursor", (json_int_t)ops->cursor.seq, "missing",
+                                        "cursor", (json_int_t)ops->known.seq, "missing",
                                         (json_int_t)ops->told_gaps, "verdicts", verdicts));
 }

@@ -5,6 +5,7 @@ import os
 import random
 import time
 import unittest
+from pathlib import Path
 
 from tombolo_lab import Lab, StateClient
 from tombolo_lab.net import wait_until
@@ -132,6 +133,30 @@ class LostValuesTest(StateTest):
         again = self.client()
         again.wait("site/fresh", 2)
         self.assertIsNone(again.get("site/old"))
+
+
+class ManyScopesTest(unittest.TestCase):
+    SCOPES = 5000
+    KIB_MAX = 200 * 1024
+
+    def test_an_idle_hub_with_many_scopes_is_small(self):
+        lab = Lab()
+        self.addCleanup(lab.close)
+        node = lab.node("hub", settings=Settings(state='  scopes: [ "*" ]\n'))
+        lab.start()
+        node.syncd.wait_for_log("state.broker_up")
+        with StateClient(node) as c:
+            mids = [c.publish(f"s{i}/parts/inc", "1") for i in range(self.SCOPES)]
+            wait_until(lambda: c.acked.issuperset(mids), 60, node.logs)
+            wait_until(lambda: len(c.values) == self.SCOPES, 60, lambda: f"{len(c.values)} values\n{node.logs()}")
+        for _ in range(2):
+            status = Path(f"/proc/{node.syncd.pid}/status").read_text(encoding="utf-8")
+            resident = int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1])
+            print(f"{self.SCOPES} scopes: {resident} KiB resident")
+            self.assertLessEqual(resident, self.KIB_MAX)
+            node.syncd.stop()
+            node.syncd.start()  # and as it is after a start
+            wait_until(lambda: f"state.begun scopes={self.SCOPES}" in node.syncd.log(), 30, node.logs)
 
 
 if __name__ == "__main__":

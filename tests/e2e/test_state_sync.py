@@ -164,8 +164,9 @@ class ManyTest(SyncTest):
         share = ('  share:\n    - { scope: fleet, children: "*", write: true }\n'
                  '    - { scope: rules, children: "*", write: false }\n')
         hub = self.lab.node("hub", has_children=True, settings=hub_settings(share))
-        sites = [self.lab.node(name, parent=hub, settings=Settings(state="  scopes: [ fleet, rules ]\n"))
-                 for name in ("s1", "s2")]
+        told = ("  scopes: [ fleet, rules ]\n", "  scopes: [ fleet, rules ]\n  read_only: [ rules ]\n")
+        sites = [self.lab.node(name, parent=hub, settings=Settings(state=state)) for name, state in
+                 zip(("s1", "s2"), told)]
         self.start()
         at = [self.client(node) for node in (hub, *sites)]
         at[1].say("fleet/parts/inc", "1")
@@ -178,6 +179,9 @@ class ManyTest(SyncTest):
         at[1].say("rules/floor/raise", "9")  # it may only read
         time.sleep(1)
         self.assertEqual(at[0].get("rules/floor"), 7)
+        self.assertEqual(at[2].get("rules/floor"), 7)
+        at[2].say("rules/floor/raise", "11")  # and knows it
+        wait_until(lambda: at[2].errors, 10, "an error")
         self.assertEqual(at[2].get("rules/floor"), 7)
         at[2].say("fleet/more/set", "on")
         at[1].wait("fleet/more", b"on")
