@@ -356,7 +356,7 @@ tmb_err tmb_state_start(tmb_daemon *d, tmb_state **ret_state)
     if (err == TMB_OK)
         err = tmb_state_values_new(state, &state->values);
     if (err == TMB_OK)
-        err = tmb_state_twins_new(state, &state->twins);
+        err = tmb_state_twins_new(state, TMB_STATE_TWINS_MAX, &state->twins);
     if (err == TMB_OK)
         err = tmb_state_ops_new(state, &state->ops);
     if (err != TMB_OK) {

@@ -44,6 +44,7 @@ struct tmb_state_twins {
     watch *watches;
     site *sites;
     uint64_t untracked;
+    unsigned watched_max;
     tmb_twin *twin; /* of the job that runs */
     tmb_leaf leaf;  /* likewise */
     tmb_state_job job;
@@ -99,7 +100,7 @@ static void remember(tmb_state_twins *t, const char *scope, tmb_bytes path)
         }
         return;
     }
-    if (!w && (HASH_COUNT(t->watches) >= TMB_STATE_TWINS_MAX || !(w = calloc(1, sizeof *w)))) {
+    if (!w && (HASH_COUNT(t->watches) >= t->watched_max || !(w = calloc(1, sizeof *w)))) {
         t->untracked++;
         return;
     }
@@ -316,7 +317,7 @@ void tmb_state_twins_tick(tmb_state_twins *t)
         add_job(t, run_due, done_due);
 }
 
-tmb_err tmb_state_twins_new(tmb_state *state, tmb_state_twins **ret_twins)
+tmb_err tmb_state_twins_new(tmb_state *state, unsigned watched_max, tmb_state_twins **ret_twins)
 {
     tmb_state_twins *t = calloc(1, sizeof *t);
     if (!t)
@@ -326,6 +327,7 @@ tmb_err tmb_state_twins_new(tmb_state *state, tmb_state_twins **ret_twins)
         return TMB_ENOMEM;
     }
     t->state = state;
+    t->watched_max = watched_max;
     t->due = malloc(DUE_MAX * sizeof *t->due);
     tmb_err err = tmb_twin_new(state->daemon->config->state.value_max, &t->twin);
     if (err != TMB_OK || !t->due) {

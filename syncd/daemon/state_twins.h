@@ -24,8 +24,9 @@
 
 typedef struct tmb_state_twins tmb_state_twins;
 
-/* Errors: TMB_ENOMEM. */
-TMB_MUST_USE tmb_err tmb_state_twins_new(tmb_state *state, tmb_state_twins **ret_twins);
+/* watched_max: TMB_STATE_TWINS_MAX, or less. Errors: TMB_ENOMEM. */
+TMB_MUST_USE tmb_err tmb_state_twins_new(tmb_state *state, unsigned watched_max,
+                                         tmb_state_twins **ret_twins);
 void tmb_state_twins_free(tmb_state_twins *twins);
 
 /* tmb_state_twins_say is blocking: adds the delta of the twin that path is of, once to a list; for
