@@ -1,13 +1,14 @@
 /*
  * SPDX-License-Identifier: Apache-2.0
  *
- * dots.pml: one leaf (an element of an add-wins set) at a hub and two sites, and what carries it between them.
+ * dots.pml: one leaf (an element of an add-wins set) at a hub and two sites, and what carries it between
+ * them.
  *
- * Sets of dots are bit masks, and the bits lie in the order in which a pass goes through them: (incarnation, number).
- * A clock is a mask closed downwards. One process does one action at a time, each of them atomic; what is not atomic
- * in the world are two actions: written and synced, sent and received. A link holds the last two chunks sent
- * on it, and either of them may be received, at any time and any number of times: that is loss, repetition and
- * reordering. See README.md for the promises, the abstractions and the switches.
+ * Sets of dots are bit masks, and the bits lie in the order in which a pass goes through them: (incarnation,
+ * number). A clock is a mask closed downwards. One process does one action at a time, each of them atomic;
+ * what is not atomic in the world are two actions: written and synced, sent and received. A link holds the
+ * last two chunks sent on it, and either of them may be received, at any time and any number of times: that
+ * is loss, repetition and reordering. See README.md for the promises, the abstractions and the switches.
  *
  * What the world may do to the nodes, one of:  CRASH=node  RESTORE=node  RESTORE_SEEN=node  CLONE  (none: links only)
  * What is built wrongly, if anything:          the switches named UNSAFE_...

@@ -1,7 +1,8 @@
 /*
  * SPDX-License-Identifier: Apache-2.0
  *
- * dots_nodes.pml: what the nodes of dots.pml and retire.pml do: join, send and receive chunks, connect, begin a new life.
+ * dots_nodes.pml: what the nodes of dots.pml and retire.pml do: join, send and receive chunks, connect,
+ * begin a new life.
  */
 /* Is operation number op among the dots of set at node n, with the content that it was made with? */
 #define IS_OTHER(op) ((op_is_other >> (op)) & 1)

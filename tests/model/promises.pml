@@ -1,8 +1,8 @@
 /*
  * SPDX-License-Identifier: Apache-2.0
  *
- * promises.pml: the assertions by name, so that a violation says which promise is broken. With ONLY_Pn no other one
- * is asserted: a model that is built wrongly must break just the promise that it is about.
+ * promises.pml: the assertions by name, so that a violation says which promise is broken. With ONLY_Pn no
+ * other one is asserted: a model that is built wrongly must break just the promise that it is about.
  */
 hidden byte p4_one_content_per_dot, p5_no_acked_op_lost, p6_no_resurrection, p7_equal_clock_equal_state, p8_progress;
 

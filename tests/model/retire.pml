@@ -3,10 +3,11 @@
  *
  * retire.pml: three members, of which the hub's two neighbours come late, lapse, come back and retire.
  *
- * A neighbour is ACTIVE from its SCOPE on: the hub drops a removal from its index only if all ACTIVE ones have it. It LAPSES at
- * any time, also while its session is open, and is ACTIVE again when it connects. A retired one never comes back, and what
- * nobody else has of it is lost; its incarnation stays in the clocks. Nodes and the leaf are those of dots.pml; chunks arrive as
- * they are sent, or not at all. The neighbour that retires is 1, the one that lapses is 2. The switches named UNSAFE_... build it wrongly.
+ * A neighbour is ACTIVE from its SCOPE on: the hub drops a removal from its index only if all ACTIVE ones
+ * have it. It LAPSES at any time, also while its session is open, and is ACTIVE again when it connects. A
+ * retired one never comes back, and what nobody else has of it is lost; its incarnation stays in the clocks.
+ * Nodes and the leaf are those of dots.pml; chunks arrive as they are sent, or not at all. The neighbour
+ * that retires is 1, the one that lapses is 2. The switches named UNSAFE_... build it wrongly.
  */
 #ifndef MAX_OPS
 #define MAX_OPS 3

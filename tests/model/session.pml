@@ -1,12 +1,14 @@
 /*
  * SPDX-License-Identifier: Apache-2.0
  *
- * session.pml: the exchange of SCOPE, LEAVES, RANGES and STORED between a site and the hub that it is connected to.
+ * session.pml: the exchange of SCOPE, LEAVES, RANGES and STORED between a site and the hub that it is
+ * connected to.
  *
- * Two leaves x and y, four writes: A1 (x), A2 (y), B1 (x again, it replaced A1), C1 (y, beside A2). The first hub knows A1,
- * A2 and B1, and may remove x (H1); the second, which the site may fall back to, knows A1, A2 and C1. Frames ride in channels of two; a frame may be lost or repeated, a
- * session may end at any point, and what was on its way then arrives in the next one. With RESTORE the site
- * gets an old disk once. How often each of that happens is bounded; what is demanded is that then all runs end, quiet and equal.
+ * Two leaves x and y, four writes: A1 (x), A2 (y), B1 (x again, it replaced A1), C1 (y, beside A2). The
+ * first hub knows A1, A2 and B1, and may remove x (H1); the second, which the site may fall back to, knows
+ * A1, A2 and C1. Frames ride in channels of two; a frame may be lost or repeated, a session may end at any
+ * point, and what was on its way then arrives in the next one. With RESTORE the site gets an old disk once.
+ * How often each of that happens is bounded; what is demanded is that then all runs end, quiet and equal.
  */
 #ifndef LOSSES
 #define LOSSES 1

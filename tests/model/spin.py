@@ -77,10 +77,12 @@ def search(arguments, folder, is_long):
 
 
 def trace(arguments, definitions, folder):
-    """The story of the violation, as the model tells it."""
+    """The story of the violation: as the model tells it, or statement by statement."""
     out = run(["spin", *definitions, "-t", arguments.model], folder)[1]
     lines = [line for line in out.split("\n")
              if line.startswith("  ") and "\tproc" not in line and "\t\t" not in line]
+    if not lines:
+        lines = run(["spin", *definitions, "-t", "-p", arguments.model], folder)[1].split("\n")
     return "\n".join(lines[-TRACE_LINES:])
 
 
