@@ -126,8 +126,8 @@ static tmb_err scan(tmb_exchange *x, const tmb_job *job, tmb_job_result *ret)
         return TMB_OK;
     }
     number_actors(x);
-    err = tmb_scope_scan(&x->scope, &from, job->is_bootstrap || job->is_held, job->bytes_max,
-                         &x->actors, x->data, sizeof x->data, &to, &chunk);
+    err = tmb_scope_scan(&x->scope, &from, job->is_held, job->bytes_max, &x->actors, x->data,
+                         sizeof x->data, &to, &chunk);
     if (err == TMB_EGAP) { /* forgotten meanwhile: its next SCOPE shows what it lacks */
         ret->is_stale = true;
         return TMB_OK;

@@ -57,14 +57,13 @@ typedef struct tmb_job {
     uint64_t session;
     uint32_t turn,
         answers; /* GREET, MEET: of our SCOPE; SCAN, RANGES: turn of the neighbour's that we answer */
-    uint32_t n;        /* of LEAVES, when one is made */
-    bool wants_reply;  /* MEET: make our SCOPE, too */
-    bool is_bootstrap; /* SCAN: as in scope.h */
-    bool is_held;      /* SCAN: not to be completed before ranges were compared */
-    bool is_due;       /* SCAN: say so even if the neighbour has all */
-    bool begins;       /* RANGES: the first round; else frame is a RANGES */
-    bool may_write;    /* the neighbour may change this scope, or make us take a new incarnation */
-    size_t bytes_max;  /* SCAN, RANGES: of leaves; the shell may make it smaller for a slow line */
+    uint32_t n;       /* of LEAVES, when one is made */
+    bool wants_reply; /* MEET: make our SCOPE, too */
+    bool is_held;     /* SCAN: not to be completed before ranges were compared */
+    bool is_due;      /* SCAN: say so even if the neighbour has all */
+    bool begins;      /* RANGES: the first round; else frame is a RANGES */
+    bool may_write;   /* the neighbour may change this scope, or make us take a new incarnation */
+    size_t bytes_max; /* SCAN, RANGES: of leaves; the shell may make it smaller for a slow line */
     const tmb_frame *frame; /* MEET, JOIN, RANGES: what came; must live until the job was run */
     tmb_sync_room *room;
 } tmb_job;

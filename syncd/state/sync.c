@@ -106,7 +106,6 @@ static void go_on(tmb_sync *s, tmb_sync_actions *actions)
         s->wants_scan = false;
         tmb_job *job = begin_job(s, TMB_JOB_SCAN, actions);
         job->is_held = s->is_held;
-        job->is_bootstrap = s->is_bootstrap;
         job->is_due = s->is_scrub && !s->is_held;
     }
 }
@@ -242,7 +241,6 @@ static void met(tmb_sync *s, const tmb_job_result *result, tmb_sync_actions *act
     s->rounds = 0;
     s->is_held = (result->is_below || result->is_scrub) && !s->is_denied;
     s->is_scrub = result->is_scrub;
-    s->is_bootstrap = result->is_empty;
     s->has_all = result->has_all;
     s->wants_scan = true;
 }
@@ -319,7 +317,6 @@ static void done_join(tmb_sync *s, const tmb_job_result *result, tmb_sync_action
 
 static void done_acked(tmb_sync *s, tmb_sync_actions *actions)
 {
-    s->is_bootstrap = false;
     if (s->wants_scan || s->is_equal_told)
         return;
     s->is_equal_told = true;

@@ -158,7 +158,6 @@ typedef struct tmb_sync {
     bool drives;          /* the RANGES under way is of our own comparison */
     bool is_partial;      /* of which something was left out */
     bool is_complete_out; /* the last LEAVES we sent ends a pass */
-    bool is_bootstrap;    /* the neighbour had nothing when our pass began */
     bool has_all;         /* all that the neighbour has told of is here */
     bool is_denied;       /* the neighbour takes nothing from us */
     bool is_given_up;     /* RESTING until the session ends */
