@@ -116,6 +116,7 @@ static bool record_is_empty(const tmb_leaf_record *record)
 static tmb_err record_write(tmb_scope *scope, const tmb_leaf_record *record, tmb_bytes *ret_raw,
                             tmb_bytes *ret_body)
 {
+    TMB_ASSERT(scope->room);
     tmb_writer w = tmb_writer_of(scope->room->bytes, sizeof scope->room->bytes);
     bool has_extra = !tmb_context_is_empty(&record->extra);
     tmb_put_u8(&w, TMB_ROW_VERSION);
