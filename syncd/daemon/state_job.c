@@ -57,6 +57,8 @@ static void do_run(uv_work_t *work)
         job->err = tmb_state_store_commit(jobs->store, job->commit == TMB_STATE_SYNC);
     else
         tmb_state_store_abort(jobs->store);
+    if (is_kept && job->err == TMB_OK && job->committed)
+        job->committed(job);
     jobs->settled(jobs->arg, is_kept && job->err == TMB_OK);
 }
 

@@ -28,6 +28,8 @@ typedef enum tmb_state_commit {
 /* The caller's memory, his again when done is called. */
 struct tmb_state_job {
     tmb_err (*run)(tmb_state_job *job, const tmb_kv *kv); /* blocking */
+    void (*committed)(
+        tmb_state_job *job); /* NULL, or blocking: behind the commit, before the next job */
     void (*done)(tmb_state_job *job); /* always called, once; TMB_ECLOSED: it was not run */
     void *arg;
     bool is_own;             /* of this node itself */

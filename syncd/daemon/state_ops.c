@@ -209,6 +209,33 @@ static void note_gap(tmb_state_ops *ops, const tmb_tail_gap *gap)
     ops->next_seq = gap->last_seq + 1;
 }
 
+/* The cursor is also kept in the store of marks, behind each commit and before anything of it can leave: if
+ * the store of state is lost, what was not applied is applied, and what a neighbour may have is not applied
+ * twice. Without the copy: at the log's end. */
+static uint64_t find_copy(const tmb_state_ops *ops, const tmb_incarnation *log, uint64_t last)
+{
+    tmb_store *store = ops->state->daemon->store;
+    uint64_t seq = 0;
+    bool is_known =
+        store &&
+        tmb_store_cursor_get(store, log, tmb_bytes_str(TMB_STATE_STREAM), &seq) == TMB_OK &&
+        seq > 0 && seq <= last;
+    return is_known ? seq : last;
+}
+
+/* Blocking. */
+static void keep_copy(tmb_state_job *job)
+{
+    const tmb_state_ops *ops = job->arg;
+    tmb_store *store = ops->state->daemon->store;
+    if (!store || ops->records == 0)
+        return;
+    tmb_err err = tmb_store_cursor_put(store, &ops->cursor.incarnation,
+                                       tmb_bytes_str(TMB_STATE_STREAM), ops->cursor.seq);
+    if (err != TMB_OK)
+        LOG(TMB_LOG_WARNING, "state.cursor_copy_failed", tmb_why(err));
+}
+
 /* Where to go on. The log may be another than the one of the cursor, or have been restored to less. */
 static tmb_err find_place(tmb_state_ops *ops, const tmb_kv *kv)
 {
@@ -225,7 +252,7 @@ static tmb_err find_place(tmb_state_ops *ops, const tmb_kv *kv)
     if (strcmp(tmb_tail_node(ops->tail), ops->state->daemon->config->node) != 0)
         return TMB_EDENIED;
     if (ops->cursor.seq == TMB_CURSOR_END) { /* of a store that was lost before this start */
-        ops->cursor = (tmb_cursor_row){log, last};
+        ops->cursor = (tmb_cursor_row){log, find_copy(ops, &log, last)};
         ops->went_back = true;
         ops->next_seq = 0;
     } else if (!tmb_incarnation_eq(log, ops->cursor.incarnation)) {
@@ -392,7 +419,8 @@ tmb_err tmb_state_ops_new(tmb_state *state, tmb_state_ops **ret_ops)
     if (!ops)
         return TMB_ENOMEM;
     ops->state = state;
-    ops->job = (tmb_state_job){.run = run, .done = done, .arg = ops, .is_own = true};
+    ops->job = (tmb_state_job){
+        .run = run, .committed = keep_copy, .done = done, .arg = ops, .is_own = true};
     tmb_err err = tmb_tail_open(state->daemon->journal_root, TMB_STATE_STREAM, NULL, &ops->tail);
     if (err != TMB_OK) {
         free(ops);

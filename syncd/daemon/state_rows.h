@@ -17,8 +17,9 @@
 #include "base/incarnation.h"
 #include "syncd/state/kv.h"
 
-/* Where a store that was lost goes on: at the journal's end. Nobody knows which of the operations before it
- * the neighbours have, and none is to be applied twice (docs/state-format.md). */
+/* Where a store that was lost goes on: at the copy of its cursor in the store of marks (state_ops.c), without
+ * one at the journal's end: nobody knows then which of the operations before it the neighbours have, and
+ * none is to be applied twice (docs/state-format.md). */
 #define TMB_CURSOR_END UINT64_MAX
 
 typedef struct tmb_cursor_row {

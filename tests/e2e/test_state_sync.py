@@ -144,6 +144,28 @@ class RestoredTest(SyncTest):
         values = self.wait_equal([self.at_site, self.at_hub], "s1")
         self.assertEqual(values["s1/orders"], ["wo-1", "wo-2"])
 
+    def test_a_backup_of_all_of_the_data_folder(self):
+        self.at_site.say("s1/parts/inc", "1")
+        self.at_hub.wait("s1/parts", 1)
+        self.site.stop()
+        shutil.copytree(self.site.data, self.site.folder / "backup")
+        self.site.start()
+        self.at_site.say("s1/parts/inc", "10")
+        self.at_site.say("s1/orders/add", '["wo-1","wo-2"]')
+        self.at_site.say("s1/orders/rm", "wo-2")
+        self.at_hub.wait("s1/parts", 11)
+        self.at_hub.wait("s1/orders", ["wo-1"])
+        self.site.stop()
+        shutil.rmtree(self.site.data)
+        (self.site.folder / "backup").rename(self.site.data)
+        self.site.start()
+        self.at_site.say("s1/parts/inc", "100")
+        self.at_site.say("s1/orders/add", "wo-3")
+        self.at_hub.wait("s1/parts", 111, 30)
+        self.at_hub.wait("s1/orders", ["wo-1", "wo-3"], 30)
+        self.wait_equal([self.at_site, self.at_hub], "s1")
+        self.site.syncd.wait_for_log("state.store_moved")
+
     def test_a_lost_store(self):
         self.at_site.say("s1/parts/inc", "5")
         self.at_hub.wait("s1/parts", 5)
@@ -185,6 +207,23 @@ class ManyTest(SyncTest):
         self.assertEqual(at[2].get("rules/floor"), 7)
         at[2].say("fleet/more/set", "on")
         at[1].wait("fleet/more", b"on")
+
+    def test_a_child_with_too_many_scopes(self):
+        """The limit of syncd/daemon/state_peer.h; beyond it scopes are refused, the others go on."""
+        limit = 256
+        hub = self.lab.node("hub", has_children=True, settings=hub_settings(
+            '  share:\n    - { scope: "x*", children: "*", write: true }\n'))
+        site = self.lab.node("s1", parent=hub, settings=Settings(state='  scopes: [ "x*" ]\n'))
+        self.start()
+        at_site, at_hub = self.client(site), self.client(hub)
+        for i in range(limit + 4):
+            at_site.publish(f"x{i}/n/inc", "1")
+        wait_until(lambda: len(at_hub.values) == limit, 40, lambda: f"{len(at_hub.values)}\n{self.lab.logs(30)}")
+        hub.syncd.wait_for_log("state.scope_refused")
+        time.sleep(0.5)
+        self.assertEqual(len(at_hub.values), limit)
+        at_hub.say(f"{sorted(at_hub.values)[0]}/inc", "1")
+        wait_until(lambda: at_site.get(sorted(at_hub.values)[0]) == 2, 10, self.lab.logs)
 
     def test_three_tiers(self):
         region = self.lab.node("region", has_children=True, settings=hub_settings(
