@@ -7,6 +7,7 @@
 #ifndef TMB_TESTS_PROPERTY_SEEDS_H
 #define TMB_TESTS_PROPERTY_SEEDS_H
 
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>

@@ -17,7 +17,8 @@ else
 fi
 [ "${#headers[@]}" -gt 0 ] || { echo "tidy.headers: no header found" >&2; exit 1; }
 
-flags=(-fsyntax-only -Wall -Wextra -Werror -Wno-empty-translation-unit -D_POSIX_C_SOURCE=200809L "-I$root" "-I$build")
+flags=(-fsyntax-only -Wall -Wextra -Werror -Wno-empty-translation-unit -D_POSIX_C_SOURCE=200809L "-I$root" "-I$build"
+       -isystem "$build/proto/generated")
 status=0
 for header in "${headers[@]}"; do
     clang -x c -std=c17 -Wpedantic "${flags[@]}" -include "$root/$header" /dev/null ||
