@@ -98,7 +98,7 @@ typedef enum tmb_sync_report {
 } tmb_sync_report;
 
 /* Static text for logs and statistics: "met", "equal" ... */
-const char *tmb_sync_report_str(tmb_sync_report report);
+const char *tmb_sync_report_str(tmb_sync_report what);
 
 typedef enum tmb_sync_action_type {
     TMB_SYNC_SEND = 1, /* frame: encode it now, it lives until the next step or run */

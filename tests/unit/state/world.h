@@ -62,12 +62,12 @@ typedef struct world {
 void world_init(world *w, unsigned nodes);
 void world_free(world *w);
 
-/* Gives the line's number; a is the parent. */
+/* Gives the number of the line; a is the parent. */
 unsigned world_join(world *w, unsigned a, unsigned b);
 
 /* both: the parent speaks, too. */
-void world_up(world *w, unsigned line, bool both);
-void world_down(world *w, unsigned line);
+void world_up(world *w, unsigned number, bool both);
+void world_down(world *w, unsigned number);
 
 /* Runs until nothing is left to do; false: not within so many ms of the world's time,
  * or stopped. */
