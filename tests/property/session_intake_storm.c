@@ -100,7 +100,8 @@ static void give_hello(storm *at)
     tmb_frame_hello *hello = &frame.u.hello;
     hello->session = below(at, 5) == 0 ? at->session : ++at->session;
     hello->node = tmb_bytes_str(below(at, 20) == 0 ? "s2" : "s1");
-    hello->version_min = hello->version_max = below(at, 20) == 0 ? 3 : 1 + (uint32_t)below(at, 2);
+    hello->version_min = hello->version_max =
+        1 + (uint32_t)(below(at, 20) == 0 ? TMB_PROTOCOL_VERSION : below(at, TMB_PROTOCOL_VERSION));
     unsigned first = (unsigned)below(at, LANES);
     for (unsigned k = 0; k < LANES; k++) {
         unsigned i = (first + k) % LANES;
