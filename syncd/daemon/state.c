@@ -390,11 +390,12 @@ void tmb_state_free(tmb_state *state)
     tmb_state_twins_free(state->twins);
     tmb_state_peers_free(state);
     tmb_state_jobs_free(state->jobs);
-    tmb_held *held, *next;
-    HASH_ITER(hh, state->held, held, next)
-    {
-        HASH_DEL(state->held, held);
+    tmb_held *held = state->held;
+    HASH_CLEAR(hh, state->held); /* the table alone */
+    while (held) {
+        tmb_held *next = held->hh.next;
         free(held);
+        held = next;
     }
     free(inside(state)->begin.names);
     free(state->room);

@@ -74,7 +74,7 @@ void tmb_state_peer_pump(tmb_state_peer *peer)
 
 static tmb_state_lane *find_lane(const tmb_state_peer *peer, const tmb_held *held)
 {
-    for (tmb_state_lane *lane = held ? held->lanes : NULL; lane; lane = lane->next_of_held)
+    for (tmb_state_lane *lane = held->lanes; lane; lane = lane->next_of_held)
         if (lane->peer == peer)
             return lane;
     return NULL;
@@ -90,14 +90,15 @@ static tmb_err make_lane(tmb_state_peer *peer, tmb_bytes scope, tmb_state_lane *
         right = tmb_state_right_of_child(policy, tmb_bytes_str(peer->name), scope);
     if (right == TMB_STATE_RIGHT_NONE)
         return TMB_EDENIED;
-    tmb_state_lane *lane = find_lane(peer, tmb_state_find(peer->state, scope));
+    tmb_held *held = tmb_state_find(peer->state, scope);
+    tmb_state_lane *lane = held ? find_lane(peer, held) : NULL;
     if (lane) {
         *ret_lane = lane;
         return TMB_OK;
     }
     if (!peer->options.is_parent && peer->lanes_count >= TMB_STATE_SCOPES_OF_CHILD_MAX)
         return TMB_ELIMIT;
-    tmb_held *held = tmb_state_make(peer->state, scope);
+    held = tmb_state_make(peer->state, scope);
     return held ? tmb_state_lane_new(peer, held, right == TMB_STATE_RIGHT_WRITE, ret_lane)
                 : TMB_ENOMEM;
 }
