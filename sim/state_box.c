@@ -148,21 +148,33 @@ bool state_take_image(state_world *world, state_node *node)
     return true;
 }
 
-/* What is on no other disk is perhaps gone. Other boxes' images do not count. */
+static void clear_maybe(state_world *world, const state_view *view, bool *is_maybe)
+{
+    for (unsigned a = 0; a < world->book.actors_count; a++) {
+        for (unsigned k = 0; k < view->counts[a] && k < view->clock[a]; k++) {
+            const state_bind *bind = &world->book.binds[view->slots[a][k].bind];
+            for (unsigned i = 0; view->slots[a][k].is_held && i < bind->count; i++)
+                is_maybe[world->book.bound[bind->first + i]] = false;
+        }
+    }
+}
+
+/* What no other disk's clock covers is perhaps gone: what others heard of it in a pass that is not over may
+ * stay with some. Other boxes' images do not count. */
 static void mark_maybe(state_world *world, const state_node *node)
 {
-    for (unsigned c = 0; c < world->book.changes_count; c++) {
-        state_change *change = &world->book.changes[c];
-        bool is_elsewhere = false;
-        if (!node->box.views[change->scope].sees[c])
-            continue;
-        for (unsigned i = 0; i < world->nodes_count && !is_elsewhere; i++) {
-            const state_node *other = &world->nodes[i];
-            is_elsewhere = other != node && other->is_there && !other->is_gone &&
-                           other->box.views[change->scope].sees[c];
+    static bool is_maybe[STATE_CHANGES_MAX];
+    for (unsigned c = 0; c < world->book.changes_count; c++)
+        is_maybe[c] = node->box.views[world->book.changes[c].scope].sees[c] != 0;
+    for (unsigned i = 0; i < world->nodes_count; i++) {
+        const state_node *other = &world->nodes[i];
+        for (unsigned s = 0; s < world->scopes_count; s++) {
+            if (other != node && other->is_there && !other->is_gone && other->holds[s])
+                clear_maybe(world, &other->box.views[s], is_maybe);
         }
-        change->is_maybe = change->is_maybe || !is_elsewhere;
     }
+    for (unsigned c = 0; c < world->book.changes_count; c++)
+        world->book.changes[c].is_maybe = world->book.changes[c].is_maybe || is_maybe[c];
 }
 
 /* Records that were never applied and go with the disk: from where on. */
@@ -206,11 +218,13 @@ bool state_put_image(state_world *world, state_node *node)
         return false;
     }
     /* What the image has is not lost with the disk that it replaces. */
-    for (unsigned c = 0; c < world->book.changes_count; c++) {
-        state_change *change = &world->book.changes[c];
-        if (node->box.views[change->scope].sees[c])
-            change->is_maybe = false;
-    }
+    static bool is_maybe[STATE_CHANGES_MAX];
+    for (unsigned c = 0; c < world->book.changes_count; c++)
+        is_maybe[c] = world->book.changes[c].is_maybe;
+    for (unsigned k = 0; k < world->scopes_count; k++)
+        clear_maybe(world, &node->box.views[k], is_maybe);
+    for (unsigned c = 0; c < world->book.changes_count; c++)
+        world->book.changes[c].is_maybe = is_maybe[c];
     node->is_restored = true;
     state_tell(world, node, "is restored from an image, records", node->box.count);
     return true;

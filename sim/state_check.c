@@ -112,7 +112,8 @@ void state_learn(state_world *world, state_node *node, unsigned scope, unsigned 
     if (!state_load(world, node, scope, world->scope))
         return;
     const tmb_scope *s = world->scope;
-    if (!tmb_incarnation_eq(s->self, node->self_before[scope]) && node->last_before[scope] > 0) {
+    if (!world->is_over && !tmb_incarnation_eq(s->self, node->self_before[scope]) &&
+        node->last_before[scope] > 0) {
         unsigned old = state_book_actor(&world->book, &node->self_before[scope]);
         rebind(world, node, scope, old, tmb_context_base(&s->clock, &node->self_before[scope]));
     }
@@ -127,8 +128,9 @@ void state_learn(state_world *world, state_node *node, unsigned scope, unsigned 
             state_fail(world, "a clock goes back");
         view->clock[a] = base;
     }
-    bool is_part = s->extras > 0 || (node->job.kind == JOB_SYNC && node->result.leaves > 0 &&
-                                     node->result.kind == TMB_JOB_JOIN);
+    bool is_part = s->extras > 0 || world->is_over ||
+                   (node->job.kind == JOB_SYNC && node->result.leaves > 0 &&
+                    node->result.kind == TMB_JOB_JOIN);
     for (unsigned l = 0; is_part && l < STATE_LEAVES; l++) {
         tmb_leaf_key key = state_book_key(l);
         if (tmb_scope_leaf(world->scope, &key, &leaf) != TMB_OK)
@@ -254,6 +256,21 @@ bool state_are_equal(state_world *world)
     return true;
 }
 
+static void tell_change(state_world *world, unsigned number, unsigned have)
+{
+    const state_change *change = &world->book.changes[number];
+    char what[160];
+    snprintf(what, sizeof what,
+             "%s: %s of leaf %u, made there, is on so many boxes:", state_scopes[change->scope],
+             tmb_verb_str(change->verb), change->leaf);
+    state_tell(world, &world->nodes[change->node], what, have);
+    for (unsigned i = 0; have > 0 && i < world->nodes_count; i++) {
+        const state_node *node = &world->nodes[i];
+        if (node->is_there && !node->is_gone && node->box.views[change->scope].sees[number])
+            state_tell(world, node, "has change", number);
+    }
+}
+
 /* Each change is everywhere, or it was on a disk that is no more. */
 static void count_lost(state_world *world)
 {
@@ -271,10 +288,14 @@ static void count_lost(state_world *world)
         }
         if (have == all)
             continue;
+        if (world->print != NULL)
+            tell_change(world, c, have);
+        /* Of a disk that is gone some may have heard in a pass that was never finished, others not. */
+        if (!change->is_maybe)
+            state_fail(world, have > 0 ? "replicas are equal and have not heard the same"
+                                       : "an acknowledged change is lost");
         if (have > 0)
-            state_fail(world, "replicas are equal and have not heard the same");
-        else if (!change->is_maybe)
-            state_fail(world, "an acknowledged change is lost");
+            continue;
         world->result->lost++;
         world->result->lost_acked += change->is_acked;
     }
@@ -282,6 +303,13 @@ static void count_lost(state_world *world)
 
 void state_judge(state_world *world)
 {
+    world->is_over = true;
+    for (unsigned i = 0; i < world->nodes_count; i++) {
+        for (unsigned s = 0; s < world->scopes_count; s++) {
+            if (world->nodes[i].is_there && !world->nodes[i].is_gone && world->nodes[i].holds[s])
+                state_learn(world, &world->nodes[i], s, i);
+        }
+    }
     count_lost(world);
     for (unsigned i = 0; i < world->nodes_count; i++) {
         state_node *node = &world->nodes[i];

@@ -86,6 +86,8 @@ static void break_in(state_world *world, state_node *node, unsigned peer, const 
         state_post(world, EVENT_CUT, child_of(world, node->index, peer), 0,
                    sim_between(&world->net, 0, 100), NULL);
     }
+    if (is_midst && state_may(world, STATE_RESTORE, &world->net, 50))
+        state_post(world, EVENT_DIE, node, 2, sim_between(&world->net, 20, 200), NULL);
 }
 
 static void say(state_world *world, state_node *node, unsigned peer, unsigned scope,

@@ -178,7 +178,7 @@ typedef struct state_world {
     tmb_rng net, disk, load, fate,
         dice; /* one each, so that a draw in one does not shift the others */
     bool has[STATE_KINDS];
-    bool is_healed, is_ticking;
+    bool is_healed, is_ticking, is_over;
     int64_t now_ns, end_ns, second;
     uint64_t steps_in_second, sessions;
     size_t chunk_bytes;
