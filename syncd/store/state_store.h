@@ -7,10 +7,9 @@
  * Opened with the care of store.h. Not a view of the journal: what a neighbour has acknowledged comes back
  * from it, the rest is here alone. So:
  *  - damaged, or of another version: set aside as <path>.damaged-<n> and begun anew, was_reset. Its scopes
- * begin
- *    under new incarnations and get from their neighbours what those have. Operations of the journal that were
- *    applied must not be applied again, since nobody knows which of them the neighbours have: the tail goes on
- *    behind them, or at the journal's end when that is not known (docs/state-format.md);
+ *    begin under new incarnations and get from their neighbours what those have. Operations of the journal
+ *    that were applied must not be applied again, since nobody knows which of them the neighbours have: the
+ *    tail goes on behind them, or at the journal's end when that is not known (docs/state-format.md);
  *  - a copy or a backup that was put back (is_moved): every scope has to go on under a new incarnation, with
  *    nothing given anew, before the first own change; then settle;
  *  - a full disk: commits are refused and counted, nothing of them is there; it goes on when there is room.
