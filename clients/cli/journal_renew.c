@@ -11,7 +11,8 @@
  * What the parent has is said by uplink.marks, or by what the fenced daemon has set aside of it, and
  * believed of a stream only where its chain is that of this log: a file of another past would leave
  * records behind. In doubt all is carried over, and comes twice. A renewed record has a new number, and
- * the time of its birth.
+ * the time of its birth. Operations on state are applied here, so where each of them went is noted
+ * (journal/renewed.h).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,7 +26,9 @@
 #include "journal/identity.h"
 #include "journal/journal.h"
 #include "journal/prove.h"
+#include "journal/renewed.h"
 #include "journal/text.h"
+#include "policy/policy.h"
 
 typedef struct renew_stream {
     const char *name;
@@ -45,6 +48,7 @@ typedef struct renew {
     tmb_path scratch, aside;
     bool has_marks;
     tmb_marks marks;
+    tmb_renewed renewed; /* of the stream of state */
     tmb_journal *from_lock, *to;
     renew_stream streams[TMB_STREAMS_MAX];
 } renew;
@@ -180,6 +184,8 @@ static int carry(renew *r)
                   : TMB_OK;
         if (err != TMB_OK)
             return cli_fail(r->scratch.text, err);
+        if (strcmp(s->name, TMB_STATE_STREAM) == 0 && s->to)
+            tmb_renewed_add(&r->renewed, s->record.seq, seq);
         s->first = s->carried++ == 0 ? s->record.seq : s->first;
         s->last = s->record.seq;
         err = advance(s);
@@ -247,6 +253,11 @@ static int write_new(renew *r)
         code = carry(r);
     tmb_journal_close(r->to);
     r->to = NULL;
+    if (code == CLI_OK) {
+        r->renewed.from = r->old.incarnation;
+        tmb_err err = tmb_renewed_write(NULL, r->scratch.text, &r->renewed);
+        code = err ? cli_fail(r->scratch.text, err) : CLI_OK;
+    }
     if (code == CLI_OK && (!give_to_owner(r) || !change_places(r)))
         code = fail_text(r->scratch.text, strerror(errno));
     else if (code == CLI_OK)

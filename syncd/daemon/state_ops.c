@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "journal/renewed.h"
 #include "journal/tail.h"
 #include "policy/state_topic.h"
 #include "syncd/bus/answer.h"
@@ -236,6 +237,32 @@ static void keep_copy(tmb_state_job *job)
         LOG(TMB_LOG_WARNING, "state.cursor_copy_failed", tmb_why(err));
 }
 
+/* Of another log than the cursor's: what of it was applied before. A log that was renewed says which number
+ * became which. Renewed from one that is unknown here, or when that cannot be read, all that was carried over
+ * counts as applied, or all that is there: twice is worse. */
+static tmb_err find_renewed(tmb_state_ops *ops, uint64_t first, uint64_t last)
+{
+    tmb_renewed renewed;
+    bool is_known = ops->cursor.seq > 0; /* else nothing was ever applied */
+    tmb_err err = tmb_renewed_read(NULL, ops->state->daemon->journal_root, &renewed);
+    bool is_damaged = err == TMB_ECORRUPT || err == TMB_EVERSION;
+    if (err != TMB_OK && err != TMB_ENOENT && !is_damaged)
+        return err;
+    if (is_known && is_damaged) {
+        ops->cursor.seq = last;
+        ops->went_back = true;
+    } else if (err == TMB_OK && is_known &&
+               tmb_incarnation_eq(renewed.from, ops->cursor.incarnation)) {
+        ops->cursor.seq = tmb_renewed_seq(&renewed, ops->cursor.seq);
+    } else if (err == TMB_OK && is_known) {
+        ops->cursor.seq = tmb_renewed_last(&renewed);
+        ops->went_back = true;
+    } else {
+        ops->cursor.seq = first - 1;
+    }
+    return TMB_OK;
+}
+
 /* Where to go on. The log may be another than the one of the cursor, or have been restored to less. */
 static tmb_err find_place(tmb_state_ops *ops, const tmb_kv *kv)
 {
@@ -256,8 +283,10 @@ static tmb_err find_place(tmb_state_ops *ops, const tmb_kv *kv)
         ops->went_back = true;
         ops->next_seq = 0;
     } else if (!tmb_incarnation_eq(log, ops->cursor.incarnation)) {
+        err = find_renewed(ops, first, last);
+        if (err != TMB_OK)
+            return err;
         ops->cursor.incarnation = log;
-        ops->cursor.seq = first - 1;
         ops->next_seq = 0;
     } else if (ops->cursor.seq > last) {
         ops->went_back = true;

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A journal that was renewed: what of its operations was applied before is not applied once more."""
+
+import json
+import subprocess
+import unittest
+
+from tombolo_lab import Lab, StateClient
+from tombolo_lab.node import Settings
+
+
+class RenewedTest(unittest.TestCase):
+    def setUp(self):
+        self.lab = Lab()
+        self.addCleanup(self.lab.close)
+        self.node = self.lab.node("site", settings=Settings(state="  scopes: [ site ]\n"))
+        self.lab.start()
+        self.node.syncd.wait_for_log("state.broker_up")
+
+    def client(self):
+        client = StateClient(self.node, "").start()
+        self.addCleanup(client.close)
+        return client
+
+    def renew(self) -> dict:
+        done = subprocess.run([self.lab.built.journal, "renew", "-o", "json", str(self.node.data)],
+                              capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        return json.loads(done.stdout)
+
+    def test_each_operation_once(self):
+        c = self.client()
+        c.say("site/parts/inc", "3")
+        c.say("site/mode/set", "old")
+        c.say("site/mode/set", b"new")
+        c.wait("site/parts", 3)
+        c.wait("site/mode", b"new")
+        self.node.syncd.stop()
+        c.say("site/parts/inc", "40")  # acked, and not applied before the journal is another
+        c.close()
+        self.node.stop()
+        self.renew()
+        self.node.start()
+        self.node.syncd.wait_for_log("state.broker_up")
+        c = self.client()
+        c.say("site/parts/inc", "500")
+        c.say("site/last/set", "1")
+        c.wait("site/last", 1)
+        self.assertEqual(c.get("site/parts"), 543, self.node.logs())
+        self.assertEqual(c.get("site/mode"), b"new")
+
+
+if __name__ == "__main__":
+    unittest.main()
