@@ -8,8 +8,7 @@
  * none of which touches another or a base. So equal sets are equal structs and equal bytes.
  *
  * Memory: the arrays are the caller's; tmb_context_of names them. Functions that may need more room than
- * there
- * is give TMB_ELIMIT and leave the context as it was.
+ * there is give TMB_ELIMIT and, but for join, leave the context as it was.
  * Source: Almeida, Shoker, Baquero 2018, section 7.2 (causal contexts); their dotcontext compacts in rounds,
  * here runs are kept merged, so that dots which come in reverse order cost no more than others.
  * Threads: none, values. Cost: has: binary searches; add: a move of what lies behind; join: one merge an

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* crdt/dot.h - the name of one change: who made it, and his how manieth it is.
+/* crdt/dot.h - the name of one change: who made it, and which of his changes it is.
  *
  * A dot is given once. Each change of a scope takes one, removals among them; an actor is one incarnation of
  * one node, so that what is restored or copied never gives a dot again.

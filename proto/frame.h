@@ -221,22 +221,22 @@ typedef struct tmb_frame_told {
 typedef struct tmb_frame_scope {
     uint64_t session;
     tmb_bytes scope;
-    uint32_t turn;    /* the how manieth SCOPE of this speaker, of this scope, in this session */
+    uint32_t turn;    /* which SCOPE of this speaker and scope in this session, from 1 on */
     uint32_t answers; /* the turn of the other's SCOPE that this one answers; 0: wants an answer */
-    tmb_incarnation
-        self; /* the speaker's own, last what it has given of it, chain there (last > 0) */
+    /* The speaker's own incarnation, how many dots it has given of it, and the chain there (last > 0). */
+    tmb_incarnation self;
     uint64_t last;
     uint8_t chain[TMB_CHAIN_BYTES];
     tmb_bytes clock;       /* what the speaker has, durably */
     tmb_bytes floor;       /* up to where it has forgotten removals; empty: none */
     tmb_bytes heard;       /* of the one spoken to, in a pass that is not over; empty: none */
     tmb_bytes heard_clock; /* ctx of that pass's last chunk, when there is heard */
-    bool
-        has_yours; /* what the speaker has of an incarnation of the one spoken to, unfinished passes too */
+    /* What the speaker has of an incarnation of the one spoken to, unfinished passes too. */
+    bool has_yours;
     tmb_incarnation yours;
     uint64_t yours_seq;
     tmb_bytes points;     /* points of the other's past, rising: varint seq, 16 bytes chain there */
-    bool has_fingerprint; /* of all leaves; not there while a pass is unfinished */
+    bool has_fingerprint; /* of all leaves, those of unfinished passes too; a refusal has none */
     uint64_t leaves;
     uint8_t sum[TMB_CHAIN_BYTES];
     uint64_t wall_ms, hlc; /* the speaker's clocks, for people and for skew; 0: does not say */
@@ -247,14 +247,14 @@ typedef struct tmb_frame_leaves {
     uint64_t session;
     tmb_bytes scope;
     uint32_t turn; /* of the receiver's SCOPE that this pass answers */
-    uint32_t n;    /* the how manieth LEAVES of it, from 0 */
+    uint32_t n;    /* LEAVES of it that went before */
     tmb_bytes ctx; /* the sender's clock when it looked; its entries are actors 0, 1 ... of data */
     tmb_bytes actors; /* the next ones, 16 bytes each */
     bool is_complete; /* the pass ends: whoever has joined all of it has all of ctx */
     tmb_bytes upto;   /* not complete: how far in the order of dots: varint seq for each of ctx */
     tmb_bytes floor;  /* complete, to one whose clock did not reach it: the sender's, as in SCOPE */
-    bool
-        has_self; /* which actor is the sender's own incarnation, and its chain at its entry of ctx */
+    /* Which actor is the sender's own incarnation, and its chain at its entry of ctx. */
+    bool has_self;
     uint32_t self;
     uint8_t chain[TMB_CHAIN_BYTES];
     tmb_codec codec; /* of data: plain or zstd, as the shells please */

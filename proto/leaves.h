@@ -6,10 +6,9 @@
  *             varint count     entries: each varint actor, varint seq, slice value
  *             varint count     removals: each varint actor, varint seq
  *             varint bases     what is known of this leaf beyond the chunk's context (a leaf of a pass that
- *             is
- *             varint runs      not over yet): each varint actor, varint seq; varint actor, varint first,
- *             varint
- *                              last. Both are 0 as a rule. Without it a dot that was removed here before the
+ *                              is not over yet): each varint actor, varint seq
+ *             varint runs      likewise: each varint actor, varint first, varint last
+ *                              Both are 0 as a rule. Without them a dot that was removed here before the
  *                              clock covers it would live on at whoever got it by another road.
  *   key       path, 0, type, element
  *
@@ -39,8 +38,8 @@ typedef struct tmb_leaf_key {
     tmb_bytes elem; /* empty but for sets */
 } tmb_leaf_key;
 
-/* tmb_leaf_key_write gives the length; out has TMB_LEAF_KEY_BYTES_MAX. read: TMB_ECORRUPT for what is none.
- * */
+/* tmb_leaf_key_write gives the length; out has room for TMB_LEAF_KEY_BYTES_MAX.
+ * tmb_leaf_key_read: TMB_ECORRUPT for what is no key. */
 size_t tmb_leaf_key_write(const tmb_leaf_key *key, uint8_t *out);
 TMB_MUST_USE tmb_err tmb_leaf_key_read(tmb_bytes bytes, tmb_leaf_key *ret);
 
@@ -76,9 +75,8 @@ typedef struct tmb_leaves_state {
 TMB_MUST_USE tmb_err tmb_leaves_put(tmb_writer *w, tmb_leaves_state *state, tmb_actors *actors,
                                     const tmb_leaf_item *item);
 
-/* tmb_leaves_get reads one; slices point into the reader's bytes and into state. Every value is one that
- * its type
- * can have. Errors: TMB_EAGAIN (the end), TMB_ECORRUPT, TMB_ELIMIT. */
+/* tmb_leaves_get reads one; slices point into the reader's bytes and into state. Every value is one that its
+ * type can have. Errors: TMB_EAGAIN (the end), TMB_ECORRUPT, TMB_ELIMIT. */
 TMB_MUST_USE tmb_err tmb_leaves_get(tmb_reader *r, tmb_leaves_state *state,
                                     const tmb_actors *actors, tmb_leaf_item *ret);
 

@@ -192,8 +192,8 @@ static tmb_err retire(state_world *world, state_node *node, unsigned peer)
     return TMB_OK;
 }
 
-/* What the daemon does with a neighbour's SCOPE besides: a parent tells the time, and all tell their stamps.
- * */
+/* What the daemon does with a neighbour's SCOPE besides: a parent tells the time, and all tell their
+ * stamps. */
 static void hear_clock(state_world *world, state_node *node, const state_job *job)
 {
     if (job->job.kind != TMB_JOB_MEET || job->job.frame == NULL)

@@ -122,8 +122,8 @@ typedef struct state_node {
     unsigned index, tier; /* 0: top, 1: hub, 2: site */
     unsigned parents[2], parents_count, parent;
     bool is_there, is_up, is_powered, is_gone; /* is_gone: retired, or taken away */
-    bool
-        is_restored; /* it went back, or is a second box: what others believe of it may be too much */
+    /* It went back, or is a second box: what others believe of it may be too much. */
+    bool is_restored;
     bool has_moved; /* its process sees at its start that the disk is another one */
     bool was_wrong; /* its wall clock was ahead at some time */
     bool holds[STATE_SCOPES_MAX];

@@ -31,8 +31,8 @@ struct tmb_held;
 #define TMB_STATE_CHUNK_BYTES 16384u
 
 typedef struct tmb_state_peer_options {
-    const char
-        *name; /* borrowed for the peer's life: the child's; of the parent as told by its WELCOME */
+    /* Borrowed for the peer's life: the child's; of the parent as told by its WELCOME. */
+    const char *name;
     bool is_parent;
     void *arg;
     /* Sends a frame, encoded; bytes of data that it carries. False: there is no link. */

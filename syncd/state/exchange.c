@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* syncd/state/exchange.c - SCOPE is made and looked at in meeting.c; here: chunks out and in, and comparing.
- * */
+/* syncd/state/exchange.c - SCOPE is made and looked at in meeting.c; here: chunks out and in, and
+ * comparing. */
 #include "syncd/state/exchange.h"
 
 #include "base/varint.h"

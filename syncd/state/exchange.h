@@ -55,8 +55,8 @@ typedef struct tmb_sync_room {
 typedef struct tmb_job {
     tmb_job_kind kind;
     uint64_t session;
-    uint32_t turn,
-        answers; /* GREET, MEET: of our SCOPE; SCAN, RANGES: turn of the neighbour's that we answer */
+    /* GREET, MEET: of our SCOPE; SCAN, RANGES: turn of the neighbour's that we answer. */
+    uint32_t turn, answers;
     uint32_t n;       /* of LEAVES, when one is made */
     bool wants_reply; /* MEET: make our SCOPE, too */
     bool is_held;     /* SCAN: not to be completed before ranges were compared */
@@ -87,7 +87,6 @@ typedef struct tmb_job_result {
     bool is_reborn;   /* MEET: the incarnation changed; the neighbour has to be greeted anew */
     bool is_below;    /* MEET: it lacks removals that are forgotten: hold the pass, compare */
     bool is_scrub;    /* MEET: equal clocks, other leaves: likewise */
-    bool is_empty;    /* MEET: it has nothing yet */
     bool has_all;     /* MEET, JOIN: all that the neighbour has is here */
     bool is_all;      /* SCAN: the neighbour has, or has been sent, all there is */
     bool is_complete; /* SCAN: and the chunk says so. No frame: nothing to send */
@@ -100,8 +99,7 @@ typedef struct tmb_job_result {
 } tmb_job_result;
 
 typedef struct tmb_exchange {
-    tmb_scope_room
-        *room; /* the shell's, for this alone or shared with what runs in the same thread */
+    tmb_scope_room *room; /* the shell's; what runs in the same thread may share it */
     tmb_scope scope;
     tmb_neighbour neighbour;
     tmb_context_room ours, theirs, to;

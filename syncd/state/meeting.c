@@ -146,7 +146,6 @@ static void judge(tmb_exchange *x, const tmb_frame_scope *said, const tmb_contex
 {
     tmb_fingerprint theirs = {.leaves = said->leaves};
     memcpy(theirs.sum, said->sum, sizeof theirs.sum);
-    ret->is_empty = tmb_context_is_empty(clock);
     ret->is_scrub = said->has_fingerprint && tmb_context_eq(clock, &x->scope.clock) &&
                     !tmb_fingerprint_eq(&theirs, &x->scope.fingerprint);
     ret->has_all = tmb_context_covers(&x->scope.clock, clock) ||

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* syncd/state/neighbours.c - a row for each neighbour: what it has for sure, what was heard of it, its past.
  *
- *   row   u8 1   u8 state   u64 heard_ms   16 incarnation   varint acked_own   varint count: varint seq, 16
- * chain
+ *   row   u8 1   u8 state   u64 heard_ms   16 incarnation   varint acked_own   varint count
+ *         count times: varint seq, 16 chain
  *         context acked   context heard   context heard_clock
  */
 #include "syncd/state/inside.h"

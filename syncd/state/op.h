@@ -30,8 +30,8 @@
 typedef struct tmb_op {
     tmb_verb verb;
     tmb_bytes scope, path;
-    unsigned
-        values_count; /* elements of a set; 1: a register's bytes, or the ordered bytes of raise and lower */
+    /* Elements of a set; 1: a register's bytes, or the ordered bytes of raise and lower. */
+    unsigned values_count;
     const tmb_bytes *values;
     uint64_t amount; /* of inc, dec, count */
     tmb_hlc stamp;   /* from the record, folded by the clock of the scope's node */

@@ -46,8 +46,8 @@
 #define TMB_FINGERPRINT_BYTES 16u
 typedef struct tmb_fingerprint {
     uint64_t leaves; /* how many */
-    uint8_t sum
-        [TMB_FINGERPRINT_BYTES]; /* the prints of all of them, added modulo 2^128, little-endian */
+    /* The prints of all of them, added modulo 2^128, little-endian. */
+    uint8_t sum[TMB_FINGERPRINT_BYTES];
 } tmb_fingerprint;
 
 /* Neighbours. */
@@ -98,17 +98,17 @@ void tmb_neighbour_check(tmb_neighbour *neighbour, uint64_t seq,
 typedef struct tmb_leaf_record {
     tmb_leaf leaf;
     unsigned removals_count;
-    tmb_dot
-        removals[TMB_SIBLINGS_MAX]; /* of this leaf, still in the index; by dot, one of an actor */
-    tmb_context extra;              /* what is known of it that the clock does not cover */
-    bool is_there, has_extra_row;   /* on disk; there with extra context, covered or not */
-    tmb_bytes raw, body;            /* the record, and the entries in it, as they are on disk */
+    /* Of this leaf, still in the index; by dot, one of an actor. */
+    tmb_dot removals[TMB_SIBLINGS_MAX];
+    tmb_context extra;            /* what is known of it that the clock does not cover */
+    bool is_there, has_extra_row; /* on disk; there with extra context, covered or not */
+    tmb_bytes raw, body;          /* the record, and the entries in it, as they are on disk */
     tmb_context_room room;
 } tmb_leaf_record;
 
 /* Where a scope works: 4.3 MiB, of which as much is ever touched as the leaves are large. Of use only
- * during a call; one may serve all scopes of a thread, one after the other. Zeroed by whoever allocates it.
- * */
+ * during a call; one may serve all scopes of a thread, one after the other. Zeroed by whoever allocates
+ * it. */
 typedef struct tmb_scope_room {
     tmb_leaf_record before, after;
     tmb_leaf_item item;
@@ -199,17 +199,18 @@ TMB_MUST_USE tmb_err tmb_scope_dirty_all(tmb_scope *scope);
  * dot not in from, in the order of dots, each leaf once, up to bytes_max (at least one leaf; out has room
  * for cap). to (room for all actors, not from itself) becomes from and what the chunk holds; is_complete:
  * that is all there is, and the clock is the chunk's context, as it is of every chunk.
- * is_bootstrap: the neighbour had nothing when the pass began, so what was removed cannot be missed there; or
- * the pass is not completed before ranges were compared (syncd/state/sync.h). Then from may be below the
- * floor. Own dots are noted as seen by somebody: save and commit before the chunk leaves.
+ * is_held: the caller does not complete the pass before ranges were compared (syncd/state/sync.h), so from
+ * may be below the floor. A neighbour that has nothing yet is no exception: another one may bring it a leaf
+ * that was removed and forgotten here.
+ * Own dots are noted as seen by somebody: save and commit before the chunk leaves.
  * Errors: of the kv; TMB_EGAP (from is below the floor: entries for removals that the neighbour lacks are
- * gone, compare ranges; never with is_bootstrap), TMB_ELIMIT (a leaf larger than cap, actors). */
+ * gone, compare ranges; never with is_held), TMB_ELIMIT (a leaf larger than cap, actors). */
 typedef struct tmb_chunk {
     size_t bytes; /* of leaves, as proto/leaves.h writes them */
     unsigned leaves;
     bool is_complete;
 } tmb_chunk;
-TMB_MUST_USE tmb_err tmb_scope_scan(tmb_scope *scope, const tmb_context *from, bool is_bootstrap,
+TMB_MUST_USE tmb_err tmb_scope_scan(tmb_scope *scope, const tmb_context *from, bool is_held,
                                     size_t bytes_max, tmb_actors *actors, uint8_t *out, size_t cap,
                                     tmb_context *to, tmb_chunk *ret_chunk);
 

@@ -127,11 +127,11 @@ static tmb_err scan_actor(scan *at, const tmb_base *last, uint64_t *reached)
     return err;
 }
 
-tmb_err tmb_scope_scan(tmb_scope *scope, const tmb_context *from, bool is_bootstrap,
-                       size_t bytes_max, tmb_actors *actors, uint8_t *out, size_t cap,
-                       tmb_context *to, tmb_chunk *ret_chunk)
+tmb_err tmb_scope_scan(tmb_scope *scope, const tmb_context *from, bool is_held, size_t bytes_max,
+                       tmb_actors *actors, uint8_t *out, size_t cap, tmb_context *to,
+                       tmb_chunk *ret_chunk)
 {
-    if (!is_bootstrap && tmb_scope_is_below_floor(scope, from))
+    if (!is_held && tmb_scope_is_below_floor(scope, from))
         return TMB_EGAP;
     scan at = {scope, from, bytes_max, actors, tmb_writer_of(out, cap), out, {0, 0, false}};
     tmb_err err = tmb_context_copy(to, from);

@@ -110,8 +110,8 @@ static void go_on(tmb_sync *s, tmb_sync_actions *actions)
     }
 }
 
-/* The held pass is told, and all of the neighbour's is here: what still differs is what neither clock tells.
- * */
+/* The held pass is told, and all of the neighbour's is here: what still differs is what neither clock
+ * tells. */
 static void look_for_ranges(tmb_sync *s)
 {
     if (s->is_held && s->is_told && (s->has_all || !s->may_write) && !s->is_ranging)

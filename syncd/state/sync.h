@@ -75,8 +75,8 @@ typedef struct tmb_sync_event {
     tmb_sync_event_type type;
     tmb_mono now;
     uint64_t session;
-    bool
-        speaks; /* OPEN: say SCOPE at once: the child; a parent if it knows that the child has it */
+    /* OPEN: say SCOPE at once: the child; a parent if it knows that the child has it. */
+    bool speaks;
     const tmb_frame *frame;
     const tmb_job_result *result;
 } tmb_sync_event;

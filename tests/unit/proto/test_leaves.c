@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* tests/unit/proto/test_leaves.c - leaves on their way: what was put comes out, what breaks a rule does not.
- * */
+/* tests/unit/proto/test_leaves.c - leaves on their way: what was put comes out, what breaks a rule does
+ * not. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* tests/unit/state/test_sync.c - the sync of a scope between nodes: what comes, what is lost, who was away.
- * */
+/* tests/unit/state/test_sync.c - the sync of a scope between nodes: what comes, what is lost, who was
+ * away. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
