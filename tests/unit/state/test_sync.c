@@ -289,6 +289,38 @@ static void who_was_away_too_long_compares_ranges(void **state)
     }
 }
 
+/* The hub has forgotten a removal. Who has nothing yet may be brought by another what was removed, so it is
+ * compared, too, and takes on the floor. */
+static void a_new_neighbour_is_compared_where_removals_were_forgotten(void **state)
+{
+    (void)state;
+    world w;
+    world_init(&w, 3);
+    unsigned first = world_join(&w, 0, 1), second = world_join(&w, 0, 2);
+    unsigned beside = world_join(&w, 2, 1);
+    world_set(&w, 0, "kept", "1");
+    world_set(&w, 0, "gone", "1");
+    world_up(&w, first, false);
+    assert_true(world_run(&w, LONG_MS));
+    world_down(&w, first);
+    world_op(&w, 0, TMB_VERB_DEL, "gone", NULL, 0);
+    world_lapse(&w, 0);
+    assert_string_equal(value_of(&w, 1, "gone"), "1");
+    world_up(&w, second, false);
+    assert_true(world_run(&w, LONG_MS));
+    assert_int_equal(told(&w.lines[second], TMB_SYNC_REPORT_BELOW), 1);
+    assert_int_equal(told(&w.lines[second], TMB_SYNC_REPORT_RANGED), 1);
+    assert_true(world_is_equal(&w, 0, 2));
+    assert_false(tmb_context_is_empty(&world_load(&w, 2)->floor));
+    world_up(&w, beside, false);
+    assert_true(world_run(&w, LONG_MS));
+    for (unsigned node = 0; node < 3; node++)
+        assert_string_equal(value_of(&w, node, "gone"), "");
+    assert_true(world_is_equal(&w, 1, 2));
+    assert_true(world_is_equal(&w, 0, 1));
+    world_free(&w);
+}
+
 /* Any frame of that is lost: the same. */
 static void a_comparison_outlives_losses(void **state)
 {
@@ -444,6 +476,7 @@ int main(void)
         cmocka_unit_test(a_pass_goes_on_where_it_was_cut),
         cmocka_unit_test(a_node_that_may_only_read_changes_nothing),
         cmocka_unit_test(who_was_away_too_long_compares_ranges),
+        cmocka_unit_test(a_new_neighbour_is_compared_where_removals_were_forgotten),
         cmocka_unit_test(a_comparison_outlives_losses),
         cmocka_unit_test(a_restored_node_goes_on_under_another_name),
         cmocka_unit_test(a_clone_that_wrote_keeps_what_it_wrote),
