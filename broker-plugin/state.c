@@ -32,12 +32,14 @@ int tmb_plugin_stream_for(const tmb_plugin *p, tmb_bytes topic)
                : -1;
 }
 
-/* The sentence for whoever watches state/# and gets no reason code. */
+/* The sentence for whoever watches state/# and gets no reason code. An operation that is one is refused for
+ * its scope alone. */
 static void tell_on_error_topic(tmb_plugin *p, const char *topic, const char *why)
 {
     char error[TMB_STATE_ERROR_BYTES], text[TMB_STATE_WHY_BYTES + 64];
-    int len =
-        snprintf(text, sizeof text, "{\"ok\":false,\"verdict\":\"malformed\",\"why\":\"%s\"}", why);
+    bool is_op = tmb_state_rule_is_op(&p->config->state, tmb_bytes_str(topic));
+    int len = snprintf(text, sizeof text, "{\"ok\":false,\"verdict\":\"%s\",\"why\":\"%s\"}",
+                       is_op ? "scope" : "malformed", why);
     if (!tmb_state_rule_error(topic, error))
         return;
     void *payload = mosquitto_malloc((size_t)len);

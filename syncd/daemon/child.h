@@ -92,6 +92,7 @@ struct tmb_child {
     uv_timer_t probe; /* of intake.twins */
     tmb_fenced fenced;
     struct tmb_state_peer *state_peer; /* state_child.c; NULL: no session of state yet */
+    bool is_state_missed;              /* too old for state: said, until it is not */
     UT_hash_handle hh;
 };
 

@@ -30,9 +30,25 @@ static uint32_t chunk_bytes(void *arg)
     return TMB_STATE_CHUNK_BYTES;
 }
 
+/* Only a child that has something to share here: its own scope. */
+static void miss_state(tmb_child *child)
+{
+    const tmb_state_policy *policy = &child->hub->daemon->config->state;
+    tmb_bytes name = tmb_bytes_str(child->name);
+    if (child->intake.state != TMB_INTAKE_OPEN)
+        return;
+    bool is_missed = !tmb_intake_has_state(&child->intake) &&
+                     tmb_state_right_of_child(policy, name, name) != TMB_STATE_RIGHT_NONE;
+    if (is_missed && !child->is_state_missed)
+        tmb_state_peer_is_old(child->name, child->intake.version);
+    child->is_state_missed = is_missed;
+}
+
 void tmb_state_child_look(tmb_child *child)
 {
     tmb_state *state = child->hub->daemon->state;
+    if (state)
+        miss_state(child);
     bool is_open = tmb_intake_has_state(&child->intake) && !child->hub->is_stopping;
     if (!state || (!is_open && !child->state_peer))
         return;

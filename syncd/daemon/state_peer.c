@@ -151,6 +151,13 @@ void tmb_state_peer_look(tmb_state_peer *peer, uint64_t session)
         open_all(peer);
 }
 
+void tmb_state_peer_is_old(const char *name, unsigned version)
+{
+    LOG(TMB_LOG_WARNING, "state.neighbour_too_old", tmb_str("neighbour", name),
+        tmb_num("version", version), tmb_num("needed", TMB_PROTOCOL_VERSION_STATE),
+        tmb_str("then", "records flow, scopes of state do not until it is upgraded"));
+}
+
 static void refuse(tmb_state_peer *peer, const tmb_frame *frame, tmb_refusal refusal)
 {
     tmb_frame answer;

@@ -50,6 +50,9 @@ TMB_MUST_USE tmb_err tmb_state_peer_new(tmb_state *state, const tmb_state_peer_o
  * What is news begins or ends all its machines. peer NULL: nothing. */
 void tmb_state_peer_look(tmb_state_peer *peer, uint64_t session);
 
+/* tmb_state_peer_is_old logs that a session with name is of a version without state. */
+void tmb_state_peer_is_old(const char *name, unsigned version);
+
 /* tmb_state_peer_frame takes a frame of the open session, and arena, which holds what it points to. */
 void tmb_state_peer_frame(tmb_state_peer *peer, const tmb_frame *frame, void *arena);
 

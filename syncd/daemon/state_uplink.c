@@ -41,11 +41,23 @@ static uint32_t chunk_bytes(void *arg)
     return piece < TMB_LEAVES_BYTES_DEFAULT ? piece : TMB_LEAVES_BYTES_DEFAULT;
 }
 
+/* Whose records flow and whose state does not would else be told by nothing but values that differ. */
+static void miss_state(tmb_uplink *u)
+{
+    bool is_missed =
+        u->session.state == TMB_SESSION_STREAMING && !tmb_session_has_state(&u->session);
+    if (is_missed && !u->is_state_missed)
+        tmb_state_peer_is_old(u->session.parent, u->session.version);
+    if (u->session.state == TMB_SESSION_STREAMING)
+        u->is_state_missed = is_missed;
+}
+
 void tmb_state_uplink_look(tmb_uplink *u)
 {
     tmb_state *state = u->daemon->state;
     if (!state)
         return;
+    miss_state(u);
     uint64_t session =
         tmb_session_has_state(&u->session) && !u->is_stopping ? u->session.session : 0;
     if (session != 0 && (!u->state_peer || strcmp(u->state_parent, u->session.parent) != 0)) {

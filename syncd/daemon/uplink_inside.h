@@ -49,10 +49,11 @@ struct tmb_uplink {
     uint64_t lost_frames; /* of this link: the session sent them, the link did not take them */
     tmb_told told;
     struct tmb_state_peer
-        *state_peer; /* these three: state_uplink.c; NULL: no session of state yet */
+        *state_peer; /* these four: state_uplink.c; NULL: no session of state yet */
     char state_parent[TMB_NAME_BYTES_MAX + 1];
-    tmb_mono state_at; /* when the last frame of state went */
-    tmb_load *loaded;  /* the batch that LOADED is about, during its step */
+    bool is_state_missed; /* a parent too old for state: said, until one is not */
+    tmb_mono state_at;    /* when the last frame of state went */
+    tmb_load *loaded;     /* the batch that LOADED is about, during its step */
     unsigned ticks;
     char up_topic[sizeof TMB_TOPIC_UP + TMB_NAME_BYTES_MAX];
     char down_topic[sizeof TMB_TOPIC_DOWN + TMB_NAME_BYTES_MAX];

@@ -123,7 +123,7 @@ class RefusalTest(StateTest):
             got, payload, _, retain, _ = listener.receive()
             self.assertEqual((got, retain), (f"{topic}/error", False))
             told = json.loads(payload)
-            self.assertEqual((told["ok"], told["verdict"]), (False, "malformed"))
+            self.assertEqual((told["ok"], told["verdict"]), (False, "scope" if "scope" in why and "this node" in why else "malformed"))
             self.assertTrue(told["why"].startswith(why), told)
             self.assertIn(f"client plc-{at}, {topic}: {why}", self.broker.daemon.log())
         self.assertEqual(self.wait_stat("state_refused", len(self.LIST))["state_refused"], len(self.LIST))

@@ -124,6 +124,30 @@ static void sums_are_longer_than_their_parts(void **state)
     assert_true(is_beyond);
 }
 
+/* Three who count elsewhere at the same time bring the sum beyond what one entry can take back. */
+static void reset_says_that_it_did_not_come_to_zero(void **state)
+{
+    (void)state;
+    uint8_t ups[TMB_COUNTER_VALUE_MAX];
+    size_t len = tmb_counter_value(TMB_TYPE_PN_COUNTER, UINT64_MAX, 0, ups);
+    tmb_base bases[3];
+    tmb_context seen = tmb_context_of(bases, 3, NULL, 0);
+    tmb_leaf leaf;
+    begin();
+    leaf.count = 0;
+    for (uint8_t i = 3; i < 6; i++) {
+        tmb_entry entry = {dot(i, 1), tmb_bytes_of(ups, len)};
+        assert_int_equal(tmb_leaf_put(&leaf, &entry), TMB_OK);
+        assert_int_equal(tmb_context_add(&seen, &entry.dot), TMB_OK);
+    }
+    replica_take(&a, &leaf, &seen);
+    assert_true(replica_do(&a, TMB_VERB_RESET));
+    assert_true(a.delta.is_saturated);
+    assert_true(value(&a) == INT64_MAX);
+    assert_false(replica_do(&a, TMB_VERB_RESET)); /* its own total is at its end */
+    assert_true(a.delta.is_saturated);
+}
+
 /* The known oddity of counters that are removed: who counts on brings back all that it ever counted. */
 static void removed_while_counting_comes_back_whole(void **state)
 {
@@ -152,6 +176,7 @@ int main(void)
         cmocka_unit_test(reset_with_a_token_is_about_what_was_read),
         cmocka_unit_test(nothing_wraps),
         cmocka_unit_test(sums_are_longer_than_their_parts),
+        cmocka_unit_test(reset_says_that_it_did_not_come_to_zero),
         cmocka_unit_test(removed_while_counting_comes_back_whole),
     };
     return cmocka_run_group_tests_name("unit.crdt.counter", tests, NULL, NULL);

@@ -120,6 +120,7 @@ static void itself_a_year_ahead_is_shown_and_ends_with_a_new_incarnation(void **
     assert_true(tmb_clock_learn(&clock, at(TODAY), at(TODAY), at(TODAY)));
     assert_int_equal(tmb_clock_state_of(&clock, at(TODAY)), TMB_CLOCK_SELF_SKEWED);
     assert_true(tmb_clock_lower(&clock, at(TODAY)));
+    assert_int_equal(clock.floor.u64, clock.last.u64); /* what is stored is lowered, too */
     assert_int_equal(tmb_clock_state_of(&clock, at(TODAY)), TMB_CLOCK_OK);
     assert_int_equal(stamp_ms(&clock, TODAY + 1), TODAY + 1);
     assert_false(tmb_clock_lower(&clock, at(TODAY)));

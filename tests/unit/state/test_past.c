@@ -281,6 +281,27 @@ static void test_a_moved_store_gives_nothing_anew(void **state)
     assert_int_equal(replica_count(&b, "n"), 2);
 }
 
+/* b has e from the midst of a's pass, and removes it; then a is as it was before it wrote e. What b has seen
+ * of a is in the leaf's extra context alone, neither in b's clock nor as an entry. */
+static void test_own_dots_that_were_only_heard_are_not_taken(void **state)
+{
+    (void)state;
+    kv_memory backup = {0};
+    bool is_complete = false;
+    assert_true(kv_memory_copy(&backup, &a.disk));
+    (void)replica_do(&a, TMB_VERB_ADD, "s", "e");
+    for (unsigned i = 0; i < 4; i++)
+        (void)replica_do(&a, TMB_VERB_ADD, "t", i % 2 ? "x" : "y");
+    assert_int_equal(replica_chunk(&a, &b, 8, &is_complete), TMB_OK);
+    assert_false(is_complete);
+    (void)replica_do(&b, TMB_VERB_RM, "s", "e");
+    assert_true(kv_memory_copy(&a.disk, &backup));
+    assert_int_equal(replica_chunk(&b, &a, 4096, &is_complete), TMB_EGAP);
+    kv_memory_drop(&a.disk);
+    (void)replica_check(&a);
+    kv_memory_free(&backup);
+}
+
 static void test_own_dots_from_elsewhere_are_not_taken(void **state)
 {
     (void)state;
@@ -313,6 +334,7 @@ int main(void)
         TEST(test_own_past_has_a_limit),
         TEST(test_a_restored_node_loses_nothing_and_counts_nothing_twice),
         TEST(test_a_moved_store_gives_nothing_anew),
+        TEST(test_own_dots_that_were_only_heard_are_not_taken),
         TEST(test_own_dots_from_elsewhere_are_not_taken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

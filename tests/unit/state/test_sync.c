@@ -427,6 +427,95 @@ static void a_clone_that_wrote_keeps_what_it_wrote(void **state)
     world_free(&w);
 }
 
+/* Whoever may only read must not be able to make the other end give up its incarnation. */
+static void who_may_only_read_makes_nobody_begin_anew(void **state)
+{
+    (void)state;
+    world w;
+    kv_memory backup = {0};
+    world_init(&w, 2);
+    w.nodes[1].may_not_write = true;
+    unsigned line = world_join(&w, 0, 1);
+    world_set(&w, 0, "a", "1");
+    world_up(&w, line, false);
+    assert_true(world_run(&w, LONG_MS));
+    assert_true(kv_memory_copy(&backup, &w.nodes[0].disk));
+    world_set(&w, 0, "a", "2");
+    assert_true(world_run(&w, LONG_MS));
+    world_down(&w, line);
+    kv_memory_free(&w.nodes[0].disk);
+    assert_true(kv_memory_copy(&w.nodes[0].disk, &backup));
+    kv_memory_free(&backup);
+    tmb_incarnation before = world_load(&w, 0)->self;
+    world_up(&w, line, false);
+    (void)world_run(&w, LONG_MS); /* the reader asks again, at longer and longer intervals */
+    assert_int_equal(w.lines[0].ends[0].reports[TMB_SYNC_REPORT_REBORN], 0);
+    assert_true(w.lines[0].ends[0].reports[TMB_SYNC_REPORT_FORKED] > 0);
+    assert_true(tmb_incarnation_eq(before, world_load(&w, 0)->self));
+    world_free(&w);
+}
+
+static tmb_sync_actions acted;
+
+static bool begins_a_job(tmb_sync *sync, const tmb_frame *frame)
+{
+    tmb_sync_event event = {.type = TMB_SYNC_FRAME, .frame = frame};
+    assert_int_equal(tmb_sync_step(sync, &event, &acted), TMB_OK);
+    return tmb_sync_is_busy(sync);
+}
+
+static void job_is_done(tmb_sync *sync, tmb_job_kind kind, const tmb_frame *frame)
+{
+    tmb_job_result result = {.kind = kind, .is_complete = true, .is_all = true};
+    tmb_sync_event event = {.type = TMB_SYNC_DONE, .result = &result};
+    result.frames_count = frame != NULL;
+    result.frames[0] = frame;
+    assert_int_equal(tmb_sync_step(sync, &event, &acted), TMB_OK);
+}
+
+/* A machine in turn 1 whose neighbour is in turn 5, with one chunk out. */
+static void frames_of_a_turn_that_is_over_do_nothing(void **state)
+{
+    (void)state;
+    tmb_sync sync;
+    tmb_sync_options options = {.may_write = true, .answer_ms = 10};
+    static tmb_sync_room room;
+    tmb_sync_event open = {.type = TMB_SYNC_OPEN, .session = 3, .speaks = true};
+    tmb_sync_init(&sync, "fleet", &options);
+    sync.room = &room;
+    assert_int_equal(tmb_sync_step(&sync, &open, &acted), TMB_OK);
+    tmb_frame out = {.type = TMB_FRAME_SCOPE}, scope = {.type = TMB_FRAME_SCOPE};
+    job_is_done(&sync, TMB_JOB_GREET, &out);
+    scope.u.scope = (tmb_frame_scope){.session = 3, .turn = 5, .answers = 1};
+    assert_true(begins_a_job(&sync, &scope));
+    job_is_done(&sync, TMB_JOB_MEET, NULL);
+    assert_int_equal(acted.v[acted.n - 1].job.kind, TMB_JOB_SCAN);
+    out.type = TMB_FRAME_LEAVES;
+    job_is_done(&sync, TMB_JOB_SCAN, &out);
+    assert_false(tmb_sync_is_busy(&sync));
+
+    assert_false(begins_a_job(&sync, &scope)); /* said twice */
+    tmb_frame stored = {.type = TMB_FRAME_STORED};
+    stored.u.stored = (tmb_frame_stored){.session = 3, .turn = 4};
+    assert_false(begins_a_job(&sync, &stored));
+    assert_false(tmb_sync_is_quiet(&sync)); /* nothing is acknowledged */
+    tmb_frame leaves = {.type = TMB_FRAME_LEAVES};
+    leaves.u.leaves = (tmb_frame_leaves){.session = 3, .turn = 2};
+    assert_false(begins_a_job(&sync, &leaves));
+    tmb_frame ranges = {.type = TMB_FRAME_RANGES};
+    ranges.u.ranges = (tmb_frame_ranges){.session = 3, .turn = 5, .round = 2};
+    assert_false(begins_a_job(&sync, &ranges));
+
+    ranges.u.ranges.turn = leaves.u.leaves.turn = 1;
+    assert_true(begins_a_job(&sync, &ranges));
+    job_is_done(&sync, TMB_JOB_RANGES, NULL);
+    assert_true(begins_a_job(&sync, &leaves));
+    job_is_done(&sync, TMB_JOB_JOIN, NULL);
+    stored.u.stored.turn = 5;
+    assert_true(begins_a_job(&sync, &stored)); /* the neighbour has all: to be written down */
+    assert_int_equal(acted.v[acted.n - 1].job.kind, TMB_JOB_ACKED);
+}
+
 static void contracts_are_kept(void **state)
 {
     (void)state;
@@ -480,6 +569,8 @@ int main(void)
         cmocka_unit_test(a_comparison_outlives_losses),
         cmocka_unit_test(a_restored_node_goes_on_under_another_name),
         cmocka_unit_test(a_clone_that_wrote_keeps_what_it_wrote),
+        cmocka_unit_test(who_may_only_read_makes_nobody_begin_anew),
+        cmocka_unit_test(frames_of_a_turn_that_is_over_do_nothing),
         cmocka_unit_test(contracts_are_kept),
     };
     return cmocka_run_group_tests_name("unit.state.sync", tests, NULL, NULL);
