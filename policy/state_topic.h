@@ -23,6 +23,8 @@ extern "C" {
 /* Levels of a path, and bytes of it with the slashes between. More: refused, the sentence says which. */
 #define TMB_STATE_PATH_LEVELS_MAX 12u
 #define TMB_STATE_PATH_BYTES_MAX  512u
+/* Elements of one operation. More: refused. */
+#define TMB_STATE_ELEMENTS_MAX 1024u
 
 typedef enum tmb_state_kind {
     TMB_STATE_ELSEWHERE = 0, /* not below the root */

@@ -41,23 +41,6 @@ static void print_failure(uint64_t seed, state_plant plant, const state_result *
     printf("\n");
 }
 
-static void add(state_result *sum, const state_result *r)
-{
-    sum->ops += r->ops;
-    sum->acked += r->acked;
-    sum->changes += r->changes;
-    sum->lost += r->lost;
-    sum->lost_acked += r->lost_acked;
-    sum->frames += r->frames;
-    sum->bytes += r->bytes;
-    sum->steps += r->steps;
-    sum->lapsed += r->lapsed;
-    sum->ranged += r->ranged;
-    sum->reincarnated += r->reincarnated;
-    for (unsigned kind = 0; kind < STATE_KINDS; kind++)
-        sum->fired[kind] += r->fired[kind];
-}
-
 static void print_sum(const cli_options *options, uint64_t bad, const state_result *sum)
 {
     printf("%" PRIu64 " of %" PRIu64 " seeds failed; %" PRIu64 " operations, %" PRIu64
@@ -84,7 +67,7 @@ int cli_state(const cli_options *options)
         state_result r;
         state_run(first + i, options->state_plant, is_told ? stdout : NULL, &r);
         bad += !r.is_good;
-        add(&sum, &r);
+        state_result_add(&sum, &r);
         if (options->is_json)
             print_json(first + i, options->state_plant, &r);
         else if (!r.is_good)

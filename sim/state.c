@@ -28,6 +28,23 @@ state_plant state_plant_find(const char *name)
     return (state_plant)plant;
 }
 
+void state_result_add(state_result *sum, const state_result *r)
+{
+    sum->ops += r->ops;
+    sum->acked += r->acked;
+    sum->changes += r->changes;
+    sum->lost += r->lost;
+    sum->lost_acked += r->lost_acked;
+    sum->frames += r->frames;
+    sum->bytes += r->bytes;
+    sum->steps += r->steps;
+    sum->lapsed += r->lapsed;
+    sum->ranged += r->ranged;
+    sum->reincarnated += r->reincarnated;
+    for (unsigned kind = 0; kind < STATE_KINDS; kind++)
+        sum->fired[kind] += r->fired[kind];
+}
+
 const char *state_kind_str(state_kind kind)
 {
     switch (kind) {

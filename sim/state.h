@@ -71,6 +71,9 @@ typedef struct state_result {
 /* state_run plays seed to its end. print: where the run is told, line by line; NULL: nowhere. */
 void state_run(uint64_t seed, state_plant plant, FILE *print, state_result *ret_result);
 
+/* state_result_add adds what r counts to sum; what is of one run alone (failure, hash ...) stays sum's. */
+void state_result_add(state_result *sum, const state_result *r);
+
 /* "partition" ... */
 const char *state_kind_str(state_kind kind);
 

@@ -29,7 +29,7 @@ static int words_of(tmb_verb verb, int *ret_max)
     case TMB_VERB_ADMIT:
     case TMB_VERB_REVOKE:
     case TMB_VERB_INSERT:
-        *ret_max = 1024; /* TMB_OP_VALUES_MAX */
+        *ret_max = TMB_STATE_ELEMENTS_MAX;
         return 1;
     case TMB_VERB_RESET:
     case TMB_VERB_ENABLE:

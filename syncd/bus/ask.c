@@ -15,8 +15,9 @@
 #include "syncd/state/scope.h"
 
 static_assert(TMB_PATH_BYTES_MAX == TMB_STATE_PATH_BYTES_MAX &&
-                  TMB_PATH_LEVELS_MAX == TMB_STATE_PATH_LEVELS_MAX,
-              "what a topic may name, a scope may hold");
+                  TMB_PATH_LEVELS_MAX == TMB_STATE_PATH_LEVELS_MAX &&
+                  TMB_OP_VALUES_MAX == TMB_STATE_ELEMENTS_MAX,
+              "what a topic may name, and a client say, a scope may hold");
 
 /* An envelope with the most and longest elements, each byte escaped. More: refused. */
 #define PAYLOAD_BYTES_MAX (8u << 20)

@@ -2,6 +2,15 @@
 /* syncd/state/op.c - words for what became of an operation. */
 #include "syncd/state/op.h"
 
+#include <assert.h>
+
+#include "proto/leaves.h"
+
+static_assert(TMB_PATH_LEVELS_MAX == TMB_LEAF_PATH_LEVELS_MAX &&
+                  TMB_PATH_BYTES_MAX == TMB_LEAF_PATH_BYTES_MAX &&
+                  TMB_ELEMENT_BYTES_MAX == TMB_LEAF_ELEM_BYTES_MAX,
+              "what an operation may name travels, and nothing else does");
+
 const char *tmb_verdict_str(tmb_verdict verdict)
 {
     switch (verdict) {

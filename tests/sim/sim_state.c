@@ -60,22 +60,6 @@ static void seeds_that_ever_failed_pass(void **state)
     assert_true(count > 0);
 }
 
-static void add(state_result *sum, const state_result *r)
-{
-    sum->ops += r->ops;
-    sum->acked += r->acked;
-    sum->changes += r->changes;
-    sum->lost += r->lost;
-    sum->lost_acked += r->lost_acked;
-    sum->frames += r->frames;
-    sum->steps += r->steps;
-    sum->lapsed += r->lapsed;
-    sum->reincarnated += r->reincarnated;
-    sum->ranged += r->ranged;
-    for (unsigned kind = 0; kind < STATE_KINDS; kind++)
-        sum->fired[kind] += r->fired[kind];
-}
-
 static void replicas_become_equal_and_right(void **state)
 {
     (void)state;
@@ -87,7 +71,7 @@ static void replicas_become_equal_and_right(void **state)
     state_result sum = {0};
     for (uint64_t seed = first; seed < first + count; seed++) {
         state_result result = play(seed, only ? stdout : NULL);
-        add(&sum, &result);
+        state_result_add(&sum, &result);
     }
     print_message(
         "seed %llu and %llu more: %llu operations, %llu acknowledged, %llu changes, %llu lost with "
