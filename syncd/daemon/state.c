@@ -275,7 +275,15 @@ static void done_care(tmb_state_job *job)
 {
     care *c = job->arg;
     c->is_busy = false;
-    if (job->err != TMB_OK || c->is_over) {
+    if (job->err != TMB_OK && !c->is_over) { /* the next tick goes on with the scope behind it */
+        c->ticks = 0;
+        if (job->err == TMB_ELIMIT ||
+            job->err == TMB_ECORRUPT) /* a disk's errors are told of anyway */
+            LOG(TMB_LOG_ERROR, "state.care_failed", tmb_str("scope", c->at), tmb_why(job->err),
+                tmb_str("then", "its removals are kept; tried again with the next round"));
+        return;
+    }
+    if (c->is_over) {
         c->at[0] = 0;
         c->ticks = 0;
         return;

@@ -59,13 +59,20 @@ static tmb_err forget_removal(tmb_scope *scope, const tmb_dot *dot)
     return err == TMB_OK ? tmb_context_add_run(&scope->floor, &dot->actor, 1, dot->seq) : err;
 }
 
+/* A neighbour may have filled the floor with others: then removals of those who are not in it stay. */
+static bool has_floor(const tmb_scope *scope, const tmb_incarnation *actor)
+{
+    return scope->floor.bases_count < TMB_ACTORS_MAX || tmb_context_base(&scope->floor, actor) > 0;
+}
+
 static tmb_err forget_removals(tmb_scope *scope, const tmb_context *stable, unsigned max,
                                unsigned *forgotten)
 {
     for (unsigned i = 0; i < stable->bases_count; i++) {
         const tmb_base *base = &stable->bases[i];
         tmb_dot next = {base->actor, 1}, dot;
-        while (*forgotten < max && scope->removals > 0 && next.seq <= base->seq) {
+        while (*forgotten < max && scope->removals > 0 && next.seq <= base->seq &&
+               has_floor(scope, &base->actor)) {
             tmb_err err = tmb_scope_seek_dot(scope, TMB_ROW_REMOVAL, &next, &dot, NULL);
             bool is_over = err == TMB_OK &&
                            (!tmb_incarnation_eq(dot.actor, base->actor) || dot.seq > base->seq);

@@ -109,6 +109,59 @@ static void test_a_map_too_large_is_deleted_in_parts(void **state)
     assert_int_equal(replica_begin(&a)->fingerprint.leaves, 0);
 }
 
+/* One node too many counts at one counter: its chunk is not taken, and nothing of what is here is lost. When
+ * the counter is deleted there is room. */
+static void test_one_node_too_many_counts(void **state)
+{
+    (void)state;
+    bool is_complete = false;
+    for (unsigned i = 0; i <= TMB_SIBLINGS_MAX; i++) {
+        replica_close(&b);
+        replica_open(&b, 100 + i);
+        (void)replica_do(&b, TMB_VERB_INC, "parts", NULL);
+        if (i < TMB_SIBLINGS_MAX)
+            replica_pass(&b, &c);
+    }
+    assert_int_equal(replica_chunk(&b, &c, 4096, &is_complete), TMB_ELIMIT);
+    kv_memory_drop(&c.disk);
+    assert_int_equal(replica_count(&c, "parts"), TMB_SIBLINGS_MAX);
+    assert_int_equal(replica_do(&c, TMB_VERB_INC, "parts", NULL), TMB_VERDICT_SIBLINGS);
+    assert_int_equal(replica_do(&c, TMB_VERB_DEL, "parts", NULL), TMB_VERDICT_DONE);
+    replica_pass(&b, &c);
+    assert_int_equal(replica_count(&c, "parts"), 1);
+}
+
+/* A neighbour tells of forgotten removals of as many strangers as the floor has room for: ours are kept then,
+ * and nothing fails. */
+static void test_a_floor_full_of_strangers(void **state)
+{
+    (void)state;
+    static tmb_base bases[TMB_ACTORS_MAX];
+    tmb_context strangers = tmb_context_of(bases, TMB_ACTORS_MAX, NULL, 0);
+    tmb_bytes name = tmb_bytes_str(b.name);
+    bool is_below = false;
+    unsigned forgotten = 0;
+    for (unsigned i = 0; i < TMB_ACTORS_MAX; i++) {
+        tmb_incarnation actor = replica_incarnation(1000 + i);
+        assert_int_equal(tmb_context_add_run(&strangers, &actor, 1, 7), TMB_OK);
+    }
+    tmb_incarnation self = replica_incarnation(2);
+    assert_int_equal(
+        tmb_scope_meet(replica_begin(&a), name, &self, &strangers, &strangers, 1, &is_below),
+        TMB_OK);
+    replica_end(&a);
+    (void)replica_do(&a, TMB_VERB_ADD, "s", "e");
+    (void)replica_do(&a, TMB_VERB_RM, "s", "e");
+    tmb_context clock = replica_begin(&a)->clock;
+    assert_int_equal(tmb_scope_acked(&a.at, name, &clock, 2), TMB_OK);
+    replica_end(&a);
+    assert_int_equal(tmb_scope_forget(replica_begin(&a), 100, &forgotten), TMB_OK);
+    replica_end(&a);
+    assert_int_equal(replica_check(&a), 1); /* the removal */
+    replica_pass(&a, &c);
+    assert_false(replica_is_in(&c, TMB_TYPE_AW_SET, "s", "e"));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_all, close_all)
 
 int main(void)
@@ -117,6 +170,8 @@ int main(void)
         TEST(test_one_actor_too_many_cannot_write),
         TEST(test_more_removers_than_a_leaf_has_room_for),
         TEST(test_a_map_too_large_is_deleted_in_parts),
+        TEST(test_one_node_too_many_counts),
+        TEST(test_a_floor_full_of_strangers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
