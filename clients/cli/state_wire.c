@@ -79,7 +79,9 @@ static void on_publish(struct mosquitto *mosq, void *arg, int id, int code,
     if (code < 0x80)
         return;
     wire->is_refused = true;
-    snprintf(wire->why, sizeof wire->why, "the broker refused the message: %s",
+    snprintf(wire->why, sizeof wire->why,
+             "the broker refused the message: %s; does the node hold the scope and write it "
+             "(its broker's log says so if not), and does an acl_file let us?",
              mosquitto_reason_string(code));
 }
 
@@ -315,7 +317,7 @@ int state_wire_ask(state_wire *wire, const char *topic, tmb_bytes payload, json_
     return state_fail(
         STATE_UNREACHABLE,
         "%s: no answer%s%s; it may have been done, or be done later: is tombolo-syncd "
-        "running here, and is %s the node's state.root?",
+        "running here, is %s the node's state.root, and may we read tombolo-cli/# of an acl_file?",
         topic, wire->why[0] ? ": " : " within --timeout", wire->why, wire->options->root);
 }
 

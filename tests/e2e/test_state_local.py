@@ -68,6 +68,7 @@ class LocalTest(StateTest):
         self.assertEqual(told["site/press/parts/error"]["verdict"], "malformed")
         self.assertFalse(told["site/press/parts/error"]["ok"])
         self.assertFalse(told["elsewhere/press/parts/inc/error"]["ok"])
+        self.assertEqual(told["elsewhere/press/parts/inc/error"]["verdict"], "scope")
         self.assertIsNone(c.get("site/press/parts"))
 
 
