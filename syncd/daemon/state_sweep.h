@@ -2,8 +2,7 @@
 /* syncd/daemon/state_sweep.h - after our broker has lost retained values: all are published again, and what
  * it still retains of paths that are gone is cleared.
  *
- *   begin --a job a scope: all paths dirty--> list (the broker's topics) --job: which are ours no more-->
- *   clear
+ *   begin --a job a scope: all paths dirty--> list (the broker's topics) --a job: which are gone--> clear
  *
  * It is due until it was through once, also over restarts (state_rows.h).
  * Threads: the loop's. Memory: the topics that the broker retains, while it lasts.
