@@ -71,6 +71,16 @@ class FormsTest(unittest.TestCase):
             found = self.wait(f"pb/{path}/pb", lambda found: len(found) > 0)
             self.assertTrue(found.startswith(VERSION + field(2, 2, field(1, 2, kind) + value)), (path, found))
 
+    def test_an_answer_is_published_where_no_value_is(self):
+        listener = self.client("listener")
+        listener.subscribe("state/line-7/forged/#")
+        listener.subscribe("answers/#")
+        for topic in (b"state/line-7/forged/value", b"state/line-7/forged/parts/inc", b"answers/me"):
+            self.say("asked/inc", b"1", props=b"\x08" + struct.pack(">H", len(topic)) + topic)
+        self.assertEqual(listener.receive()[0], "answers/me")
+        self.wait("asked", b"3")
+        self.assertEqual(listener.receive_all(0.3), [])
+
     def test_a_mistake_in_protobuf_is_told(self):
         listener = self.client("listener")
         listener.subscribe("state/line-7/+/error")
