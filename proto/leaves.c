@@ -16,12 +16,14 @@ size_t tmb_leaf_key_write(const tmb_leaf_key *key, uint8_t *out)
     return key->path.len + 2 + key->elem.len;
 }
 
-/* Levels between slashes, none of them empty. */
+/* Levels between slashes, none of them empty; no wildcards, for a value is published at its path. */
 static bool is_path(tmb_bytes path)
 {
     size_t level = 0;
     unsigned levels = 1;
     for (size_t i = 0; i < path.len; i++) {
+        if (path.ptr[i] == '+' || path.ptr[i] == '#')
+            return false;
         if (path.ptr[i] != '/') {
             level++;
             continue;

@@ -243,7 +243,8 @@ static void say(tmb_state_values *v)
         if (err == TMB_OK) {
             v->waiting++;
         } else if (err != TMB_ECLOSED) {
-            v->items[s->item].is_refused = true;
+            /* What no broker takes is not tried again: what waits behind it would wait for ever. */
+            v->items[s->item].is_refused = err != TMB_ELIMIT;
             v->refused++;
             LOG(TMB_LOG_ERROR, "state.value_not_sent", tmb_str("topic", s->topic), tmb_why(err));
         }
