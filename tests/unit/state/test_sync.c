@@ -455,6 +455,25 @@ static void who_may_only_read_makes_nobody_begin_anew(void **state)
     world_free(&w);
 }
 
+/* Nor to compare ranges with everybody: a floor comes with what it may write. */
+static void who_may_only_read_raises_no_floor(void **state)
+{
+    (void)state;
+    world w;
+    world_init(&w, 2);
+    w.nodes[1].may_not_write = true;
+    unsigned line = world_join(&w, 0, 1);
+    world_set(&w, 0, "a", "1");
+    world_op(&w, 1, TMB_VERB_ADD, "set", "e", 0);
+    world_op(&w, 1, TMB_VERB_RM, "set", "e", 0);
+    world_lapse(&w, 1);
+    assert_true(world_load(&w, 1)->floor.bases_count > 0);
+    world_up(&w, line, false);
+    (void)world_run(&w, LONG_MS);
+    assert_int_equal(world_load(&w, 0)->floor.bases_count, 0);
+    world_free(&w);
+}
+
 static tmb_sync_actions acted;
 
 static bool begins_a_job(tmb_sync *sync, const tmb_frame *frame)
@@ -570,6 +589,7 @@ int main(void)
         cmocka_unit_test(a_restored_node_goes_on_under_another_name),
         cmocka_unit_test(a_clone_that_wrote_keeps_what_it_wrote),
         cmocka_unit_test(who_may_only_read_makes_nobody_begin_anew),
+        cmocka_unit_test(who_may_only_read_raises_no_floor),
         cmocka_unit_test(frames_of_a_turn_that_is_over_do_nothing),
         cmocka_unit_test(contracts_are_kept),
     };
