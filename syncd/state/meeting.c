@@ -80,8 +80,7 @@ tmb_err tmb_exchange_greet(tmb_exchange *x, const tmb_job *job, int64_t now_ms, 
 /* What the neighbour has of us, held against our own past. common: up to there both are the same, as far as
  * can be told. */
 typedef struct past {
-    bool is_other;      /* it has something under our name that we never gave */
-    bool has_something; /* in common */
+    bool is_other; /* it has something under our name that we never gave */
     uint64_t common;
 } past;
 
@@ -108,14 +107,15 @@ static tmb_err compare_past(tmb_exchange *x, const tmb_frame_scope *said, const 
             return err;
         bool is_same = !err && memcmp(chain, theirs.ptr, sizeof chain) == 0;
         is_differing = is_differing || err == TMB_EGAP || (!err && !is_same);
-        if (is_same && !is_differing) {
-            ret->has_something = true;
+        if (is_same && !is_differing)
             ret->common = seq;
-        }
     }
     ret->is_other = is_differing || held > last;
-    if (ret->is_other && !is_differing && ret->has_something)
-        ret->common = last; /* it has all of ours, and more: nothing is to be given anew */
+    /* It has more than ours, and nothing of it differs: this disk went back. What was on it when we
+     * started is of the same past, though the neighbour may have got it in one chunk and know no point in it;
+     * only what was written since is ours alone. */
+    if (ret->is_other && !is_differing && x->scope.exposed > ret->common)
+        ret->common = x->scope.exposed;
     return TMB_OK;
 }
 

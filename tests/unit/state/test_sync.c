@@ -391,6 +391,48 @@ static void a_restored_node_goes_on_under_another_name(void **state)
     }
 }
 
+/* All of an offline time comes to the neighbour in one chunk, so it knows no point inside of it; the image is
+ * from the midst of that time. */
+static void what_was_in_the_image_is_not_given_anew(void **state)
+{
+    (void)state;
+    for (unsigned wrote = 0; wrote < 2; wrote++) {
+        world w;
+        kv_memory image = {0};
+        world_init(&w, 2);
+        unsigned line = world_join(&w, 0, 1);
+        world_op(&w, 1, TMB_VERB_INC, "parts", NULL, 5);
+        world_op(&w, 1, TMB_VERB_ADD, "orders", "wo-1", 0);
+        assert_true(kv_memory_copy(&image, &w.nodes[1].disk));
+        world_op(&w, 1, TMB_VERB_INC, "parts", NULL, 2);
+        world_set(&w, 1, "after", "the image");
+        world_up(&w, line, false);
+        assert_true(world_run(&w, LONG_MS));
+        world_down(&w, line);
+        world_op(&w, 0, TMB_VERB_RM, "orders", "wo-1", 0);
+        kv_memory_free(&w.nodes[1].disk);
+        assert_true(kv_memory_copy(&w.nodes[1].disk, &image));
+        kv_memory_free(&image);
+        tmb_scope_start(world_load(&w, 1));
+        world_save(&w, 1);
+        if (wrote)
+            world_op(&w, 1, TMB_VERB_INC, "parts", NULL, 100);
+        world_up(&w, line, false);
+        assert_true(world_run(&w, LONG_MS));
+        assert_int_equal(w.lines[0].ends[1].reports[TMB_SYNC_REPORT_REBORN], 1);
+        assert_true(world_is_equal(&w, 0, 1));
+        assert_string_equal(value_of(&w, 1, "after"), "the image");
+        tmb_leaf_key parts = {.path = tmb_bytes_str("parts"), .type = TMB_TYPE_PN_COUNTER};
+        tmb_leaf_key order = {tmb_bytes_str("orders"), TMB_TYPE_AW_SET, tmb_bytes_str("wo-1")};
+        tmb_leaf leaf;
+        assert_int_equal(tmb_scope_leaf(world_load(&w, 0), &parts, &leaf), TMB_OK);
+        assert_int_equal(tmb_counter_read(TMB_TYPE_PN_COUNTER, &leaf, NULL), wrote ? 107 : 7);
+        assert_int_equal(tmb_scope_leaf(world_load(&w, 1), &order, &leaf), TMB_OK);
+        assert_false(tmb_type_is_in(TMB_TYPE_AW_SET, &leaf));
+        world_free(&w);
+    }
+}
+
 static void a_clone_that_wrote_keeps_what_it_wrote(void **state)
 {
     (void)state;
@@ -587,6 +629,7 @@ int main(void)
         cmocka_unit_test(a_new_neighbour_is_compared_where_removals_were_forgotten),
         cmocka_unit_test(a_comparison_outlives_losses),
         cmocka_unit_test(a_restored_node_goes_on_under_another_name),
+        cmocka_unit_test(what_was_in_the_image_is_not_given_anew),
         cmocka_unit_test(a_clone_that_wrote_keeps_what_it_wrote),
         cmocka_unit_test(who_may_only_read_makes_nobody_begin_anew),
         cmocka_unit_test(who_may_only_read_raises_no_floor),
