@@ -8,7 +8,7 @@ import math
 import sys
 from pathlib import Path
 
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 800, 340, 70, 30, 64, 60
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 800, 340, 70, 60, 64, 60
 
 
 def svg(points: list, note: str) -> str:
