@@ -166,7 +166,7 @@ static tmb_err check_vector(tmb_bytes bytes, const tmb_incarnation *self, unsign
         tmb_incarnation actor;
         tmb_bytes name = tmb_get_bytes(&r, TMB_INCARNATION_BYTES);
         uint64_t seq = tmb_get_varint(&r);
-        if (r.bad)
+        if (r.bad || !name.ptr)
             break;
         memcpy(actor.bytes, name.ptr, TMB_INCARNATION_BYTES);
         if (seq == 0 || seq > TMB_SEQ_MAX || (i > 0 && tmb_incarnation_cmp(&before, &actor) >= 0))

@@ -97,7 +97,7 @@ void state_book_check_leaf(state_book *book, const state_view *view, unsigned le
 
 /* state_book_judge compares a leaf at the end with what it must be. view: anybody's, all are equal then. */
 void state_book_judge(state_book *book, const state_view *view, unsigned scope, unsigned leaf,
-                      const tmb_leaf *live);
+                      const tmb_leaf *found);
 
 void state_book_free(state_book *book);
 

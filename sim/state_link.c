@@ -394,7 +394,9 @@ void state_job_done(state_world *world, state_node *node, const state_job *job)
         state_changed(world, node, job->scope, job->peer);
     while (port->waiting_count > 0 && !tmb_sync_is_busy(&port->sync)) {
         state_frame *frame = port->waiting[0];
-        memmove(port->waiting, port->waiting + 1, --port->waiting_count * sizeof port->waiting[0]);
+        port->waiting_count--;
+        for (unsigned i = 0; i < port->waiting_count; i++)
+            port->waiting[i] = port->waiting[i + 1];
         take(world, node, frame);
     }
 }

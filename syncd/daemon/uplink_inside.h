@@ -44,16 +44,16 @@ struct tmb_uplink {
     bool are_marks_news; /* a step has moved one */
     bool is_dial_failed; /* to be told at the next turn */
     bool is_stopping, is_stepping;
+    bool is_state_missed; /* a parent too old for state: said, until one is not */
     uv_timer_t timer, progress;
     uint64_t taken_bytes; /* by the peer's host, as told to the session; of this link */
     uint64_t lost_frames; /* of this link: the session sent them, the link did not take them */
     tmb_told told;
-    struct tmb_state_peer
-        *state_peer; /* these four: state_uplink.c; NULL: no session of state yet */
+    /* These three, and is_state_missed: state_uplink.c. NULL: no session of state yet. */
+    struct tmb_state_peer *state_peer;
+    tmb_mono state_at; /* when the last frame of state went */
     char state_parent[TMB_NAME_BYTES_MAX + 1];
-    bool is_state_missed; /* a parent too old for state: said, until one is not */
-    tmb_mono state_at;    /* when the last frame of state went */
-    tmb_load *loaded;     /* the batch that LOADED is about, during its step */
+    tmb_load *loaded; /* the batch that LOADED is about, during its step */
     unsigned ticks;
     char up_topic[sizeof TMB_TOPIC_UP + TMB_NAME_BYTES_MAX];
     char down_topic[sizeof TMB_TOPIC_DOWN + TMB_NAME_BYTES_MAX];

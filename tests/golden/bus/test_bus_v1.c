@@ -32,7 +32,7 @@ static const struct {
 };
 
 /* StateOps as bytes: verb, payload. Version 1 in front of each. */
-#define OP(text) text, sizeof text - 1
+#define OP(text) (text), sizeof(text) - 1
 static const struct {
     const char *verb, *bytes;
     size_t len;
