@@ -8,7 +8,7 @@ import time
 import unittest
 from pathlib import Path
 
-from tombolo_lab import Ledger, Verdict, judge, total
+from tombolo_lab import Ledger, Verdict, checkpoint_age_s, judge, total
 
 
 def verdict(arrivals, published=5, acked=(1, 2, 3, 4, 5), **more) -> Verdict:
@@ -155,6 +155,16 @@ class LedgerTest(unittest.TestCase):
             os.utime(checkpoint.name, (time.time() - age_s, time.time() - age_s))
             self.ledger.subscriber_broker_killed([Path(checkpoint.name)])
         self.ledger.subscriber_is_up()
+
+    def test_a_checkpoint_that_is_away_for_a_moment_is_the_one_before(self):
+        with tempfile.TemporaryDirectory() as folder:
+            checkpoint = Path(folder) / "checkpoint"
+            self.assertGreater(checkpoint_age_s([checkpoint]), 1e9)
+            checkpoint.with_name("checkpoint.old").touch()
+            os.utime(checkpoint.with_name("checkpoint.old"), (time.time() - 5, time.time() - 5))
+            self.assertAlmostEqual(checkpoint_age_s([checkpoint]), 5, delta=2)
+            checkpoint.touch()
+            self.assertLess(checkpoint_age_s([checkpoint]), 3)
 
     def test_a_whole_journal_given_again_is_noticed(self):
         self.send(4)

@@ -19,7 +19,7 @@ import time
 import unittest
 from collections import Counter
 
-from tombolo_lab import Lab, Ledger, Message, judge, journal
+from tombolo_lab import Lab, Ledger, Message, checkpoint_age_s, judge, journal
 from tombolo_lab.net import wait_until
 from tombolo_lab.node import Settings
 
@@ -72,8 +72,7 @@ class KillsTest(unittest.TestCase):
             self.clients.cut("reset")
         if process:
             if fault == "hub broker":
-                age_s = time.time() - min(file.stat().st_mtime for file in self.hub.checkpoint_files)
-                self.oldest_s = max(self.oldest_s, age_s)
+                self.oldest_s = max(self.oldest_s, checkpoint_age_s(self.hub.checkpoint_files))
                 self.lab.ledger.subscriber_broker_killed(self.hub.checkpoint_files)
             gone = process.kill9()
             self.assertFalse(os.path.exists(f"/proc/{gone}"), fault)

@@ -24,7 +24,7 @@ from .broker import Broker
 from .certs import Authority
 from .judge import Verdict, judge, total
 from .lab import Lab
-from .ledger import Ledger
+from .ledger import Ledger, checkpoint_age_s
 from .line import Line
 from .link import Link
 from .node import Node, programs
@@ -35,4 +35,4 @@ from .talker import Ear, Talker
 
 __all__ = ["Authority", "Broker", "Ear", "Lab", "Ledger", "Line", "Link", "Message", "Node", "Publisher",
            "StateClient", "Subscriber",
-           "Talker", "Verdict", "judge", "programs", "total"]
+           "Talker", "Verdict", "checkpoint_age_s", "judge", "programs", "total"]

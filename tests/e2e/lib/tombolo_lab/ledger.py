@@ -15,6 +15,22 @@ from .judge import Judge, Verdict, total
 CHECKPOINT_SLACK_S = 2.0  # a message takes its way to the subscriber, its ack back, a checkpoint to the disk
 
 
+def written_at(file) -> float:
+    """When it was written, in Unix seconds; 0 when it was not written yet. While the next is put in its place, it is away
+    for a moment: then the one before counts, for a broker that is killed there as well."""
+    for path in (file, file.with_name(file.name + ".old")):
+        try:
+            return path.stat().st_mtime
+        except FileNotFoundError:
+            continue
+    return 0.0
+
+
+def checkpoint_age_s(checkpoint_files) -> float:
+    """How long ago the older of these was written."""
+    return time.time() - min(written_at(file) for file in checkpoint_files)
+
+
 @dataclass
 class Account:
     """One publisher."""
@@ -104,9 +120,8 @@ class Ledger:
         """To be told before the kill: from the subscriber's next connection on, what it had may come again;
         with checkpoint_files, the broker's, only what had arrived since shortly before the older was written."""
         settled_at = 0.0
-        if checkpoint_files and all(file.exists() for file in checkpoint_files):
-            age_s = time.time() - min(file.stat().st_mtime for file in checkpoint_files)
-            settled_at = time.monotonic() - age_s - CHECKPOINT_SLACK_S
+        if checkpoint_files:
+            settled_at = time.monotonic() - checkpoint_age_s(checkpoint_files) - CHECKPOINT_SLACK_S
         with self._lock:
             # Killed again with the queue of before not emptied: what is in it arrived last before both kills.
             self._settled_at = settled_at if self._is_caught_up else min(settled_at, self._settled_at)
