@@ -139,11 +139,11 @@ class WillTest(StateTest):
         """It keeps them in memory alone: of those connected, and of those whose delay was running."""
         self.broker.start()
         self.session("sub", "w/#")
-        self.client("late", 5, will=("w/late", b"late"), will_delay_s=1, clean=False).drop()
+        self.client("late", 5, will=("w/late", b"late"), will_delay_s=5, clean=False).drop()
         self.client("here", 5, will=("w/here", b"here"))
-        self.snapshot()
+        self.snapshot()  # on a machine with other work, seconds: it must die before the delay is over
         self.restart()
-        time.sleep(3)
+        time.sleep(6)
         self.assertEqual(self.wills(0), [])
         self.assertEqual(self.payloads(), [])
 
