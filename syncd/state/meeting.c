@@ -7,9 +7,9 @@
 static tmb_bytes put_points(const tmb_neighbour *neighbour, uint8_t *out, size_t cap)
 {
     tmb_writer w = tmb_writer_of(out, cap);
-    for (unsigned i = 0; i < neighbour->checkpoints_count; i++) {
-        tmb_put_varint(&w, neighbour->checkpoints[i].seq);
-        tmb_put_bytes(&w, tmb_bytes_of(neighbour->checkpoints[i].chain, TMB_STATE_CHAIN_BYTES));
+    for (unsigned i = 0; i < neighbour->points_count; i++) {
+        tmb_put_varint(&w, neighbour->points[i].seq);
+        tmb_put_bytes(&w, tmb_bytes_of(neighbour->points[i].chain, TMB_STATE_CHAIN_BYTES));
     }
     return tmb_bytes_of(out, (size_t)(w.at - out));
 }
@@ -20,9 +20,8 @@ static uint64_t held_of(const tmb_exchange *x, const tmb_incarnation *whose)
     const tmb_neighbour *neighbour = &x->neighbour;
     uint64_t held = tmb_context_base(&x->scope.clock, whose);
     uint64_t heard = tmb_context_base(&neighbour->heard, whose);
-    uint64_t told = neighbour->checkpoints_count > 0
-                        ? neighbour->checkpoints[neighbour->checkpoints_count - 1].seq
-                        : 0;
+    uint64_t told =
+        neighbour->points_count > 0 ? neighbour->points[neighbour->points_count - 1].seq : 0;
     held = heard > held ? heard : held;
     return told > held ? told : held;
 }

@@ -18,17 +18,16 @@ void tmb_neighbour_init(tmb_neighbour *neighbour)
 void tmb_neighbour_check(tmb_neighbour *neighbour, uint64_t seq,
                          const uint8_t chain[TMB_STATE_CHAIN_BYTES])
 {
-    unsigned count = neighbour->checkpoints_count;
-    if (seq == 0 || (count > 0 && neighbour->checkpoints[count - 1].seq >= seq))
+    unsigned count = neighbour->points_count;
+    if (seq == 0 || (count > 0 && neighbour->points[count - 1].seq >= seq))
         return;
-    if (count == TMB_CHECKPOINTS_MAX) {
-        memmove(neighbour->checkpoints, neighbour->checkpoints + 1,
-                (count - 1) * sizeof *neighbour->checkpoints);
+    if (count == TMB_POINTS_MAX) {
+        memmove(neighbour->points, neighbour->points + 1, (count - 1) * sizeof *neighbour->points);
         count--;
     }
-    neighbour->checkpoints[count].seq = seq;
-    memcpy(neighbour->checkpoints[count].chain, chain, TMB_STATE_CHAIN_BYTES);
-    neighbour->checkpoints_count = count + 1;
+    neighbour->points[count].seq = seq;
+    memcpy(neighbour->points[count].chain, chain, TMB_STATE_CHAIN_BYTES);
+    neighbour->points_count = count + 1;
 }
 
 static tmb_err read_row(tmb_bytes value, tmb_neighbour *ret)
@@ -43,7 +42,7 @@ static tmb_err read_row(tmb_bytes value, tmb_neighbour *ret)
     ret->self = tmb_get_incarnation(&r);
     ret->acked_own = tmb_get_varint(&r);
     uint64_t count = tmb_get_varint(&r);
-    if (r.bad || state > TMB_MEMBER_RETIRED || count > TMB_CHECKPOINTS_MAX)
+    if (r.bad || state > TMB_MEMBER_RETIRED || count > TMB_POINTS_MAX)
         return TMB_ECORRUPT;
     ret->state = (tmb_member)state;
     for (unsigned i = 0; i < count; i++) {
@@ -112,10 +111,10 @@ tmb_err tmb_scope_neighbour_put(tmb_scope *scope, tmb_bytes name, const tmb_neig
     tmb_put_u64(&w, (uint64_t)neighbour->heard_ms);
     tmb_put_incarnation(&w, &neighbour->self);
     tmb_put_varint(&w, neighbour->acked_own);
-    tmb_put_varint(&w, neighbour->checkpoints_count);
-    for (unsigned i = 0; i < neighbour->checkpoints_count; i++) {
-        tmb_put_varint(&w, neighbour->checkpoints[i].seq);
-        tmb_put_bytes(&w, tmb_bytes_of(neighbour->checkpoints[i].chain, TMB_STATE_CHAIN_BYTES));
+    tmb_put_varint(&w, neighbour->points_count);
+    for (unsigned i = 0; i < neighbour->points_count; i++) {
+        tmb_put_varint(&w, neighbour->points[i].seq);
+        tmb_put_bytes(&w, tmb_bytes_of(neighbour->points[i].chain, TMB_STATE_CHAIN_BYTES));
     }
     tmb_context_put(&w, &neighbour->acked);
     tmb_context_put(&w, &neighbour->heard);
@@ -167,7 +166,7 @@ tmb_err tmb_scope_meet(tmb_scope *scope, tmb_bytes name, const tmb_incarnation *
         return err;
     bool is_same = tmb_incarnation_eq(neighbour->self, *self);
     if (!is_same)
-        neighbour->checkpoints_count = 0;
+        neighbour->points_count = 0;
     if (!is_same || !tmb_context_covers(clock, &neighbour->heard_clock))
         neighbour->heard.bases_count = neighbour->heard_clock.bases_count = 0;
     neighbour->self = *self;

@@ -28,6 +28,7 @@
 
 #include "base/rng.h"
 #include "base/time.h"
+#include "proto/frame.h"
 #include "proto/leaves.h"
 #include "syncd/state/kv.h"
 #include "syncd/state/op.h"
@@ -59,13 +60,11 @@ typedef enum tmb_member {
 } tmb_member;
 
 /* Own past: the chain over all own changes up to own dot seq. */
-typedef struct tmb_checkpoint {
+typedef struct tmb_point {
     uint64_t seq;
     uint8_t chain[TMB_STATE_CHAIN_BYTES];
-} tmb_checkpoint;
+} tmb_point;
 
-/* Kept of one neighbour: the last of them. */
-#define TMB_CHECKPOINTS_MAX 16u
 /* Kept of one's own past. One more: the oldest is forgotten, and tmb_scope_chain_at says TMB_ENOENT there. */
 #define TMB_CHAINS_MAX 4096u
 
@@ -75,10 +74,10 @@ typedef struct tmb_neighbour {
     int64_t heard_ms;     /* Unix time of its last frame; for lapsing and for people */
     tmb_incarnation self; /* its incarnation in this scope, as it said last; zero: never */
     uint64_t acked_own;   /* of our own dots: how far it has acknowledged */
-    /* What it told of its own past, one for each chunk that was stored, the highest last; tmb_neighbour_check
-     * adds one. By them a restored neighbour finds what it has in common with us. */
-    unsigned checkpoints_count;
-    tmb_checkpoint checkpoints[TMB_CHECKPOINTS_MAX];
+    /* What it told of its own past, one for each chunk that was stored, the highest last, as many as a SCOPE
+     * carries; tmb_neighbour_check adds one. By them a restored neighbour finds what it shares with us. */
+    unsigned points_count;
+    tmb_point points[TMB_POINTS_MAX];
     /* What it has for sure. */
     tmb_context acked;
     /* What we heard of it in a pass that is not over, and the clock that it had at that pass's last chunk: a
@@ -90,7 +89,7 @@ typedef struct tmb_neighbour {
 
 void tmb_neighbour_init(tmb_neighbour *neighbour);
 
-/* tmb_neighbour_check adds a checkpoint; one that is not above the last does nothing. */
+/* tmb_neighbour_check adds a point; one that is not above the last does nothing. */
 void tmb_neighbour_check(tmb_neighbour *neighbour, uint64_t seq,
                          const uint8_t chain[TMB_STATE_CHAIN_BYTES]);
 

@@ -166,24 +166,24 @@ static void test_neighbours_have_a_limit(void **state)
                      TMB_ENOENT);
 }
 
-static void test_checkpoints_are_the_last_ones(void **state)
+static void test_points_are_the_last_ones(void **state)
 {
     (void)state;
     static tmb_neighbour neighbour;
     uint8_t chain[TMB_STATE_CHAIN_BYTES] = {0};
     tmb_neighbour_init(&neighbour);
-    for (uint64_t seq = 1; seq <= TMB_CHECKPOINTS_MAX + 5; seq++) {
+    for (uint64_t seq = 1; seq <= TMB_POINTS_MAX + 5; seq++) {
         chain[0] = (uint8_t)seq;
         tmb_neighbour_check(&neighbour, seq, chain);
         tmb_neighbour_check(&neighbour, seq, chain);
     }
-    assert_int_equal(neighbour.checkpoints_count, TMB_CHECKPOINTS_MAX);
-    assert_int_equal(neighbour.checkpoints[0].seq, 6);
+    assert_int_equal(neighbour.points_count, TMB_POINTS_MAX);
+    assert_int_equal(neighbour.points[0].seq, 6);
     assert_int_equal(tmb_scope_neighbour_put(replica_begin(&a), tmb_bytes_str("x"), &neighbour),
                      TMB_OK);
     assert_int_equal(tmb_scope_neighbour_get(&a.at, tmb_bytes_str("x"), &neighbour), TMB_OK);
-    assert_int_equal(neighbour.checkpoints_count, TMB_CHECKPOINTS_MAX);
-    assert_int_equal(neighbour.checkpoints[15].chain[0], TMB_CHECKPOINTS_MAX + 5);
+    assert_int_equal(neighbour.points_count, TMB_POINTS_MAX);
+    assert_int_equal(neighbour.points[15].chain[0], TMB_POINTS_MAX + 5);
 }
 
 static void test_the_chain_is_kept_where_somebody_was_told(void **state)
@@ -329,7 +329,7 @@ int main(void)
         TEST(test_what_was_removed_before_the_clock_covers_it_stays_removed),
         TEST(test_a_removal_waits_for_every_active_neighbour),
         TEST(test_neighbours_have_a_limit),
-        TEST(test_checkpoints_are_the_last_ones),
+        TEST(test_points_are_the_last_ones),
         TEST(test_the_chain_is_kept_where_somebody_was_told),
         TEST(test_own_past_has_a_limit),
         TEST(test_a_restored_node_loses_nothing_and_counts_nothing_twice),
