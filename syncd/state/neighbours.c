@@ -79,30 +79,69 @@ tmb_err tmb_scope_neighbour_next(tmb_scope *scope, tmb_bytes after, tmb_bytes *r
     return err == TMB_OK ? read_row(value, ret) : err;
 }
 
-/* Whether one more has room. */
-static tmb_err check_room(tmb_scope *scope, tmb_bytes name)
+/* state and heard_ms of a row. */
+static tmb_err read_head(tmb_bytes value, tmb_member *ret_state, int64_t *ret_heard_ms)
+{
+    tmb_reader r;
+    tmb_err err = tmb_row_begin(&r, value);
+    if (err != TMB_OK)
+        return err;
+    *ret_state = (tmb_member)tmb_get_u8(&r);
+    *ret_heard_ms = (int64_t)tmb_get_u64(&r);
+    return r.bad ? TMB_ECORRUPT : TMB_OK;
+}
+
+/* The retired one that was heard longest ago. */
+typedef struct oldest {
+    uint8_t name[TMB_NAME_BYTES_MAX];
+    size_t len; /* 0: nobody is retired */
+    int64_t heard_ms;
+} oldest;
+
+static tmb_err look_at(oldest *o, tmb_bytes name, tmb_bytes value)
+{
+    tmb_member state = TMB_MEMBER_NONE;
+    int64_t heard_ms = 0;
+    tmb_err err = read_head(value, &state, &heard_ms);
+    if (err != TMB_OK || name.len > sizeof o->name)
+        return err != TMB_OK ? err : TMB_ECORRUPT;
+    if (state != TMB_MEMBER_RETIRED || (o->len > 0 && heard_ms >= o->heard_ms))
+        return TMB_OK;
+    memcpy(o->name, name.ptr, name.len);
+    o->len = name.len;
+    o->heard_ms = heard_ms;
+    return TMB_OK;
+}
+
+/* Whether one more has room; a retired one makes it. */
+static tmb_err make_room(tmb_scope *scope, tmb_bytes name)
 {
     tmb_bytes value, other = tmb_bytes_of(NULL, 0);
+    oldest o = {.len = 0};
+    unsigned count = 0;
     tmb_err err = tmb_scope_get(scope, tmb_scope_key(scope, TMB_ROW_NEIGHBOUR, name), &value);
     if (err != TMB_ENOENT)
         return err;
-    unsigned count = 0;
     for (;;) {
-        err = tmb_scope_seek(scope, TMB_ROW_NEIGHBOUR, other, count > 0, &other, NULL);
-        if (err == TMB_ENOENT)
-            return TMB_OK;
+        err = tmb_scope_seek(scope, TMB_ROW_NEIGHBOUR, other, count > 0, &other, &value);
+        if (err == TMB_OK)
+            err = look_at(&o, other, value);
         if (err != TMB_OK)
-            return err;
-        if (++count == TMB_NEIGHBOURS_MAX)
-            return TMB_ELIMIT;
+            break;
+        count++;
     }
+    if (err != TMB_ENOENT || count < TMB_NEIGHBOURS_MAX)
+        return err == TMB_ENOENT ? TMB_OK : err;
+    return o.len == 0 ? TMB_ELIMIT
+                      : tmb_scope_del(scope, tmb_scope_key(scope, TMB_ROW_NEIGHBOUR,
+                                                           tmb_bytes_of(o.name, o.len)));
 }
 
 tmb_err tmb_scope_neighbour_put(tmb_scope *scope, tmb_bytes name, const tmb_neighbour *neighbour)
 {
     if (name.len == 0 || name.len > TMB_NAME_BYTES_MAX)
         return TMB_EINVAL;
-    tmb_err err = check_room(scope, name);
+    tmb_err err = make_room(scope, name);
     if (err != TMB_OK)
         return err;
     tmb_writer w = tmb_writer_of(scope->room->small, sizeof scope->room->small);
@@ -200,14 +239,36 @@ tmb_err tmb_scope_acked(tmb_scope *scope, tmb_bytes name, const tmb_context *ack
     return err == TMB_OK ? tmb_scope_forget(scope, TMB_FORGET_AT_ONCE, &forgotten) : err;
 }
 
-/* How many removals of the index it has not acknowledged, counted up to limit. */
-static tmb_err count_held(tmb_scope *scope, const tmb_context *acked, uint64_t limit,
-                          uint64_t *ret_held)
+tmb_err tmb_scope_retire(tmb_scope *scope, tmb_bytes name)
 {
-    uint64_t held = 0;
+    tmb_neighbour *neighbour = &scope->room->neighbour;
+    tmb_err err = tmb_scope_neighbour_get(scope, name, neighbour);
+    if (err != TMB_OK || neighbour->state == TMB_MEMBER_RETIRED)
+        return err;
+    neighbour->state = TMB_MEMBER_RETIRED;
+    return tmb_scope_neighbour_put(scope, name, neighbour);
+}
+
+uint64_t tmb_scope_behind(const tmb_scope *scope, const tmb_neighbour *neighbour)
+{
+    uint64_t behind = 0;
     for (unsigned i = 0; i < scope->clock.bases_count; i++) {
         const tmb_base *base = &scope->clock.bases[i];
-        tmb_dot next = {base->actor, tmb_context_base(acked, &base->actor) + 1}, dot;
+        uint64_t acked = tmb_context_base(&neighbour->acked, &base->actor);
+        behind += acked < base->seq ? base->seq - acked : 0;
+    }
+    return behind;
+}
+
+tmb_err tmb_scope_held_back(tmb_scope *scope, const tmb_neighbour *neighbour, uint64_t limit,
+                            uint64_t *ret_held)
+{
+    uint64_t held = 0;
+    if (neighbour->state != TMB_MEMBER_ACTIVE)
+        limit = 0;
+    for (unsigned i = 0; i < scope->clock.bases_count; i++) {
+        const tmb_base *base = &scope->clock.bases[i];
+        tmb_dot next = {base->actor, tmb_context_base(&neighbour->acked, &base->actor) + 1}, dot;
         while (held < limit && next.seq <= base->seq) {
             tmb_err err = tmb_scope_seek_dot(scope, TMB_ROW_REMOVAL, &next, &dot, NULL);
             if (err == TMB_ENOENT || (err == TMB_OK && !tmb_incarnation_eq(dot.actor, base->actor)))
@@ -245,7 +306,7 @@ tmb_err tmb_scope_lapse(tmb_scope *scope, int64_t now_ms, int64_t lapse_ms, uint
         bool is_late = now_ms - neighbour->heard_ms >= lapse_ms;
         if (!is_late && scope->removals > unstable_max) {
             uint64_t held = 0;
-            err = count_held(scope, &neighbour->acked, unstable_max + 1, &held);
+            err = tmb_scope_held_back(scope, neighbour, unstable_max + 1, &held);
             if (err != TMB_OK)
                 return err;
             is_late = held > unstable_max;

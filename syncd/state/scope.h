@@ -33,7 +33,8 @@
 #include "syncd/state/kv.h"
 #include "syncd/state/op.h"
 
-/* Neighbours of one scope: parents with fall-backs, and children. More: refused with TMB_ELIMIT. */
+/* Neighbours of one scope: parents with fall-backs, and children. One more: takes the place of the retired one
+ * that was heard longest ago; nobody is retired: refused with TMB_ELIMIT. */
 #define TMB_NEIGHBOURS_MAX 256u
 
 /* A level of a path that makes it the owner's alone: reported values of a twin. Somebody else's op on such a
@@ -56,7 +57,7 @@ typedef enum tmb_member {
     TMB_MEMBER_NONE = 0,
     TMB_MEMBER_ACTIVE,
     TMB_MEMBER_LAPSED, /* not waited for; comes back through reconciliation */
-    TMB_MEMBER_RETIRED /* somebody said it does not come back */
+    TMB_MEMBER_RETIRED /* likewise, and somebody said so: its place is free */
 } tmb_member;
 
 /* Own past: the chain over all own changes up to own dot seq. */
@@ -234,8 +235,8 @@ TMB_MUST_USE tmb_err tmb_scope_join_chunk(tmb_scope *scope, tmb_bytes neighbour,
                                           bool is_complete, const tmb_context *heard,
                                           bool may_write, unsigned *ret_leaves);
 
-/* get gives TMB_ENOENT for one never put. next: the first behind after (empty: the first). put refuses the
- * one that is too many with TMB_ELIMIT. */
+/* get gives TMB_ENOENT for one never put. next: the first behind after (empty: the first). put makes room for
+ * one that is too many by the row of a retired one, or refuses it with TMB_ELIMIT. */
 TMB_MUST_USE tmb_err tmb_scope_neighbour_get(tmb_scope *scope, tmb_bytes name, tmb_neighbour *ret);
 TMB_MUST_USE tmb_err tmb_scope_neighbour_put(tmb_scope *scope, tmb_bytes name,
                                              const tmb_neighbour *neighbour);
@@ -270,6 +271,19 @@ TMB_MUST_USE tmb_err tmb_scope_forget(tmb_scope *scope, unsigned leaves_max,
  * unstable_max removals from being forgotten. */
 TMB_MUST_USE tmb_err tmb_scope_lapse(tmb_scope *scope, int64_t now_ms, int64_t lapse_ms,
                                      uint64_t unstable_max, unsigned *ret_lapsed);
+
+/* tmb_scope_retire: somebody has said that the neighbour does not come back. It is not waited for any more
+ * (tmb_scope_forget then forgets what it alone held back), and its place is free. Its row stays until the
+ * place is needed: by it a copy of its box is told from it, should one come. If it does come it is met like
+ * one that lapsed, and active again. Errors: TMB_ENOENT (no such neighbour), of the kv.
+ *
+ * tmb_scope_behind: changes known here that it has not acknowledged. tmb_scope_held_back: removals that are
+ * kept for it, counted up to limit; none for who is not active. Errors: of the kv. Cost: one seek for each
+ * actor and removal. */
+TMB_MUST_USE tmb_err tmb_scope_retire(tmb_scope *scope, tmb_bytes name);
+uint64_t tmb_scope_behind(const tmb_scope *scope, const tmb_neighbour *neighbour);
+TMB_MUST_USE tmb_err tmb_scope_held_back(tmb_scope *scope, const tmb_neighbour *neighbour,
+                                         uint64_t limit, uint64_t *ret_held);
 
 /* Own past. tmb_scope_chain_at gives the chain at own dot seq, which is where a transaction ended that a
  * neighbour may have seen. Errors: TMB_ENOENT (seq is 0, or not kept any more: every active neighbour has
