@@ -8,7 +8,7 @@
 #include "policy/state_topic.h"
 
 static const char *const verbs[] = {
-#define VERB_WORD(name, number, word, type) word,
+#define VERB_WORD(name, number, word, type, takes) word,
     TMB_VERB_LIST(VERB_WORD)
 #undef VERB_WORD
 };

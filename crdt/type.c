@@ -31,7 +31,7 @@ const char *tmb_type_str(tmb_type type)
 const char *tmb_verb_str(tmb_verb verb)
 {
     switch (verb) {
-#define CASE(name, number, word, type)                                                             \
+#define CASE(name, number, word, type, takes)                                                      \
     case TMB_VERB_##name:                                                                          \
         return word;
         TMB_VERB_LIST(CASE)
@@ -44,7 +44,7 @@ const char *tmb_verb_str(tmb_verb verb)
 
 tmb_verb tmb_verb_of_word(tmb_bytes word)
 {
-#define MATCH(name, number, text, type)                                                            \
+#define MATCH(name, number, text, type, takes)                                                     \
     if (tmb_bytes_eq(word, tmb_bytes_str(text)))                                                   \
         return TMB_VERB_##name;
     TMB_VERB_LIST(MATCH)
@@ -55,7 +55,7 @@ tmb_verb tmb_verb_of_word(tmb_bytes word)
 tmb_type tmb_verb_type(tmb_verb verb)
 {
     switch (verb) {
-#define CASE(name, number, word, type)                                                             \
+#define CASE(name, number, word, type, takes)                                                      \
     case TMB_VERB_##name:                                                                          \
         return TMB_TYPE_##type;
         TMB_VERB_LIST(CASE)
@@ -64,6 +64,20 @@ tmb_type tmb_verb_type(tmb_verb verb)
         break;
     }
     return TMB_TYPE_NONE;
+}
+
+tmb_takes tmb_verb_takes(tmb_verb verb)
+{
+    switch (verb) {
+#define CASE(name, number, word, type, takes)                                                      \
+    case TMB_VERB_##name:                                                                          \
+        return TMB_TAKES_##takes;
+        TMB_VERB_LIST(CASE)
+#undef CASE
+    case TMB_VERB_NONE:
+        break;
+    }
+    return TMB_TAKES_NOTHING;
 }
 
 bool tmb_type_is_set(tmb_type type)

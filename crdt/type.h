@@ -54,16 +54,18 @@ extern "C" {
     X(EW_FLAG, 7, "ew_flag") X(DW_FLAG, 8, "dw_flag")                                              \
     X(MAX, 9, "max_register") X(MIN, 10, "min_register") X(MAP, 11, "map")
 
-/* verb, number, word, the type that it makes */
+/* verb, number, word, the type that it makes, what it takes (tmb_takes) */
 #define TMB_VERB_LIST(X)                                                                           \
-    X(SET, 1, "set", REGISTER) X(INC, 2, "inc", PN_COUNTER) X(DEC, 3, "dec", PN_COUNTER)           \
-    X(RESET, 4, "reset", PN_COUNTER) X(COUNT, 5, "count", G_COUNTER)                               \
-    X(ADD, 6, "add", AW_SET) X(RM, 7, "rm", AW_SET)                                                \
-    X(ADMIT, 8, "admit", RW_SET) X(REVOKE, 9, "revoke", RW_SET) X(INSERT, 10, "insert", G_SET)     \
-    X(ENABLE, 11, "enable", EW_FLAG) X(DISABLE, 12, "disable", EW_FLAG)                            \
-    X(PERMIT, 13, "permit", DW_FLAG) X(FORBID, 14, "forbid", DW_FLAG)                              \
-    X(RAISE, 15, "raise", MAX) X(LOWER, 16, "lower", MIN) X(NEW, 17, "new", MAP)                   \
-    X(DEL, 18, "del", NONE)
+    X(SET, 1, "set", REGISTER, BYTES)                                                              \
+    X(INC, 2, "inc", PN_COUNTER, AMOUNT) X(DEC, 3, "dec", PN_COUNTER, AMOUNT)                      \
+    X(RESET, 4, "reset", PN_COUNTER, NOTHING) X(COUNT, 5, "count", G_COUNTER, AMOUNT)              \
+    X(ADD, 6, "add", AW_SET, ELEMENTS) X(RM, 7, "rm", AW_SET, ELEMENTS)                            \
+    X(ADMIT, 8, "admit", RW_SET, ELEMENTS) X(REVOKE, 9, "revoke", RW_SET, ELEMENTS)                \
+    X(INSERT, 10, "insert", G_SET, ELEMENTS)                                                       \
+    X(ENABLE, 11, "enable", EW_FLAG, NOTHING) X(DISABLE, 12, "disable", EW_FLAG, NOTHING)          \
+    X(PERMIT, 13, "permit", DW_FLAG, NOTHING) X(FORBID, 14, "forbid", DW_FLAG, NOTHING)            \
+    X(RAISE, 15, "raise", MAX, NUMBER) X(LOWER, 16, "lower", MIN, NUMBER)                          \
+    X(NEW, 17, "new", MAP, NOTHING) X(DEL, 18, "del", NONE, NOTHING)
 /* clang-format on */
 
 typedef enum tmb_type {
@@ -76,10 +78,19 @@ typedef enum tmb_type {
 
 typedef enum tmb_verb {
     TMB_VERB_NONE = 0,
-#define TMB_VERB_ENUM(name, number, word, type) TMB_VERB_##name = (number),
+#define TMB_VERB_ENUM(name, number, word, type, takes) TMB_VERB_##name = (number),
     TMB_VERB_LIST(TMB_VERB_ENUM)
 #undef TMB_VERB_ENUM
 } tmb_verb;
+
+/* What stands behind a verb. */
+typedef enum tmb_takes {
+    TMB_TAKES_NOTHING = 0,
+    TMB_TAKES_BYTES,    /* of a register */
+    TMB_TAKES_AMOUNT,   /* of a counter: from 0 on; not said: 1 */
+    TMB_TAKES_ELEMENTS, /* of a set: one or more texts */
+    TMB_TAKES_NUMBER    /* raise, lower */
+} tmb_takes;
 
 /* Names for topics, logs and JSON; static text, "none" for no type or verb. */
 const char *tmb_type_str(tmb_type type);
@@ -90,6 +101,7 @@ tmb_verb tmb_verb_of_word(tmb_bytes word);
 
 /* tmb_verb_type gives the type whose leaf the verb changes; TMB_TYPE_NONE for del, which is for any. */
 tmb_type tmb_verb_type(tmb_verb verb);
+tmb_takes tmb_verb_takes(tmb_verb verb);
 
 /* tmb_type_is_set: one leaf an element. */
 bool tmb_type_is_set(tmb_type type);

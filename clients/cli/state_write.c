@@ -10,39 +10,14 @@
 /* A register's bytes from stdin. More: refused; the node takes less. */
 #define STDIN_BYTES_MAX (1024u * 1024u)
 
-/* How many words a verb takes. */
+/* How many words stand behind a verb. */
 static int words_of(tmb_verb verb, int *ret_max)
 {
-    switch (verb) {
-    case TMB_VERB_SET:
-    case TMB_VERB_RAISE:
-    case TMB_VERB_LOWER:
-        *ret_max = 1;
-        return 1;
-    case TMB_VERB_INC:
-    case TMB_VERB_DEC:
-    case TMB_VERB_COUNT:
-        *ret_max = 1;
-        return 0;
-    case TMB_VERB_ADD:
-    case TMB_VERB_RM:
-    case TMB_VERB_ADMIT:
-    case TMB_VERB_REVOKE:
-    case TMB_VERB_INSERT:
-        *ret_max = TMB_STATE_ELEMENTS_MAX;
-        return 1;
-    case TMB_VERB_RESET:
-    case TMB_VERB_ENABLE:
-    case TMB_VERB_DISABLE:
-    case TMB_VERB_PERMIT:
-    case TMB_VERB_FORBID:
-    case TMB_VERB_NEW:
-    case TMB_VERB_DEL:
-    case TMB_VERB_NONE:
-        break;
-    }
-    *ret_max = 0;
-    return 0;
+    tmb_takes takes = tmb_verb_takes(verb);
+    *ret_max = takes == TMB_TAKES_NOTHING    ? 0
+               : takes == TMB_TAKES_ELEMENTS ? (int)TMB_STATE_ELEMENTS_MAX
+                                             : 1;
+    return takes == TMB_TAKES_NOTHING || takes == TMB_TAKES_AMOUNT ? 0 : 1;
 }
 
 static json_t *number_of(const char *word)
@@ -54,31 +29,41 @@ static json_t *number_of(const char *word)
     return NULL;
 }
 
+static json_t *elements_of(char *const *words, int count)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < count; i++) {
+        if (json_array_append_new(list, json_string(words[i])) == 0)
+            continue;
+        state_fail(STATE_USAGE, "an element has to be UTF-8: word %d", i + 1);
+        json_decref(list);
+        return NULL;
+    }
+    return list;
+}
+
 /* What stands behind the verb, as JSON; NULL: told. */
 static json_t *value_of(tmb_verb verb, char *const *words, int count)
 {
-    tmb_type type = tmb_verb_type(verb);
-    if (tmb_type_is_set(type)) {
-        json_t *list = json_array();
-        for (int i = 0; i < count; i++)
-            if (json_array_append_new(list, json_string(words[i])) != 0)
-                state_fail(STATE_USAGE, "an element has to be UTF-8: word %d", i + 1);
-        return list;
-    }
-    if (verb == TMB_VERB_SET) {
-        json_t *text = json_string(words[0]);
-        if (!text)
+    json_t *value = NULL;
+    switch (tmb_verb_takes(verb)) {
+    case TMB_TAKES_NOTHING:
+        return json_true();
+    case TMB_TAKES_ELEMENTS:
+        return elements_of(words, count);
+    case TMB_TAKES_BYTES:
+        value = json_string(words[0]);
+        if (!value)
             state_fail(STATE_USAGE, "with --id a value has to be UTF-8; give the bytes without it");
-        return text;
+        return value;
+    case TMB_TAKES_AMOUNT:
+    case TMB_TAKES_NUMBER:
+        value = count == 0 ? json_integer(1) : number_of(words[0]);
+        if (!value)
+            state_fail(STATE_USAGE, "%s takes a number, not \"%s\"", tmb_verb_str(verb), words[0]);
+        return value;
     }
-    if (count == 0)
-        return type == TMB_TYPE_PN_COUNTER && verb != TMB_VERB_RESET ? json_integer(1)
-               : verb == TMB_VERB_COUNT                              ? json_integer(1)
-                                                                     : json_true();
-    json_t *number = number_of(words[0]);
-    if (!number)
-        state_fail(STATE_USAGE, "%s takes a number, not \"%s\"", tmb_verb_str(verb), words[0]);
-    return number;
+    return NULL;
 }
 
 static int read_all(char *room, size_t cap, size_t *ret_len)

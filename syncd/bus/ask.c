@@ -32,37 +32,6 @@ tmb_err tmb_ask_refuse(tmb_ask *ask, tmb_verdict verdict, const char *format, ..
     return TMB_EINVAL;
 }
 
-tmb_ask_shape tmb_ask_shape_of(tmb_verb verb)
-{
-    switch (verb) {
-    case TMB_VERB_SET:
-        return TMB_ASK_BYTES;
-    case TMB_VERB_INC:
-    case TMB_VERB_DEC:
-    case TMB_VERB_COUNT:
-        return TMB_ASK_AMOUNT;
-    case TMB_VERB_ADD:
-    case TMB_VERB_RM:
-    case TMB_VERB_ADMIT:
-    case TMB_VERB_REVOKE:
-    case TMB_VERB_INSERT:
-        return TMB_ASK_ELEMENTS;
-    case TMB_VERB_RAISE:
-    case TMB_VERB_LOWER:
-        return TMB_ASK_NUMBER;
-    case TMB_VERB_NONE:
-    case TMB_VERB_RESET:
-    case TMB_VERB_ENABLE:
-    case TMB_VERB_DISABLE:
-    case TMB_VERB_PERMIT:
-    case TMB_VERB_FORBID:
-    case TMB_VERB_NEW:
-    case TMB_VERB_DEL:
-        break;
-    }
-    return TMB_ASK_NOTHING;
-}
-
 static void put_one(tmb_ask *ask, tmb_bytes value)
 {
     tmb_ask_memory *memory = ask->memory;

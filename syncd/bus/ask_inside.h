@@ -14,15 +14,6 @@
 #include "syncd/bus/answer.h"
 #include "syncd/bus/ask.h"
 
-/* What a verb's value is. */
-typedef enum tmb_ask_shape {
-    TMB_ASK_NOTHING = 0,
-    TMB_ASK_BYTES,    /* of a register */
-    TMB_ASK_AMOUNT,   /* of a counter */
-    TMB_ASK_ELEMENTS, /* of a set */
-    TMB_ASK_NUMBER    /* raise, lower */
-} tmb_ask_shape;
-
 /* What op points into besides the record. */
 typedef struct tmb_ask_memory {
     json_t *json; /* the payload */
@@ -32,8 +23,6 @@ typedef struct tmb_ask_memory {
     uint8_t number[TMB_NUMBER_BYTES];
     uint8_t *token;
 } tmb_ask_memory;
-
-tmb_ask_shape tmb_ask_shape_of(tmb_verb verb);
 
 /* tmb_ask_refuse writes the sentence and gives TMB_EINVAL. */
 tmb_err tmb_ask_refuse(tmb_ask *ask, tmb_verdict verdict, const char *format, ...)

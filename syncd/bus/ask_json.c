@@ -15,16 +15,16 @@
 
 static const char *example_of(tmb_verb verb)
 {
-    switch (tmb_ask_shape_of(verb)) {
-    case TMB_ASK_NOTHING:
+    switch (tmb_verb_takes(verb)) {
+    case TMB_TAKES_NOTHING:
         return "nothing: publish no payload, or true";
-    case TMB_ASK_BYTES:
+    case TMB_TAKES_BYTES:
         return "bytes, and with the content type application/json JSON";
-    case TMB_ASK_AMOUNT:
+    case TMB_TAKES_AMOUNT:
         return "a whole number from 0 to 9223372036854775807, such as 3";
-    case TMB_ASK_ELEMENTS:
+    case TMB_TAKES_ELEMENTS:
         return "a text or a list of texts, such as wo-17 or [\"wo-17\",\"wo-18\"]";
-    case TMB_ASK_NUMBER:
+    case TMB_TAKES_NUMBER:
         return "a number, such as 21.5; whole ones up to 9007199254740992 (2^53) either way";
     }
     return "a value";
@@ -152,16 +152,16 @@ static tmb_err put_json_bytes(tmb_ask *ask, const json_t *value, tmb_bytes objec
 
 static tmb_err put_value(tmb_ask *ask, const json_t *value, tmb_bytes object)
 {
-    switch (tmb_ask_shape_of(ask->op.verb)) {
-    case TMB_ASK_NOTHING:
+    switch (tmb_verb_takes(ask->op.verb)) {
+    case TMB_TAKES_NOTHING:
         return put_nothing(ask, value);
-    case TMB_ASK_BYTES:
+    case TMB_TAKES_BYTES:
         return put_json_bytes(ask, value, object);
-    case TMB_ASK_AMOUNT:
+    case TMB_TAKES_AMOUNT:
         return put_amount(ask, value);
-    case TMB_ASK_ELEMENTS:
+    case TMB_TAKES_ELEMENTS:
         return put_elements(ask, value);
-    case TMB_ASK_NUMBER:
+    case TMB_TAKES_NUMBER:
         return put_number(ask, value);
     }
     return TMB_EINVAL;
@@ -209,16 +209,16 @@ static tmb_err refuse_json(tmb_ask *ask, tmb_bytes text, const json_error_t *err
 /* A payload without a value: one part counted, and verbs that need none. */
 static tmb_err read_empty(tmb_ask *ask)
 {
-    switch (tmb_ask_shape_of(ask->op.verb)) {
-    case TMB_ASK_NOTHING:
+    switch (tmb_verb_takes(ask->op.verb)) {
+    case TMB_TAKES_NOTHING:
         return TMB_OK;
-    case TMB_ASK_BYTES:
+    case TMB_TAKES_BYTES:
         return tmb_ask_put_bytes(ask, tmb_bytes_of(NULL, 0));
-    case TMB_ASK_AMOUNT:
+    case TMB_TAKES_AMOUNT:
         ask->op.amount = 1;
         return TMB_OK;
-    case TMB_ASK_ELEMENTS:
-    case TMB_ASK_NUMBER:
+    case TMB_TAKES_ELEMENTS:
+    case TMB_TAKES_NUMBER:
         break;
     }
     return refuse_value(ask);
@@ -228,15 +228,15 @@ static tmb_err read_json(tmb_ask *ask, tmb_bytes payload, tmb_bytes text, bool m
 {
     tmb_ask_memory *memory = ask->memory;
     json_error_t error;
-    tmb_ask_shape shape = tmb_ask_shape_of(ask->op.verb);
+    tmb_takes takes = tmb_verb_takes(ask->op.verb);
     memory->json = json_loadb((const char *)text.ptr, text.len,
                               JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &error);
     if (!memory->json && json_error_code(&error) == json_error_out_of_memory)
         return TMB_ENOMEM;
     bool has_verb = json_object_get(memory->json, tmb_verb_str(ask->op.verb)) != NULL;
-    if (has_verb || (shape == TMB_ASK_NOTHING && json_is_object(memory->json)))
+    if (has_verb || (takes == TMB_TAKES_NOTHING && json_is_object(memory->json)))
         return read_envelope(ask, memory->json, text);
-    if (shape == TMB_ASK_BYTES && (memory->json || !must_be_json))
+    if (takes == TMB_TAKES_BYTES && (memory->json || !must_be_json))
         return tmb_ask_put_bytes(ask, payload);
     if (!memory->json)
         return refuse_json(ask, text, &error);
@@ -252,14 +252,14 @@ tmb_err tmb_ask_read_text(tmb_ask *ask, tmb_bytes payload, bool must_be_json)
 {
     tmb_bytes text = trimmed(payload);
     tmb_ask_memory *memory = ask->memory;
-    tmb_ask_shape shape = tmb_ask_shape_of(ask->op.verb);
+    tmb_takes takes = tmb_verb_takes(ask->op.verb);
     bool looks_like_json =
         text.len > 0 && strchr("{[\"", text.ptr[0]) != NULL && text.ptr[0] != '\0';
-    if (payload.len == 0 || (text.len == 0 && shape != TMB_ASK_BYTES))
+    if (payload.len == 0 || (text.len == 0 && takes != TMB_TAKES_BYTES))
         return read_empty(ask);
-    if (shape == TMB_ASK_BYTES && !must_be_json && (text.len == 0 || text.ptr[0] != '{'))
+    if (takes == TMB_TAKES_BYTES && !must_be_json && (text.len == 0 || text.ptr[0] != '{'))
         return tmb_ask_put_bytes(ask, payload);
-    if (shape == TMB_ASK_ELEMENTS && !looks_like_json && !must_be_json) {
+    if (takes == TMB_TAKES_ELEMENTS && !looks_like_json && !must_be_json) {
         memory->one = text;
         return tmb_ask_put_elements(ask, &memory->one, 1);
     }

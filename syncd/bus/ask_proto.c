@@ -49,23 +49,23 @@ static tmb_err put_number(tmb_ask *ask, double number)
 static tmb_err put_value(tmb_ask *ask, const Tombolo__State__V1__StateOp *op)
 {
     int given = (int)op->value_case;
-    switch (tmb_ask_shape_of(ask->op.verb)) {
-    case TMB_ASK_NOTHING:
+    switch (tmb_verb_takes(ask->op.verb)) {
+    case TMB_TAKES_NOTHING:
         return given == TOMBOLO__STATE__V1__STATE_OP__VALUE__NOT_SET
                    ? TMB_OK
                    : refuse_value(ask, "no value");
-    case TMB_ASK_BYTES:
+    case TMB_TAKES_BYTES:
         return given == TOMBOLO__STATE__V1__STATE_OP__VALUE_BYTES
                    ? tmb_ask_put_bytes(ask, tmb_bytes_of(op->bytes.data, op->bytes.len))
                    : refuse_value(ask, "bytes");
-    case TMB_ASK_AMOUNT:
+    case TMB_TAKES_AMOUNT:
         return given == TOMBOLO__STATE__V1__STATE_OP__VALUE_AMOUNT ? put_amount(ask, op->amount)
                                                                    : refuse_value(ask, "amount");
-    case TMB_ASK_ELEMENTS:
+    case TMB_TAKES_ELEMENTS:
         return given == TOMBOLO__STATE__V1__STATE_OP__VALUE_ELEMENTS
                    ? put_elements(ask, op->elements)
                    : refuse_value(ask, "elements");
-    case TMB_ASK_NUMBER:
+    case TMB_TAKES_NUMBER:
         return given == TOMBOLO__STATE__V1__STATE_OP__VALUE_NUMBER ? put_number(ask, op->number)
                                                                    : refuse_value(ask, "number");
     }

@@ -28,7 +28,12 @@ static void names_and_words_belong_together(void **state)
     for (unsigned v = 1; v <= TMB_VERB_DEL; v++) {
         tmb_verb verb = (tmb_verb)v;
         assert_int_equal(tmb_verb_of_word(tmb_bytes_str(tmb_verb_str(verb))), verb);
-        assert_int_equal(tmb_verb_type(verb) == TMB_TYPE_NONE, verb == TMB_VERB_DEL);
+        tmb_type type = tmb_verb_type(verb);
+        tmb_takes takes = tmb_verb_takes(verb);
+        assert_int_equal(type == TMB_TYPE_NONE, verb == TMB_VERB_DEL);
+        assert_int_equal(takes == TMB_TAKES_ELEMENTS, tmb_type_is_set(type));
+        assert_int_equal(takes == TMB_TAKES_BYTES, type == TMB_TYPE_REGISTER);
+        assert_int_equal(takes == TMB_TAKES_NUMBER, type == TMB_TYPE_MAX || type == TMB_TYPE_MIN);
     }
     assert_int_equal(tmb_verb_of_word(tmb_bytes_str("none")), TMB_VERB_NONE);
     assert_int_equal(tmb_verb_of_word(tmb_bytes_str("SET")), TMB_VERB_NONE);

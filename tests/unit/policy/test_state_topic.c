@@ -27,7 +27,7 @@ static void takes_operations_apart(void **state)
         const char *word;
         tmb_verb verb;
     } verbs[] = {
-#define ROW(name, number, word, type) {word, TMB_VERB_##name},
+#define ROW(name, number, word, type, takes) {word, TMB_VERB_##name},
         TMB_VERB_LIST(ROW)
 #undef ROW
     };
