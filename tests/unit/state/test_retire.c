@@ -101,7 +101,7 @@ static void nothing_waits_for_it(void **state)
     assert_int_equal(it.state, TMB_MEMBER_RETIRED);
     assert_int_equal(tmb_scope_held_back(&w.scope, &it, 100, &held), TMB_OK);
     assert_int_equal(held, 0);
-    assert_true(it.checkpoints_count > 0);
+    assert_true(it.points_count > 0);
     retire(&w, 1); /* once more: the same */
     world_free(&w);
 }
