@@ -33,8 +33,8 @@
 #include "syncd/state/kv.h"
 #include "syncd/state/op.h"
 
-/* Neighbours of one scope: parents with fall-backs, and children. One more: takes the place of the retired one
- * that was heard longest ago; nobody is retired: refused with TMB_ELIMIT. */
+/* Neighbours of one scope: parents with fall-backs, and children. One more: takes the place of the retired
+ * one that was heard longest ago; nobody is retired: refused with TMB_ELIMIT. */
 #define TMB_NEIGHBOURS_MAX 256u
 
 /* A level of a path that makes it the owner's alone: reported values of a twin. Somebody else's op on such a
