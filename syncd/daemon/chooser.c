@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "syncd/daemon/links.h"
 #include "syncd/daemon/log.h"
-#include "syncd/link/link.h"
 #include "syncd/session/choice.h"
 
 #define LOOK_MS          250 /* how often it is asked whether to move or to probe */
@@ -69,20 +69,11 @@ static void begin_probe(tmb_chooser *chooser, unsigned parent)
     const tmb_config_endpoint *to = endpoint_of(chooser, parent);
     char client_id[24 + TMB_NAME_BYTES_MAX], text[512] = "";
     (void)snprintf(client_id, sizeof client_id, "tombolo-%s", c->node);
-    tmb_link_options options = {
-        .loop = &chooser->options.daemon->loop,
-        .host = to->host,
-        .port = to->port,
-        .client_id = client_id,
-        .ca_file = c->tls_ca_file,
-        .cert_file = c->tls_cert_file,
-        .key_file = c->tls_key_file,
-        .keepalive_s = (unsigned)((c->keepalive_ms + 999) / 1000),
-        .connect_timeout_ms = PROBE_TIMEOUT_MS,
-        .arg = chooser,
-        .up = on_probe_up,
-        .down = on_probe_down,
-    };
+    tmb_link_options options = tmb_links_to(chooser->options.daemon, to->host, to->port, client_id);
+    options.connect_timeout_ms = PROBE_TIMEOUT_MS;
+    options.arg = chooser;
+    options.up = on_probe_up;
+    options.down = on_probe_down;
     chooser->probed = parent;
     chooser->is_probe_over = chooser->has_probe_answered = false;
     chooser->probes++;

@@ -5,7 +5,8 @@
  *   uplink.c   towards the parent: session machine, tails, link         loader.c   log -> packed batch
  *   hub.c      from the children: intake machines, own broker's link    commit.c   batch -> commit message
  *   state.c    state that merges: operations, values, neighbours        state_*.c
- *   stats.c    what can be seen from outside                            log.c, notify.c
+ *   links.c    what its connections have in common                      log.c, notify.c
+ *   stats.c    what can be seen from outside
  *
  * One loop; whatever may wait for a disk is done in libuv's pool, and comes back as an event of a machine.
  * Threads: the loop's, but where a function says "blocking": those run in the pool.

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "syncd/daemon/links.h"
 #include "syncd/daemon/log.h"
 #include "syncd/daemon/state_uplink.h"
 
@@ -79,25 +80,16 @@ static void on_message(void *arg, const char *topic, tmb_bytes payload)
 
 void tmb_uplink_dial(tmb_uplink *u, uint64_t epoch)
 {
-    const tmb_config *c = u->daemon->config;
     const char *filters[] = {u->down_topic};
-    tmb_link_options options = {
-        .loop = &u->daemon->loop,
-        .host = tmb_chooser_endpoint(u->chooser)->host,
-        .port = tmb_chooser_endpoint(u->chooser)->port,
-        .client_id = u->client_id,
-        .ca_file = c->tls_ca_file,
-        .cert_file = c->tls_cert_file,
-        .key_file = c->tls_key_file,
-        .keepalive_s = (unsigned)((c->keepalive_ms + 999) / 1000),
-        .subscribe = filters,
-        .subscribe_count = 1,
-        .connect_timeout_ms = TMB_DIAL_TIMEOUT_MS,
-        .arg = u,
-        .up = on_up,
-        .down = on_down,
-        .message = on_message,
-    };
+    const tmb_config_endpoint *parent = tmb_chooser_endpoint(u->chooser);
+    tmb_link_options options = tmb_links_to(u->daemon, parent->host, parent->port, u->client_id);
+    options.subscribe = filters;
+    options.subscribe_count = 1;
+    options.connect_timeout_ms = TMB_DIAL_TIMEOUT_MS;
+    options.arg = u;
+    options.up = on_up;
+    options.down = on_down;
+    options.message = on_message;
     char text[512] = "";
     tmb_uplink_hang_up(u);
     u->dials++;

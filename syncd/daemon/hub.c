@@ -20,14 +20,14 @@
 #include "syncd/daemon/child.h"
 #include "syncd/daemon/credits.h"
 #include "syncd/daemon/gate.h"
+#include "syncd/daemon/links.h"
 #include "syncd/daemon/log.h"
 #include "syncd/daemon/origins.h"
 #include "syncd/session/backoff.h"
 
-#define CONNECT_TIMEOUT_MS 5000
-#define BACKOFF_BASE_MS    50
-#define BACKOFF_CAP_MS     250 /* it is on this machine, and children wait behind it */
-#define CLIENT_ID          "tombolo-syncd"
+#define BACKOFF_BASE_MS 50
+#define BACKOFF_CAP_MS  250 /* it is on this machine, and children wait behind it */
+#define CLIENT_ID       "tombolo-syncd"
 
 static void connect_broker(tmb_hub *hub);
 
@@ -157,26 +157,15 @@ static void on_message(void *arg, const char *topic, tmb_bytes payload)
 
 static void connect_broker(tmb_hub *hub)
 {
-    const tmb_config *c = hub->daemon->config;
     static const char *const filters[] = {TMB_TOPIC_UP "+"};
-    tmb_link_options options = {
-        .loop = &hub->daemon->loop,
-        .host = c->broker.host,
-        .port = c->broker.port,
-        .client_id = CLIENT_ID,
-        .ca_file = c->tls_ca_file,
-        .cert_file = c->tls_cert_file,
-        .key_file = c->tls_key_file,
-        .keepalive_s = (unsigned)((c->keepalive_ms + 999) / 1000),
-        .subscribe = filters,
-        .subscribe_count = 1,
-        .connect_timeout_ms = CONNECT_TIMEOUT_MS,
-        .arg = hub,
-        .up = on_up,
-        .down = on_down,
-        .message = on_message,
-        .published = on_published,
-    };
+    tmb_link_options options = tmb_links_home(hub->daemon, CLIENT_ID);
+    options.subscribe = filters;
+    options.subscribe_count = 1;
+    options.arg = hub;
+    options.up = on_up;
+    options.down = on_down;
+    options.message = on_message;
+    options.published = on_published;
     char text[512] = "";
     tmb_err err = tmb_link_open(&options, &hub->link, text, sizeof text);
     if (err != TMB_OK)

@@ -12,13 +12,13 @@
 
 #include "base/rng.h"
 #include "proto/topics.h"
+#include "syncd/daemon/links.h"
 #include "syncd/daemon/log.h"
 #include "syncd/session/backoff.h"
 
-#define CONNECT_TIMEOUT_MS 5000
-#define BACKOFF_BASE_MS    50
-#define BACKOFF_CAP_MS     500 /* it is on this machine */
-#define CLIENT_ID          "tombolo-state"
+#define BACKOFF_BASE_MS 50
+#define BACKOFF_CAP_MS  500 /* it is on this machine */
+#define CLIENT_ID       "tombolo-state"
 
 typedef struct road {
     struct tmb_state_link *owner;
@@ -158,19 +158,9 @@ static void ignore_published(void *arg, int id, unsigned reason_code)
 
 static tmb_link_options options_for(tmb_state_link *link)
 {
-    const tmb_config *c = link->options.daemon->config;
-    return (tmb_link_options){
-        .loop = &link->options.daemon->loop,
-        .host = c->broker.host,
-        .port = c->broker.port,
-        .client_id = CLIENT_ID,
-        .ca_file = c->tls_ca_file,
-        .cert_file = c->tls_cert_file,
-        .key_file = c->tls_key_file,
-        .keepalive_s = (unsigned)((c->keepalive_ms + 999) / 1000),
-        .connect_timeout_ms = CONNECT_TIMEOUT_MS,
-        .arg = link,
-    };
+    tmb_link_options options = tmb_links_home(link->options.daemon, CLIENT_ID);
+    options.arg = link;
+    return options;
 }
 
 static void connect_values(tmb_state_link *link)
