@@ -3,6 +3,8 @@
 #ifndef TMB_SIM_CLI_H
 #define TMB_SIM_CLI_H
 
+#include <stdio.h>
+
 #include "sim/faults.h"
 #include "sim/herd.h"
 #include "sim/state.h"
@@ -27,6 +29,27 @@ typedef struct cli_options {
     const char *of_herd,
         *of_seeds; /* an option that was given and is of that world, or of those two, alone; or NULL */
 } cli_options;
+
+/* Of one run in a world that is played seed by seed. */
+typedef struct cli_verdict {
+    bool is_good;
+    const char *failure; /* the first one; NULL: none */
+    int64_t at_ms;       /* when */
+    uint64_t steps, hash;
+} cli_verdict;
+
+typedef struct cli_world {
+    const char *name;  /* of its option */
+    const char *plant; /* the bug that is planted */
+    bool is_planted;
+    void *arg;
+    cli_verdict (*play)(void *arg, uint64_t seed, FILE *print); /* keeps what it counts */
+    void (*print_json)(const void *arg); /* further members, of the last run: ,"sites":3 ... */
+    void (*print_sum)(const void *arg);  /* of all runs */
+} cli_world;
+
+/* cli_seeds plays options->seeds of them, prints, and gives the exit code. */
+int cli_seeds(const cli_options *options, const cli_world *world);
 
 /* Each plays its world, prints, and gives the exit code. */
 int cli_herd(const cli_options *options);

@@ -5,6 +5,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "sim/words.h"
+
 #define YEAR_MS INT64_C(31536000000)
 #define FAULT_FAR_NS                                                                               \
     INT64_C(4000000000000) /* later than any run; times a million it is still a number */
@@ -15,15 +17,12 @@ static const char *const plant_names[FAULT_PLANTS] = {
 
 const char *fault_plant_str(fault_plant plant)
 {
-    return (unsigned)plant < FAULT_PLANTS ? plant_names[plant] : "unknown";
+    return sim_word(plant_names, FAULT_PLANTS, (unsigned)plant);
 }
 
 fault_plant fault_plant_find(const char *name)
 {
-    unsigned plant = 0;
-    while (plant < FAULT_PLANTS && strcmp(plant_names[plant], name) != 0)
-        plant++;
-    return (fault_plant)plant;
+    return (fault_plant)sim_word_find(plant_names, FAULT_PLANTS, name);
 }
 
 static void print_time(const fault_world *world)

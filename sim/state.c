@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sim/words.h"
+
 #define YEAR_MS      INT64_C(31536000000)
 #define FAULTS       36
 #define STEPS_PER_S  20000
@@ -17,15 +19,12 @@ static const char *const plant_names[STATE_PLANTS] = {"honest", "ack-before-sync
 
 const char *state_plant_str(state_plant plant)
 {
-    return (unsigned)plant < STATE_PLANTS ? plant_names[plant] : "unknown";
+    return sim_word(plant_names, STATE_PLANTS, (unsigned)plant);
 }
 
 state_plant state_plant_find(const char *name)
 {
-    unsigned plant = 0;
-    while (plant < STATE_PLANTS && strcmp(plant_names[plant], name) != 0)
-        plant++;
-    return (state_plant)plant;
+    return (state_plant)sim_word_find(plant_names, STATE_PLANTS, name);
 }
 
 void state_result_add(state_result *sum, const state_result *r)
