@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* sim/words.h - names of numbers from 0 on, such as those of the bugs that a world can have. Threads: none. */
+/* sim/words.h - names of numbers from 0 on, as those of the bugs that a world can have. Threads: none. */
 #ifndef TMB_SIM_WORDS_H
 #define TMB_SIM_WORDS_H
 
