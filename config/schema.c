@@ -92,7 +92,7 @@ const tmb_config_key tmb_config_keys[TMB_CONFIG_KEYS] = {
     {"state.scopes", TMB_CONFIG_SCOPES, AT(state.scopes), .default_text = "[]"},
     {"state.read_only", TMB_CONFIG_SCOPES, AT(state.read_only), .default_text = "[]"},
     {"state.share", TMB_CONFIG_SHARES, AT(state.shares), .default_text = "[]"},
-    {"state.lapse_after", TMB_CONFIG_DURATION, AT(state.lapse_after_ms), FROM(HOURS(1), DAYS(36500)),
+    {"state.lapse_after", TMB_CONFIG_DURATION, AT(state.lapse_after_ms), FROM(SECONDS(1), DAYS(36500)),
      .default_text = "30d"},
     {"state.unstable", TMB_CONFIG_COUNT, AT(state.unstable_max), FROM(1000, UINT64_C(1000000000)),
      .default_text = "1000000"},

@@ -10,6 +10,9 @@
  *   $tombolo/v1/state/mark     retained, for a node's own syncd: how far the retained values of state are
  *                              what it has published; in the broker's snapshot it vouches for the others
  *   $tombolo/v1/state/probe    what a node's own syncd sends itself, to know what came before
+ *   $tombolo/v1/state/ask      an operator's ask about the neighbours of scopes, QoS 1, with the node's own
+ *                              certificate (syncd/daemon/state_members.h)
+ *   $tombolo/v1/state/told/<id>  what is answered to it
  *
  * A subscriber of "#" sees none of them (MQTT 5, 4.7.2). docs/protocol.md says what is in them.
  */
@@ -26,6 +29,8 @@
 #define TMB_TOPIC_STATE       "$tombolo/v1/state/"
 #define TMB_TOPIC_STATE_MARK  "$tombolo/v1/state/mark"
 #define TMB_TOPIC_STATE_PROBE "$tombolo/v1/state/probe"
+#define TMB_TOPIC_STATE_ASK   "$tombolo/v1/state/ask"
+#define TMB_TOPIC_STATE_TOLD  "$tombolo/v1/state/told/"
 
 /* A commit's payload: this byte, then encoded records (proto/record.h), all of one child's one stream, in
  * order; seq and stamp in them are zero, source (via or origin) and the topic to publish under are set. */

@@ -4,6 +4,7 @@
  *   state_main.c   the command line           state_wire.c   one MQTT 5 connection, waited for
  *   state_read.c   get, conflicts, list, watch               state_write.c   every verb of crdt/type.h
  *   state_history.c   the journal's stream "state"           state_print.c   how it is shown
+ *   state_members.c   neighbours, retire
  *
  * Threads: one.
  */
@@ -48,6 +49,10 @@ int state_write(const state_options *options, const state_target *target, tmb_ve
                 char *const *words, int words_count);
 int state_history(const state_options *options, const state_target *target);
 
+/* scope is a name, or the beginning of names and a "*". */
+int state_neighbours(const state_options *options, const char *scope);
+int state_retire(const state_options *options, const char *scope, const char *neighbour);
+
 /* state_fail tells stderr, in the way of printf, and gives code. */
 int state_fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -81,6 +86,13 @@ int state_wire_settle(state_wire *wire);
 
 /* state_wire_ask publishes an operation and waits for its answer; *ret_answer is to be dropped. */
 int state_wire_ask(state_wire *wire, const char *topic, tmb_bytes payload, json_t **ret_answer);
+
+/* What nobody else is called: [a-z0-9-]. */
+const char *state_wire_id(const state_wire *wire);
+
+/* state_wire_send publishes. state_wire_hear goes on hearing until *has_come, at most the timeout. */
+int state_wire_send(state_wire *wire, const char *topic, tmb_bytes payload);
+int state_wire_hear(state_wire *wire, const bool *has_come, const char *what);
 
 /* state_wire_wait goes on hearing until stopped says so, or the connection ends. */
 int state_wire_wait(state_wire *wire, const volatile bool *is_stopped);

@@ -23,6 +23,13 @@ static const char help[] =
     "sides\n"
     "  tombolo-state history   SCOPE[/PATH]          who asked for what here, from the journal\n"
     "\n"
+    "  tombolo-state neighbours [SCOPE]              with whom this node shares it, and how far "
+    "each is\n"
+    "  tombolo-state retire     SCOPE NEIGHBOUR      one that does not come back is not waited "
+    "for\n"
+    "                                                (both: with the node's own certificate; "
+    "SCOPE or \"line-*\")\n"
+    "\n"
     "  tombolo-state set    SCOPE/PATH VALUE         a register; -: the bytes of standard input\n"
     "  tombolo-state inc    SCOPE/PATH [N]           a counter: up; dec: down; reset: to 0\n"
     "  tombolo-state count  SCOPE/PATH [N]           a counter that only grows\n"
@@ -55,7 +62,8 @@ static const char help[] =
     "  -o json|text        how to print (text)\n"
     "  --help, --version\n"
     "\n"
-    "Exit: 0 good; 1 refused, or no such value; 2 wrong usage; 3 no broker, no answer, "
+    "Exit: 0 good; 1 refused, or no such value or neighbour; 2 wrong usage; 3 no broker, no "
+    "answer, "
     "unreadable.\n"
     "\n"
     "  tombolo-state inc line-7/press/3/parts 12\n";
@@ -234,6 +242,31 @@ typedef struct command {
     bool needs_path;
 } command;
 
+static bool has_verb_options(const state_options *options)
+{
+    return options->token || options->condition || options->id;
+}
+
+/* neighbours [SCOPE], retire SCOPE NEIGHBOUR; SCOPE may be a pattern. */
+static int run_members(char **words, int count, const state_options *options)
+{
+    bool is_retire = strcmp(words[0], "retire") == 0;
+    const char *scope = count > 1 ? words[1] : "*";
+    if (is_retire && count != 3)
+        return misuse("retire takes SCOPE NEIGHBOUR (\"*\" for all scopes)", NULL);
+    if (count > 2 && !is_retire)
+        return misuse("too many words, from", words[2]);
+    if (options->has_since || options->is_below || has_verb_options(options))
+        return misuse("--since, --below, --token, --if and --id are not for", words[0]);
+    if (!tmb_name_pattern_is_valid(tmb_bytes_str(scope)))
+        return misuse("SCOPE is a name of a-z, 0-9, '.', '_' and '-' of at most 63, or the "
+                      "beginning of names and a *, not",
+                      scope);
+    if (is_retire && !tmb_name_is_word(tmb_bytes_str(words[2])))
+        return misuse("NEIGHBOUR is the name of a node, not", words[2]);
+    return is_retire ? state_retire(options, scope, words[2]) : state_neighbours(options, scope);
+}
+
 static int run(char **words, int count, const state_options *options)
 {
     static const command commands[] = {{"get", state_get, true},
@@ -242,6 +275,8 @@ static int run(char **words, int count, const state_options *options)
                                        {"conflicts", state_conflicts, true},
                                        {"history", state_history, false}};
     const command *c = NULL;
+    if (strcmp(words[0], "neighbours") == 0 || strcmp(words[0], "retire") == 0)
+        return run_members(words, count, options);
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
         c = strcmp(words[0], commands[i].name) == 0 ? &commands[i] : c;
     tmb_verb verb = tmb_verb_of_word(tmb_bytes_str(words[0]));
@@ -259,7 +294,7 @@ static int run(char **words, int count, const state_options *options)
         return misuse("too many words, from", words[2]);
     if ((options->has_since || options->is_below) && c->run != state_history)
         return misuse("--since and --below are for history, not for", c->name);
-    if (options->token || options->condition || options->id)
+    if (has_verb_options(options))
         return misuse("--token, --if and --id are for verbs, not for", c->name);
     return c->run(options, &target);
 }

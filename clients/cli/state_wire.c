@@ -321,6 +321,25 @@ int state_wire_ask(state_wire *wire, const char *topic, tmb_bytes payload, json_
         topic, wire->why[0] ? ": " : " within --timeout", wire->why, wire->options->root);
 }
 
+const char *state_wire_id(const state_wire *wire)
+{
+    return wire->id;
+}
+
+int state_wire_send(state_wire *wire, const char *topic, tmb_bytes payload)
+{
+    int code = mosquitto_publish_v5(wire->mosq, NULL, topic, (int)payload.len, payload.ptr, 1,
+                                    false, NULL);
+    return code == MOSQ_ERR_SUCCESS
+               ? STATE_OK
+               : state_fail(STATE_UNREACHABLE, "%s: %s", topic, mosquitto_strerror(code));
+}
+
+int state_wire_hear(state_wire *wire, const bool *has_come, const char *what)
+{
+    return wait_for(wire, has_come, what);
+}
+
 int state_wire_wait(state_wire *wire, const volatile bool *is_stopped)
 {
     while (!*is_stopped) {

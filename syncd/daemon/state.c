@@ -2,8 +2,8 @@
 /* syncd/daemon/state.c - the scopes of this node, and who is told when one has changed.
  *
  *   start --job: which scopes are in the store--> begun: operations, values, neighbours
- *   each minute: lapse (who was not heard), forget (what every active neighbour has), one scope after the
- *   other
+ *   each minute or more often: lapse (who was not heard), forget (what every active neighbour has), one scope
+ *   after the other
  */
 #include "syncd/daemon/state_inside.h"
 
@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "syncd/daemon/log.h"
+#include "syncd/daemon/state_members.h"
 #include "syncd/daemon/state_peer.h"
 #include "syncd/daemon/state_rows.h"
 #include "syncd/daemon/state_twins.h"
@@ -19,7 +20,9 @@
 /* 2026-11-01: no clock can be before this program was made. */
 #define BUILT_MS INT64_C(1793491200000)
 
-#define CARE_TICKS   60 /* between two rounds over all scopes */
+/* Seconds between two rounds over all scopes: a part of lapse_after, so that it is kept to, too. */
+#define CARE_TICKS   60
+#define CARE_PARTS   16
 #define CARE_FORGETS 4096u
 
 /* The row of a round: "which scopes are there", and then one scope after the other. */
@@ -297,10 +300,16 @@ static void done_care(tmb_state_job *job)
     go_on(c->state); /* to the next one, between other jobs */
 }
 
+static unsigned care_ticks(const tmb_state *state)
+{
+    int64_t ticks = state->daemon->config->state.lapse_after_ms / 1000 / CARE_PARTS;
+    return ticks < 1 ? 1 : ticks < CARE_TICKS ? (unsigned)ticks : CARE_TICKS;
+}
+
 static void tick_care(tmb_state *state)
 {
     care *c = &inside(state)->care;
-    if (c->is_busy || !state->is_begun || (c->at[0] == 0 && ++c->ticks < CARE_TICKS))
+    if (c->is_busy || !state->is_begun || (c->at[0] == 0 && ++c->ticks < care_ticks(state)))
         return;
     go_on(state);
 }
@@ -366,6 +375,8 @@ tmb_err tmb_state_start(tmb_daemon *d, tmb_state **ret_state)
     if (err == TMB_OK)
         err = tmb_state_twins_new(state, TMB_STATE_TWINS_MAX, &state->twins);
     if (err == TMB_OK)
+        err = tmb_state_members_new(state, &state->members);
+    if (err == TMB_OK)
         err = tmb_state_ops_new(state, &state->ops);
     if (err != TMB_OK) {
         tmb_state_free(state);
@@ -396,6 +407,7 @@ void tmb_state_free(tmb_state *state)
     tmb_state_ops_free(state->ops);
     tmb_state_values_free(state->values);
     tmb_state_twins_free(state->twins);
+    tmb_state_members_free(state->members);
     tmb_state_peers_free(state);
     tmb_state_jobs_free(state->jobs);
     tmb_held *held = state->held;

@@ -41,6 +41,7 @@ struct tmb_state {
     tmb_state_ops *ops;
     tmb_state_values *values;
     struct tmb_state_twins *twins;
+    struct tmb_state_members *members;
     tmb_held *held; /* uthash by name */
     unsigned held_count;
     tmb_state_peer *peers;

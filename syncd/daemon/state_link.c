@@ -116,8 +116,11 @@ static bool is_probe_back(const road *r, const char *topic, tmb_bytes payload)
 static void on_values_message(void *arg, const char *topic, tmb_bytes payload)
 {
     tmb_state_link *link = arg;
-    if (link->is_up)
+    if (link->is_up) { /* before that: retained, and nobody's ask of now */
+        if (strcmp(topic, TMB_TOPIC_STATE_ASK) == 0)
+            link->options.asked(link->options.arg, payload);
         return;
+    }
     if (strcmp(topic, TMB_TOPIC_STATE_MARK) == 0 && payload.len < sizeof link->mark) {
         memcpy(link->mark, payload.ptr, payload.len);
         link->mark[payload.len] = 0;

@@ -26,6 +26,8 @@ typedef struct tmb_state_link_options {
     void (*acked)(void *arg, int id, unsigned reason_code);
     /* What is retained below our root, while tmb_state_link_list runs; topic NULL: that was all. */
     void (*listed)(void *arg, const char *topic);
+    void (*asked)(void *arg,
+                  tmb_bytes ask); /* somebody with our own certificate (state_members.h) */
 } tmb_state_link_options;
 
 /* gives ret_link; it begins to connect. Errors: TMB_ENOMEM. */

@@ -298,6 +298,15 @@ void tmb_state_peers_free(tmb_state *state)
     }
 }
 
+bool tmb_state_peers_is_open(const tmb_held *held, const char *name)
+{
+    for (const tmb_state_lane *lane = held->lanes; lane; lane = lane->next_of_held)
+        if (lane->peer->session != 0 && strcmp(lane->peer->name, name) == 0 &&
+            lane->sync.state != TMB_SYNC_CLOSED && lane->sync.state != TMB_SYNC_RESTING)
+            return true;
+    return false;
+}
+
 static const char *state_str(const tmb_state_lane *lane)
 {
     static const char *const names[] = {"closed", "greeting", "syncing", "resting"};

@@ -66,6 +66,9 @@ void tmb_state_peers_tick(tmb_state *state);
 void tmb_state_peers_stop(tmb_state *state);
 void tmb_state_peers_free(tmb_state *state); /* the loop has ended */
 
+/* tmb_state_peers_is_open says whether a neighbour called name has a session in which it shares the scope. */
+bool tmb_state_peers_is_open(const struct tmb_held *held, const char *name);
+
 /* tmb_state_peers_stats gives what is told of the neighbours of one scope. */
 json_t *tmb_state_peers_stats(const struct tmb_held *held);
 

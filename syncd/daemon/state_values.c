@@ -18,6 +18,7 @@
 #include "syncd/daemon/log.h"
 #include "syncd/daemon/state_inside.h"
 #include "syncd/daemon/state_link.h"
+#include "syncd/daemon/state_members.h"
 #include "syncd/daemon/state_sweep.h"
 #include "syncd/daemon/state_value.h"
 #include "syncd/daemon/state_values.h"
@@ -414,6 +415,12 @@ static void on_listed(void *arg, const char *topic)
     tmb_state_sweep_hear(v->sweep, topic);
 }
 
+static void on_asked(void *arg, tmb_bytes ask)
+{
+    tmb_state_values *v = arg;
+    tmb_state_members_ask(v->state->members, ask);
+}
+
 void tmb_state_values_list(tmb_state_values *v)
 {
     tmb_state_link_list(v->link);
@@ -462,7 +469,8 @@ tmb_err tmb_state_values_new(tmb_state *state, tmb_state_values **ret_values)
                                       .up = on_up,
                                       .down = on_down,
                                       .acked = on_acked,
-                                      .listed = on_listed};
+                                      .listed = on_listed,
+                                      .asked = on_asked};
     if (err == TMB_OK)
         err = tmb_state_link_new(&options, &v->link);
     if (err != TMB_OK) {

@@ -5,6 +5,7 @@ what is printed there.
 A value follows its operation by some milliseconds, so what reads it is typed again until it says so.
 """
 
+import json
 import os
 import re
 import shlex
@@ -15,6 +16,7 @@ import unittest
 from pathlib import Path
 
 from tombolo_lab import Lab
+from tombolo_lab.net import wait_until
 from tombolo_lab.node import Settings
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs/state.md"
@@ -38,18 +40,27 @@ class DocumentTest(unittest.TestCase):
     def setUp(self):
         self.lab = Lab()
         self.addCleanup(self.lab.close)
-        self.node = self.lab.node("line-7", has_children=True,
+        hub = self.lab.node("old-hub", has_children=True, settings=Settings(more='state: { scopes: [ "line-*" ] }\n'))
+        self.node = self.lab.node("line-7", has_children=True, parent=hub,
                                   settings=Settings(more="state: { scopes: [ line-7, fleet ] }\n"))
         self.lab.start()
         self.node.syncd.wait_for_log("state.broker_up")  # answers are told to who is there
+        wait_until(lambda: '"equal"' in json.dumps(self.node.told().get("merging")), 20, self.lab.logs)
+        hub.stop()  # the site has left it
         self.variables = {}
         self.shims = Path(self.lab.folder) / "bin"
         self.shims.mkdir()
+        self.make_shim("tombolo-state", f"""#!/bin/bash
+exec {shlex.quote(str(Path(os.environ["TMB_BUILD"]) / "clients/cli/tombolo-state"))} \
+    "${{@/#\\/etc\\/tombolo\\/site.yaml/{self.node.config_file}}}"
+""")
         for name in ("mosquitto_pub", "mosquitto_sub", "mosquitto_rr"):
-            shim = self.shims / name
-            shim.write_text(f'#!/bin/sh\nexec {shlex.quote(self.program(name))} -p {self.node.broker.port} "$@"\n',
-                            encoding="utf-8")
-            shim.chmod(shim.stat().st_mode | stat.S_IXUSR)
+            self.make_shim(name, f'#!/bin/sh\nexec {shlex.quote(self.program(name))} -p {self.node.broker.port} "$@"\n')
+
+    def make_shim(self, name: str, text: str) -> None:
+        shim = self.shims / name
+        shim.write_text(text, encoding="utf-8")
+        shim.chmod(shim.stat().st_mode | stat.S_IXUSR)
 
     @staticmethod
     def program(name: str) -> str:
@@ -76,7 +87,7 @@ class DocumentTest(unittest.TestCase):
         self.assertGreaterEqual(len(lines), 50)
         for number, command, wanted in lines:
             with self.subTest(line=number):
-                reads = command.startswith("mosquitto_sub")
+                reads = command.startswith(("mosquitto_sub", "tombolo-state neighbours"))
                 end, found = time.monotonic() + PATIENCE_S, self.type(command)
                 while reads and found != wanted and time.monotonic() < end:
                     time.sleep(0.1)
