@@ -128,8 +128,9 @@ static int send_and_hear(asking *a, state_wire *wire, json_t *ask)
     json_object_set_new(ask, "id", json_string(state_wire_id(wire)));
     snprintf(topic, sizeof topic, "%s%s", TMB_TOPIC_STATE_TOLD, state_wire_id(wire));
     char *payload = json_dumps(ask, JSON_COMPACT);
-    int code = payload ? not_allowed(state_wire_subscribe(wire, topic))
-                       : state_fail(STATE_UNREACHABLE, "out of memory");
+    if (!payload)
+        return state_fail(STATE_UNREACHABLE, "out of memory");
+    int code = not_allowed(state_wire_subscribe(wire, topic));
     if (code == STATE_OK)
         code = state_wire_send(wire, TMB_TOPIC_STATE_ASK, tmb_bytes_str(payload));
     free(payload);
