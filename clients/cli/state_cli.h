@@ -56,6 +56,9 @@ int state_retire(const state_options *options, const char *scope, const char *ne
 /* state_fail tells stderr, in the way of printf, and gives code. */
 int state_fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* state_note tells people, and not programs, why nothing is shown; gives STATE_OK. */
+int state_note(const state_options *options, const char *what);
+
 /* state_topic writes root/scope[/path][/level]. */
 #define STATE_TOPIC_BYTES (TMB_STATE_TOPIC_BYTES_MAX + 64u)
 void state_topic(const state_options *options, const state_target *target, const char *level,
@@ -84,7 +87,8 @@ int state_wire_subscribe(state_wire *wire, const char *filter);
  * behind it. */
 int state_wire_settle(state_wire *wire);
 
-/* state_wire_ask publishes an operation and waits for its answer; *ret_answer is to be dropped. */
+/* state_wire_ask publishes an operation and waits for its answer; *ret_answer is to be dropped. That of a
+ * broker which refuses the message, without the node: verdict "broker". */
 int state_wire_ask(state_wire *wire, const char *topic, tmb_bytes payload, json_t **ret_answer);
 
 /* What nobody else is called: [a-z0-9-]. */

@@ -30,10 +30,11 @@ static bool is_about(const history *h, const tmb_state_topic *topic)
     bool is_above = topic->path.len < path.len &&
                     memcmp(topic->path.ptr, path.ptr, topic->path.len) == 0 &&
                     path.ptr[topic->path.len] == '/';
-    bool is_below = path.len == 0 || (topic->path.len > path.len &&
-                                      memcmp(topic->path.ptr, path.ptr, path.len) == 0 &&
-                                      topic->path.ptr[path.len] == '/');
-    return (is_above && topic->verb == TMB_VERB_DEL) || (is_below && h->options->is_below);
+    bool is_below = topic->path.len > path.len &&
+                    memcmp(topic->path.ptr, path.ptr, path.len) == 0 &&
+                    topic->path.ptr[path.len] == '/';
+    return path.len == 0 || (is_above && topic->verb == TMB_VERB_DEL) ||
+           (is_below && h->options->is_below);
 }
 
 static void show(history *h, const tmb_state_topic *topic, const tmb_record *record)
@@ -83,21 +84,35 @@ static int walk(history *h, tmb_tail *tail)
     return STATE_OK;
 }
 
+/* The stream is there from the first operation on. */
+static bool has_operations(const cli_root *root)
+{
+    for (size_t i = 0; i < root->count; i++)
+        if (strcmp(root->streams[i], STREAM) == 0)
+            return true;
+    return false;
+}
+
 int state_history(const state_options *options, const state_target *target)
 {
     if (!options->journal)
         return state_fail(STATE_USAGE, "history reads the node's journal: name its configuration "
                                        "(--config FILE), or its data_dir (--journal DIR)");
-    cli_options where = {.folder = options->journal, .stream = STREAM, .count_max = UINT64_MAX};
+    cli_options where = {.folder = options->journal, .count_max = UINT64_MAX};
     cli_root root;
     tmb_tail *tail = NULL;
     history h = {.options = options, .target = target};
     if (cli_root_open(&where, &root) != CLI_OK)
         return STATE_UNREACHABLE;
+    if (!has_operations(&root))
+        return root.unreadable > 0 ? STATE_UNREACHABLE
+                                   : state_note(options, "no operation was ever published here");
     tmb_err err = tmb_tail_open(root.path.text, STREAM, NULL, &tail);
     if (!err && options->has_since)
         err = tmb_tail_seek_time(tail, options->since);
     int code = err ? cli_fail(STREAM, err) : walk(&h, tail);
     tmb_tail_close(tail);
-    return code == STATE_OK ? STATE_OK : STATE_UNREACHABLE;
+    if (code != STATE_OK)
+        return STATE_UNREACHABLE;
+    return h.count > 0 ? STATE_OK : state_note(options, "no such operation was published here");
 }

@@ -10,6 +10,7 @@
 #include "clients/cli/journal_root.h"
 #include "clients/cli/state_cli.h"
 #include "config/config.h"
+#include "config/suggest.h"
 
 const char *const cli_program = "tombolo-state";
 
@@ -57,7 +58,7 @@ static const char help[] =
     "  --id RUN:N          a number that rises: what was done under it once is not done again\n"
     "  --since TIME        history: from 2026-11-21T16:20:00Z, 2026-11-21, or 10m ago: 10m (s, m, "
     "h, d)\n"
-    "  --below             history: also of the paths below\n"
+    "  --below             history: also of the paths below (of a SCOPE alone: always)\n"
     "  --timeout SECONDS   for the broker and its answer (10)\n"
     "  -o json|text        how to print (text)\n"
     "  --help, --version\n"
@@ -158,8 +159,19 @@ static int take_special(int option, state_options *o)
         puts("tombolo-state " TMB_VERSION);
         return -1;
     default:
-        return misuse("see above", NULL); /* getopt has told which */
+        return STATE_USAGE;
     }
+}
+
+/* An option that there is not, or one that lacks its value. */
+static int refuse_option(int option, const char *word)
+{
+    char letter[3] = {'-', (char)optopt, '\0'};
+    const char *name = optopt > 0 && optopt < OPTION_CONFIG ? letter : word;
+    return misuse(option == ':'
+                      ? "a value is missing behind"
+                      : "no option, or not like this (words that begin with - go behind --):",
+                  name);
 }
 
 /* getopt takes "-5" for options; a mark before it keeps it a word until they have been read. */
@@ -236,6 +248,16 @@ static int parse_target(const char *word, bool needs_path, state_target *target)
     return STATE_OK;
 }
 
+/* What options say together. */
+static int check(const state_options *o)
+{
+    if ((o->cert_file || o->key_file) && !o->ca_file)
+        return misuse("--cert and --key go with --cafile, the authority of the broker's own", NULL);
+    if (o->password && !o->user)
+        return misuse("-P goes with -u NAME", NULL);
+    return STATE_OK;
+}
+
 typedef struct command {
     const char *name;
     int (*run)(const state_options *options, const state_target *target);
@@ -267,13 +289,33 @@ static int run_members(char **words, int count, const state_options *options)
     return is_retire ? state_retire(options, scope, words[2]) : state_neighbours(options, scope);
 }
 
+static const command commands[] = {{"get", state_get, true},
+                                   {"list", state_list, false},
+                                   {"watch", state_watch, false},
+                                   {"conflicts", state_conflicts, true},
+                                   {"history", state_history, false}};
+
+static int refuse_command(const char *word)
+{
+    static const char *const names[] = {
+#define WORD(name, number, word, type, takes) word,
+        TMB_VERB_LIST(WORD)
+#undef WORD
+            "get",
+        "list",
+        "watch",
+        "conflicts",
+        "history",
+        "neighbours",
+        "retire"};
+    const char *near = tmb_suggest(word, names, sizeof names / sizeof names[0]);
+    char why[64];
+    snprintf(why, sizeof why, "did you mean %s? There is no command", near ? near : "");
+    return misuse(near ? why : "no such command:", word);
+}
+
 static int run(char **words, int count, const state_options *options)
 {
-    static const command commands[] = {{"get", state_get, true},
-                                       {"list", state_list, false},
-                                       {"watch", state_watch, false},
-                                       {"conflicts", state_conflicts, true},
-                                       {"history", state_history, false}};
     const command *c = NULL;
     if (strcmp(words[0], "neighbours") == 0 || strcmp(words[0], "retire") == 0)
         return run_members(words, count, options);
@@ -281,19 +323,19 @@ static int run(char **words, int count, const state_options *options)
         c = strcmp(words[0], commands[i].name) == 0 ? &commands[i] : c;
     tmb_verb verb = tmb_verb_of_word(tmb_bytes_str(words[0]));
     if (!c && verb == TMB_VERB_NONE)
-        return misuse("no such command:", words[0]);
+        return refuse_command(words[0]);
     if (count < 2)
         return misuse("SCOPE/PATH is missing behind", words[0]);
     state_target target = {.scope = ""};
     int code = parse_target(words[1], c ? c->needs_path : true, &target);
     if (code != STATE_OK)
         return code;
+    if ((options->has_since || options->is_below) && (!c || c->run != state_history))
+        return misuse("--since and --below are for history, not for", words[0]);
     if (!c)
         return state_write(options, &target, verb, words + 2, count - 2);
     if (count > 2)
         return misuse("too many words, from", words[2]);
-    if ((options->has_since || options->is_below) && c->run != state_history)
-        return misuse("--since and --below are for history, not for", c->name);
     if (has_verb_options(options))
         return misuse("--token, --if and --id are for verbs, not for", c->name);
     return c->run(options, &target);
@@ -306,8 +348,9 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is the end of the output, not of the process */
     for (int i = 1; i < argc; i++)
         argv[i] = marked(argv[i]);
-    while ((option = getopt_long(argc, argv, "h:p:u:P:o:", long_options, NULL)) != -1) {
-        int code = take_option(option, &options);
+    while ((option = getopt_long(argc, argv, ":h:p:u:P:o:", long_options, NULL)) != -1) {
+        bool is_bad = option == '?' || option == ':';
+        int code = is_bad ? refuse_option(option, argv[optind - 1]) : take_option(option, &options);
         if (code)
             return code < 0 ? STATE_OK : code;
     }
@@ -320,7 +363,9 @@ int main(int argc, char **argv)
     if (options.config && tmb_config_load(options.config, stderr, &config) != TMB_OK)
         return STATE_UNREACHABLE;
     fill(&options, config);
-    int code = run(argv + optind, argc - optind, &options);
+    int code = check(&options);
+    if (code == STATE_OK)
+        code = run(argv + optind, argc - optind, &options);
     tmb_config_free(config);
     return code;
 }

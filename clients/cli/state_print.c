@@ -16,6 +16,11 @@ int state_fail(int code, const char *format, ...)
     return code;
 }
 
+int state_note(const state_options *options, const char *what)
+{
+    return options->is_json ? STATE_OK : state_fail(STATE_OK, "%s", what);
+}
+
 void state_topic(const state_options *options, const state_target *target, const char *level,
                  char out[STATE_TOPIC_BYTES])
 {

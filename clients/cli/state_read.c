@@ -11,6 +11,7 @@ typedef struct reading {
     const state_options *options;
     const char *wanted; /* the one topic that counts; NULL: all values */
     bool is_found, is_watch;
+    unsigned shown;
     state_message last; /* of wanted, with copies: it may change while the rest is waited for */
 } reading;
 
@@ -29,6 +30,7 @@ static json_t *text_of(tmb_bytes bytes)
 
 static void show(reading *r, const tmb_state_topic *topic, const state_message *message)
 {
+    r->shown++;
     if (r->options->is_json) {
         json_t *value = message->payload.len > 0 ? state_value(message->payload) : json_null();
         json_t *line = json_pack("{s:o, s:o, s:o}", "scope", text_of(topic->scope), "path",
@@ -119,10 +121,14 @@ int state_get(const state_options *options, const state_target *target)
     int code = hear(&r, topic, &wire);
     state_wire_close(wire);
     bool is_there = show_last(&r);
-    if (code == STATE_OK && !is_there)
-        code = state_fail(STATE_REFUSED, "%s/%s: there is no such value here", target->scope,
+    if (code != STATE_OK || is_there)
+        return code;
+    if (!options->is_json)
+        return state_fail(STATE_REFUSED, "%s/%s: there is no such value here", target->scope,
                           target->path);
-    return code;
+    state_print(
+        json_pack("{s:s, s:s, s:n}", "scope", target->scope, "path", target->path, "value"));
+    return STATE_REFUSED;
 }
 
 int state_conflicts(const state_options *options, const state_target *target)
@@ -152,6 +158,8 @@ int state_list(const state_options *options, const state_target *target)
     state_wire *wire = NULL;
     int code = hear(&r, filter, &wire);
     state_wire_close(wire);
+    if (code == STATE_OK && r.shown == 0)
+        code = state_note(options, "there is no value there");
     return code;
 }
 

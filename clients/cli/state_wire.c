@@ -23,7 +23,7 @@ struct state_wire {
     state_heard heard;
     void *arg;
     char id[40], answer_topic[STATE_TOPIC_BYTES];
-    bool is_up, is_down, is_subscribed, is_settled, is_refused, is_listening;
+    bool is_up, is_down, is_told_why, is_subscribed, is_settled, is_refused, is_listening;
     char why[256];
     json_t *answer;
 };
@@ -41,7 +41,7 @@ static void on_connect(struct mosquitto *mosq, void *arg, int code, int flags,
     state_wire *wire = arg;
     (void)mosq, (void)flags, (void)properties;
     wire->is_up = code == 0;
-    wire->is_down = code != 0;
+    wire->is_down = wire->is_told_why = code != 0;
     if (code != 0)
         snprintf(wire->why, sizeof wire->why, "the broker refused the connection: %s",
                  mosquitto_reason_string(code));
@@ -80,8 +80,8 @@ static void on_publish(struct mosquitto *mosq, void *arg, int id, int code,
         return;
     wire->is_refused = true;
     snprintf(wire->why, sizeof wire->why,
-             "the broker refused the message: %s; does the node hold the scope and write it "
-             "(its broker's log says so if not), and does an acl_file let us?",
+             "the broker says \"%s\": does the node hold the scope and write it (its broker's "
+             "log says so if not), and does an acl_file let us?",
              mosquitto_reason_string(code));
 }
 
@@ -135,6 +135,18 @@ static void on_alarm(int signal)
     _exit(STATE_UNREACHABLE);
 }
 
+/* Of a connection that never was: what its options may lack. */
+static const char *hint(const state_wire *wire)
+{
+    if (wire->is_up)
+        return "";
+    if (!wire->options->ca_file)
+        return " (is it a port with TLS, which wants --cafile, or is it full?)";
+    return " (is it a port with TLS, is --cafile the authority of its certificate, is that for "
+           "this "
+           "name, and does it want --cert?)";
+}
+
 /* Waits until *is_done, at most the timeout; is_done NULL: until the next step. */
 static int wait_for(state_wire *wire, const bool *is_done, const char *what)
 {
@@ -144,11 +156,12 @@ static int wait_for(state_wire *wire, const bool *is_done, const char *what)
         if (wire->is_down || (code != MOSQ_ERR_SUCCESS && !*is_done)) {
             if (wire->why[0] == '\0')
                 snprintf(wire->why, sizeof wire->why, "%s", mosquitto_strerror(code));
-            return state_fail(STATE_UNREACHABLE, "%s: %s", what, wire->why);
+            return state_fail(STATE_UNREACHABLE, "%s: %s%s", what, wire->why,
+                              wire->is_told_why ? "" : hint(wire));
         }
         if (!*is_done && now_ms() >= deadline)
-            return state_fail(STATE_UNREACHABLE, "%s: nothing came within %u s (--timeout)", what,
-                              wire->options->timeout_s);
+            return state_fail(STATE_UNREACHABLE, "%s: nothing came within %u s (--timeout)%s", what,
+                              wire->options->timeout_s, hint(wire));
     }
     return wire->is_refused ? state_fail(STATE_REFUSED, "%s: %s", what, wire->why) : STATE_OK;
 }
@@ -312,8 +325,10 @@ int state_wire_ask(state_wire *wire, const char *topic, tmb_bytes payload, json_
         wire->answer = NULL;
         return STATE_OK;
     }
-    if (wire->is_refused)
-        return state_fail(STATE_REFUSED, "%s: %s", topic, wire->why);
+    if (wire->is_refused) {
+        *ret_answer = json_pack("{s:b, s:s, s:s}", "ok", 0, "verdict", "broker", "why", wire->why);
+        return STATE_OK;
+    }
     return state_fail(
         STATE_UNREACHABLE,
         "%s: no answer%s%s; it may have been done, or be done later: is tombolo-syncd "

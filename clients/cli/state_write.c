@@ -20,12 +20,19 @@ static int words_of(tmb_verb verb, int *ret_max)
     return takes == TMB_TAKES_NOTHING || takes == TMB_TAKES_AMOUNT ? 0 : 1;
 }
 
-static json_t *number_of(const char *word)
+/* What a counter, or raise and lower, takes; NULL: told. */
+static json_t *number_of(tmb_verb verb, const char *word)
 {
+    bool is_amount = tmb_verb_takes(verb) == TMB_TAKES_AMOUNT;
     json_t *value = json_loads(word, JSON_DECODE_ANY, NULL);
-    if (json_is_number(value))
+    if (is_amount ? json_is_integer(value) && json_integer_value(value) >= 0
+                  : json_is_number(value))
         return value;
     json_decref(value);
+    state_fail(STATE_USAGE, "%s takes a %s, not \"%s\"%s", tmb_verb_str(verb),
+               is_amount ? "whole number from 0 to 9223372036854775807, such as 3"
+                         : "number as JSON has them, such as 21.5",
+               word, verb == TMB_VERB_INC && word[0] == '-' ? "; dec counts down" : "");
     return NULL;
 }
 
@@ -58,10 +65,7 @@ static json_t *value_of(tmb_verb verb, char *const *words, int count)
         return value;
     case TMB_TAKES_AMOUNT:
     case TMB_TAKES_NUMBER:
-        value = count == 0 ? json_integer(1) : number_of(words[0]);
-        if (!value)
-            state_fail(STATE_USAGE, "%s takes a number, not \"%s\"", tmb_verb_str(verb), words[0]);
-        return value;
+        return count == 0 ? json_integer(1) : number_of(verb, words[0]);
     }
     return NULL;
 }
@@ -149,6 +153,8 @@ int state_write(const state_options *options, const state_target *target, tmb_ve
     json_t *answer = NULL;
     if (code == STATE_OK)
         code = state_wire_ask(wire, topic, tmb_bytes_of(payload, len), &answer);
+    if (code == STATE_OK && !json_object_get(answer, "op")) /* the broker's, and not the node's */
+        json_object_update_new(answer, json_pack("{s:s, s:s}", "op", name, "path", target->path));
     if (code == STATE_OK)
         code = tell(options, target, answer);
     json_decref(answer);

@@ -89,10 +89,16 @@ class BrokerTest(unittest.TestCase):
                          {"scope": "line-7", "path": "press/parts", "value": 17, "token": "AQabc"})
         self.assertEqual(json.loads(self.state("get", "line-7/press/raw", "-o", "json"))["value"], {"hex": "ff00"})
         self.assertIn("no such value", self.state("get", "line-7/press/other", code=1))
+        none = run("get", "line-7/press/other", "-o", "json", "-p", str(self.broker.port))
+        self.assertEqual((none.returncode, json.loads(none.stdout), none.stderr),
+                         (1, {"scope": "line-7", "path": "press/other", "value": None}, ""))
 
     def test_lists_values_and_nothing_else(self):
         lines = [json.loads(line) for line in self.state("list", "line-7", "-o", "json").splitlines()]
         self.assertEqual({line["path"] for line in lines}, {"press/parts", "press/mode", "press/raw"})
+        nothing = run("list", "nosuch", "-p", str(self.broker.port))
+        self.assertEqual((nothing.returncode, nothing.stdout), (0, ""))
+        self.assertIn("there is no value there", nothing.stderr)
         self.assertIn("line-7/press/mode  eco\n", subprocess.run(
             [Path(os.environ["TMB_BUILD"]) / "clients/cli/tombolo-state", "list", "line-7/press", "-p",
              str(self.broker.port)], capture_output=True, timeout=60).stdout.decode(errors="replace"))
@@ -125,13 +131,19 @@ class BrokerTest(unittest.TestCase):
         self.assertIn("is the broker running", nobody.stderr)
 
     def test_mistakes_are_told(self):
-        for words, wanted in ((("set", "a/b"), "value is missing"), (("inc", "a/b", "x"), "takes a number"),
+        for words, wanted in ((("set", "a/b"), "value is missing"), (("inc", "a/b", "x"), "whole number"),
+                              (("inc", "a/b", "-3"), "dec counts down"), (("inc", "a/b", "1.5"), "whole number"),
+                              (("inc", "a/b", "9" * 20), "9223372036854775807"), (("raise", "a/b", ".5"), "21.5"),
+                              (("incr", "a/b"), "did you mean inc?"), (("inc", "a/b", "--below"), "for history"),
+                              (("get", "a/b", "--frob"), '"--frob"'), (("get", "a/b", "-Z"), '"-Z"'),
+                              (("get", "a/b", "--cert", "x"), "--cafile"), (("get", "a/b", "-P", "x"), "-u NAME"),
                               (("get", "A/b"), "SCOPE is a name"), (("get", "a"), "path is missing"),
                               (("get", "a/b/inc"), "inc"), (("fly", "a/b"), "no such command"),
                               (("inc", "a/b", "1", "2"), "at most 1 value"), ((), "command is missing"),
                               (("get", "a/b", "-o", "xml"), "json or text"), (("history", "a"), "--journal"),
                               (("get", "a/b", "--since", "1h"), "for history"), (("get", "a/b", "--id", "x"), "verbs")):
             self.assertIn(wanted, self.state(*words, code=2), words)
+        self.assertIn('value is missing behind "-p"', run("get", "a/b", "-p").stderr)
         self.assertIn("tombolo-state inc", run("--help").stdout)
 
     def test_watches(self):
@@ -162,6 +174,20 @@ class HistoryTest(PluginTest):
                              records=self.records) + "state:\n  scopes: [ line-7 ]\nbroker:\n  host: 127.0.0.1\n" \
             "  port: 8883\ntls:\n  ca_file: certs/ca.pem\n  cert_file: certs/hub.pem\n  key_file: certs/hub.key\n"
 
+    def test_nothing_was_asked_for(self):
+        self.broker.start()
+        done = run("history", "line-7", "--journal", str(self.data))
+        self.assertEqual((done.returncode, done.stdout), (0, ""))
+        self.assertIn("no operation was ever published here", done.stderr)
+
+    def test_what_the_broker_refuses(self):
+        self.broker.start()
+        done = run("inc", "line-9/parts", "-p", str(self.broker.port), "-o", "json")
+        self.assertEqual(done.returncode, 1, done.stderr)
+        answer = json.loads(done.stdout)
+        self.assertEqual((answer["ok"], answer["verdict"], answer["op"], answer["path"]), (False, "broker", "inc", "parts"))
+        self.assertIn("does the node hold the scope", answer["why"])
+
     def test_says_who_asked_for_what(self):
         self.broker.start()
         with Talker(self.broker.port, "press-3") as press:
@@ -181,6 +207,7 @@ class HistoryTest(PluginTest):
         self.assertEqual(len(history("line-7/press", "--below")), 4)
         self.assertEqual(len(history("line-7/press")), 1)
         self.assertEqual(len(history("line-7", "--below", "--since", "1h")), 5)
+        self.assertEqual(len(history("line-7")), 5)
         self.assertEqual(history("line-8/press"), [])
         text = run("history", "line-7/press/mode", "--journal", str(self.data)).stdout
         self.assertRegex(text, r"Z  set +press/mode  eco  by press-3\n")
@@ -216,6 +243,14 @@ class NodeTest(unittest.TestCase):
             return found.get("value") == value
         wait_until(is_there, 20, lambda: f"{path}: {found}, not {value}", 0.2)
         return found
+
+    def test_a_port_with_tls_is_told_from_one_without(self):
+        broker, authority = self.node.broker, str(self.node.certificate.ca_file)
+        for words, wanted in (((str(broker.tls_port),), "which wants --cafile"),
+                              ((str(broker.port), "--cafile", authority), "is it a port with TLS")):
+            done = run("get", "line-7/x", "--timeout", "3", "-p", *words)
+            self.assertEqual(done.returncode, 3)
+            self.assertIn(wanted, done.stderr)
 
     def test_asks_is_answered_and_looks_back(self):
         self.assertEqual(self.state("inc", "line-7/parts", "5", "--id", "shift:1")["verdict"], "done")
