@@ -55,5 +55,10 @@ int cli_seeds(const cli_options *options, const cli_world *world)
         printf("%" PRIu64 " of %" PRIu64 " seeds failed; ", bad, options->seeds);
         world->print_sum(world->arg);
     }
+    if (world->is_planted && bad == 0)
+        fprintf(stderr,
+                "tombolo-sim: %s made no difference in %s; a bug needs its moment: play more, as "
+                "with --seeds 50\n",
+                world->plant, options->seeds == 1 ? "this seed" : "these seeds");
     return bad == 0 ? CLI_OK : CLI_FAILED;
 }

@@ -45,7 +45,7 @@ static const char help[] =
     "for.\n"
     "\n"
     "  --seeds N             play so many seeds, from --seed on; 1\n"
-    "  --plant BUG           with a planted bug, which must be found. Of --faults: "
+    "  --plant BUG           with a planted bug, which some seed finds. Of --faults: "
     "ack-before-store,\n"
     "                        send-before-sync, mark-too-high, no-proof, clock-back, no-retry;\n"
     "                        of --state: ack-before-sync, cursor-apart, fold-ahead\n"

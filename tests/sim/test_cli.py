@@ -67,6 +67,14 @@ class Cli(unittest.TestCase):
         self.assertIn("--plant ack-before-sync", told.stdout)
         self.assertIn("again: tombolo-sim --state --seed ", told.stdout)
 
+    def test_a_bug_that_is_not_met_is_said_to_be_there(self):
+        played = run("--state", "--seeds", "20", "--plant", "fold-ahead", "-o", "json").stdout.splitlines()
+        seed = next(str(one["seed"]) for one in map(json.loads, played) if one["good"])
+        out = run("--state", "--seed", seed, "--plant", "fold-ahead")
+        self.assertEqual(out.returncode, 0, out.stdout)
+        self.assertIn("fold-ahead made no difference in this seed", out.stderr)
+        self.assertEqual(run("--state", "--seed", seed).stderr, "")
+
     def test_more_sites_than_a_node_takes_are_played_with_a_word(self):
         for sites, words in (("4096", ""), ("4097", "tombolo-sim: a node takes 4096 children; for 4097 sites put regions")):
             out = run("--sites", sites, "--rate", "2000", "--live", "0")
