@@ -206,8 +206,8 @@ static void report(tmb_state_lane *lane, const tmb_sync_action *action)
         return;
     LOG(is_bad(action->report) ? TMB_LOG_ERROR : TMB_LOG_WARNING, "state.sync",
         tmb_str("report", tmb_sync_report_str(action->report)), tmb_str("scope", lane->held->name),
-        tmb_str("neighbour", lane->peer->name), tmb_num("refusal", (uint64_t)action->refusal),
-        tmb_why(action->err));
+        tmb_str("neighbour", lane->peer->name),
+        tmb_str("refusal", tmb_refusal_str(action->refusal)), tmb_why(action->err));
 }
 
 static void done(tmb_state_job *base)
