@@ -326,6 +326,7 @@ void tmb_state_tick(tmb_state *state)
     tmb_state_values_tick(state->values);
     tmb_state_peers_tick(state);
     tmb_state_twins_tick(state->twins);
+    tmb_state_members_tick(state->members);
     tick_care(state);
 }
 

@@ -455,6 +455,13 @@ void tmb_state_lane_changed(tmb_state_lane *lane)
         step(lane, &event);
 }
 
+void tmb_state_lane_ask(tmb_state_lane *lane)
+{
+    tmb_sync_event event = {.type = TMB_SYNC_ASK};
+    if (!lane->is_stepping && lane->sync.state != TMB_SYNC_CLOSED)
+        step(lane, &event);
+}
+
 void tmb_state_lane_sent(tmb_state_lane *lane, bool is_chunk)
 {
     tmb_sync_event event = {.type = TMB_SYNC_SENT};

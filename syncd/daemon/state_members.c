@@ -23,6 +23,7 @@ typedef struct ask {
     struct ask *next;
     char id[ID_MAX + 1];
     bool is_retire;
+    bool is_there, is_gone; /* the neighbour has answered, or has not, in an open session */
     tmb_name_pattern scope;
     char neighbour[TMB_NAME_BYTES_MAX + 1]; /* of is_retire */
 } ask;
@@ -48,6 +49,9 @@ struct tmb_state_members {
     unsigned rows_count, places_taken;
     unsigned forgotten;
     tmb_state_look look;
+    unsigned ticks;  /* since the neighbour was asked whether it is there; 0: it is not asked */
+    bool is_looking; /* its row is looked at, meanwhile */
+    int64_t was_heard_ms; /* before */
 };
 
 static void say(tmb_state_members *m, const char *id, json_t *answer)
@@ -136,7 +140,9 @@ static tmb_err run_look(tmb_state_job *job, const tmb_kv *kv)
     tmb_err err = TMB_OK;
     job->commit = TMB_STATE_DROP;
     m->rows_count = m->places_taken = 0;
-    if (is_pattern(a)) {
+    if (m->ticks > 0) {
+        err = TMB_OK; /* the same once more */
+    } else if (is_pattern(a)) {
         do {
             err = tmb_state_next_scope(kv, m->at);
         } while (err == TMB_OK && !tmb_name_pattern_matches(&a->scope, tmb_bytes_str(m->at)));
@@ -181,6 +187,7 @@ static void add_job(tmb_state_members *m, tmb_err (*run)(tmb_state_job *, const 
 static void end_ask(tmb_state_members *m, const char *verdict, const char *why)
 {
     ask *a = m->first;
+    m->ticks = 0;
     if (!m->state->is_stopping)
         say_end(m, a->id, verdict, why);
     m->first = a->next;
@@ -219,12 +226,12 @@ static void tell_rows(tmb_state_members *m)
     json_t *rows = json_array();
     for (unsigned i = 0; i < m->rows_count; i++) {
         const row *r = &m->rows[i];
-        (void)json_array_append_new(
-            rows, json_pack("{s:s, s:s, s:b, s:I, s:I, s:b, s:I}", "name", r->name, "state",
-                            state_str(r->state), "connected",
-                            held && tmb_state_peers_is_open(held, r->name), "heard_ms",
-                            (json_int_t)r->heard_ms, "holds", (json_int_t)r->held, "more",
-                            r->is_more, "behind", (json_int_t)r->behind));
+        (void)json_array_append_new(rows,
+                                    json_pack("{s:s, s:s, s:b, s:I, s:I, s:b, s:I}", "name",
+                                              r->name, "state", state_str(r->state), "connected",
+                                              tmb_state_peers_is_open(held, r->name), "heard_ms",
+                                              (json_int_t)r->heard_ms, "holds", (json_int_t)r->held,
+                                              "more", r->is_more, "behind", (json_int_t)r->behind));
     }
     say(m, m->first->id,
         json_pack("{s:s, s:b, s:i, s:i, s:o}", "scope", m->at, "ok", 1, "taken",
@@ -249,12 +256,30 @@ static void done_retire(tmb_state_job *job)
         tmb_str("neighbour", m->first->neighbour), tmb_num("forgotten", m->forgotten),
         tmb_str("then", "nothing waits for it, and its place is free; should it come back, ranges "
                         "are compared"));
+    tmb_state_peers_close(tmb_state_find(m->state, tmb_bytes_str(m->at)), m->first->neighbour);
     tmb_state_changed(m->state, &m->look, NULL);
     say(m, m->first->id,
         json_pack("{s:s, s:s, s:b, s:s, s:i, s:I}", "scope", m->at, "neighbour",
                   m->first->neighbour, "ok", 1, "verdict", "retired", "forgotten",
                   (int)m->forgotten, "removals", (json_int_t)m->look.removals));
     go_on(m);
+}
+
+/* Of a neighbour with an open session: true when it is not known yet whether it is there. */
+static bool is_waited_for(tmb_state_members *m, const tmb_held *held)
+{
+    ask *a = m->first;
+    if (a->is_there || a->is_gone || !tmb_state_peers_is_open(held, a->neighbour))
+        return false;
+    if (m->ticks == 0) {
+        m->was_heard_ms = m->rows[0].heard_ms;
+        m->ticks = 1;
+        tmb_state_peers_ask(held, a->neighbour);
+        return true;
+    }
+    a->is_there = m->rows[0].heard_ms != m->was_heard_ms;
+    a->is_gone = !a->is_there && m->ticks > TMB_STATE_ALIVE_TICKS;
+    return !a->is_there && !a->is_gone;
 }
 
 /* What a retirement finds at the scope that was looked at. */
@@ -266,11 +291,14 @@ static void judge(tmb_state_members *m)
         go_on(m);
         return;
     }
+    if (m->rows_count > 0 && m->rows[0].state != TMB_MEMBER_RETIRED && is_waited_for(m, held))
+        return;
+    m->ticks = 0;
     m->found++;
     if (m->rows_count == 0)
         tell_refusal(m, "neighbour",
                      "no such neighbour of this scope; tombolo-state neighbours lists them");
-    else if (held && tmb_state_peers_is_open(held, a->neighbour))
+    else if (!a->is_gone && tmb_state_peers_is_open(held, a->neighbour))
         tell_refusal(m, "connected",
                      "it is connected: take the scope from it (state.share here, state.scopes "
                      "there), or stop its tombolo-syncd, and ask again");
@@ -288,6 +316,7 @@ static void judge(tmb_state_members *m)
 static void done_look(tmb_state_job *job)
 {
     tmb_state_members *m = job->arg;
+    m->is_looking = false;
     if (job->err != TMB_OK || m->state->is_stopping) {
         end_ask(m, "failed", tmb_err_str(job->err));
         return;
@@ -314,7 +343,17 @@ static void go_on(tmb_state_members *m)
         m->at[0] = 0;
         m->is_over = false;
         m->found = 0;
+        m->ticks = 0;
     }
+    add_job(m, run_look, done_look);
+}
+
+void tmb_state_members_tick(tmb_state_members *m)
+{
+    if (m->ticks == 0 || m->is_looking)
+        return;
+    m->ticks++;
+    m->is_looking = true;
     add_job(m, run_look, done_look);
 }
 

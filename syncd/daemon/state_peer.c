@@ -298,13 +298,35 @@ void tmb_state_peers_free(tmb_state *state)
     }
 }
 
-bool tmb_state_peers_is_open(const tmb_held *held, const char *name)
+/* The open lane of the neighbour called name; NULL: none. */
+static tmb_state_lane *open_lane(const tmb_held *held, const char *name)
 {
-    for (const tmb_state_lane *lane = held->lanes; lane; lane = lane->next_of_held)
+    for (tmb_state_lane *lane = held ? held->lanes : NULL; lane; lane = lane->next_of_held)
         if (lane->peer->session != 0 && strcmp(lane->peer->name, name) == 0 &&
             lane->sync.state != TMB_SYNC_CLOSED && lane->sync.state != TMB_SYNC_RESTING)
-            return true;
-    return false;
+            return lane;
+    return NULL;
+}
+
+bool tmb_state_peers_is_open(const tmb_held *held, const char *name)
+{
+    return open_lane(held, name) != NULL;
+}
+
+void tmb_state_peers_ask(const tmb_held *held, const char *name)
+{
+    tmb_state_lane *lane = open_lane(held, name);
+    if (!lane)
+        return;
+    tmb_state_lane_ask(lane);
+    tmb_state_peer_pump(lane->peer);
+}
+
+void tmb_state_peers_close(const tmb_held *held, const char *name)
+{
+    tmb_state_lane *lane = open_lane(held, name);
+    if (lane)
+        tmb_state_lane_close(lane);
 }
 
 static const char *state_str(const tmb_state_lane *lane)

@@ -66,8 +66,12 @@ void tmb_state_peers_tick(tmb_state *state);
 void tmb_state_peers_stop(tmb_state *state);
 void tmb_state_peers_free(tmb_state *state); /* the loop has ended */
 
-/* tmb_state_peers_is_open says whether a neighbour called name has a session in which it shares the scope. */
+/* tmb_state_peers_is_open says whether a neighbour called name has a session in which it shares the scope. It
+ * may be gone without a word: ask sends it a greeting, whose answer shows in its row (heard_ms). close:
+ * nothing is said of the scope any more before it says something. held NULL: not open, nothing. */
 bool tmb_state_peers_is_open(const struct tmb_held *held, const char *name);
+void tmb_state_peers_ask(const struct tmb_held *held, const char *name);
+void tmb_state_peers_close(const struct tmb_held *held, const char *name);
 
 /* tmb_state_peers_stats gives what is told of the neighbours of one scope. */
 json_t *tmb_state_peers_stats(const struct tmb_held *held);

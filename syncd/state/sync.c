@@ -56,6 +56,11 @@ static bool is_pass_out(const tmb_sync *s)
     return s->acked_out < s->next_out;
 }
 
+static bool is_waiting(const tmb_sync *s)
+{
+    return s->is_asking || s->is_ranging || is_pass_out(s);
+}
+
 /* A chunk that ends a pass is acknowledged before the next pass begins: what comes meanwhile goes together.
  * While ranges are compared the pass stays where it was: what is adopted of others meanwhile, without entries
  * for what it removed, must show as a gap behind it. */
@@ -444,6 +449,9 @@ tmb_err tmb_sync_step(tmb_sync *s, const tmb_sync_event *event, tmb_sync_actions
         s->unsent -= s->unsent > 0;
         s->since = s->now;
         break;
+    case TMB_SYNC_ASK:
+        s->wants_greet = s->wants_greet || (s->state == TMB_SYNC_SYNCING && !is_waiting(s));
+        break;
     case TMB_SYNC_TIMEOUT:
         if (tmb_mono_is_due(tmb_sync_deadline(s), s->now) && !s->wants_greet)
             doubt(s, true, actions);
@@ -451,11 +459,6 @@ tmb_err tmb_sync_step(tmb_sync *s, const tmb_sync_event *event, tmb_sync_actions
     }
     go_on(s, actions);
     return TMB_OK;
-}
-
-static bool is_waiting(const tmb_sync *s)
-{
-    return s->is_asking || s->is_ranging || is_pass_out(s);
 }
 
 tmb_mono tmb_sync_deadline(const tmb_sync *s)

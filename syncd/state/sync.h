@@ -68,6 +68,7 @@ typedef enum tmb_sync_event_type {
     TMB_SYNC_CHANGED, /* there are new dots in the scope */
     TMB_SYNC_DONE,    /* result of the job */
     TMB_SYNC_SENT,    /* one frame of this machine has left */
+    TMB_SYNC_ASK,     /* is the neighbour there? It is greeted, unless it owes an answer anyway */
     TMB_SYNC_TIMEOUT  /* tmb_sync_deadline has come; earlier is harmless */
 } tmb_sync_event_type;
 

@@ -159,6 +159,19 @@ class RetireTest(NeighboursTest):
                               timeout=60)
         return json.loads(done.stdout.splitlines()[0]) if done.returncode == 0 and done.stdout else {}
 
+    def test_gone_without_a_word(self):
+        """Nobody told the hub that the line is cut: its session with the site stays open, and is asked about."""
+        self.begin(["wo-1"])
+        self.site.link.cut()
+        self.at_hub.say("s1/orders/rm", "wo-1")
+        self.write_apart()
+        self.wait_row(state="active", connected=True, holds=2)
+        self.assertEqual(self.state("retire", "*", "s1")[0]["verdict"], "retired")
+        row = self.row()
+        self.assertEqual((row["state"], row["connected"], row["holds"]), ("retired", False, 0))
+        self.site.link.heal()
+        self.check_all_is_well([])
+
     def test_refusals_say_what_to_do(self):
         self.begin(["wo-1"])
         self.assertEqual(self.state("retire", "s1", "s2", code=1)[0]["verdict"], "neighbour")
