@@ -178,8 +178,7 @@ static tmb_err get_removals(tmb_reader *r, const tmb_actors *actors, tmb_leaf_it
         tmb_dot *dot = &item->removals[i];
         if (!get_dot(r, actors, dot))
             return TMB_ECORRUPT;
-        if ((i > 0 && tmb_incarnation_cmp(&dot[-1].actor, &dot->actor) >= 0) ||
-            tmb_leaf_find(&item->leaf, dot))
+        if ((i > 0 && tmb_dot_cmp(&dot[-1], dot) >= 0) || tmb_leaf_find(&item->leaf, dot))
             return TMB_ECORRUPT;
         item->removals_count++;
     }

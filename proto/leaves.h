@@ -58,7 +58,7 @@ typedef struct tmb_leaf_item {
     tmb_leaf_key key;
     tmb_leaf leaf;
     unsigned removals_count;
-    tmb_dot removals[TMB_SIBLINGS_MAX]; /* by dot; at most one of an actor */
+    tmb_dot removals[TMB_SIBLINGS_MAX]; /* by dot */
     const tmb_context *extra; /* NULL: nothing beyond the chunk's; after get: in the state */
 } tmb_leaf_item;
 

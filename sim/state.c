@@ -145,6 +145,8 @@ static bool restore(state_world *world, state_node *node)
     node->restores++;
     if (!state_put_image(world, node))
         return false;
+    node->went_back_ns = world->now_ns;
+    node->known_ns = node->image_ns;
     node->has_moved = is_noticed(world, node);
     restart(world, node, 60 * STATE_S);
     for (unsigned s = 0; !node->has_moved && s < world->scopes_count; s++)
@@ -364,8 +366,8 @@ static void dispatch(state_world *world, sim_event *event)
                 (void)state_take_image(world, &world->nodes[i]);
             state_want(world, &world->nodes[i], JOB_HOUSE);
         }
-        if (!world->is_healed)
-            state_post(world, EVENT_HOUSE, node, 0, world->end_ns / 30, NULL);
+        state_post(world, EVENT_HOUSE, node, 0,
+                   world->is_healed ? STATE_HOUSE_S * STATE_S : world->end_ns / 30, NULL);
         break;
     case EVENT_CUT:
         state_close(world, node);
@@ -439,6 +441,7 @@ static void heal(state_world *world)
         if (i != STATE_TOP)
             state_post(world, EVENT_DIAL, node, 0, sim_between(&world->net, 10, 2000), NULL);
     }
+    state_post(world, EVENT_HOUSE, &world->nodes[STATE_TOP], 0, STATE_HOUSE_S * STATE_S, NULL);
     /* A parent that went back to an image, or still had something of it to do, takes it for active. */
     for (unsigned i = 0; i < world->nodes_count; i++) {
         if (world->nodes[i].is_gone)
@@ -475,8 +478,7 @@ static void run(state_world *world)
     if (!is_equal)
         state_fail(world, "healed, and yet replicas do not become equal in time");
     (void)play(world, SETTLE_S, false);
-    state_post(world, EVENT_HOUSE, &world->nodes[STATE_TOP], 0, 0, NULL);
-    (void)play(world, 60, false);
+    (void)play(world, 2 * STATE_HOUSE_S, false);
     if (world->result->failure == NULL && !play(world, 600, true))
         state_fail(world, "equal replicas did not stay so");
     if (world->result->failure == NULL)

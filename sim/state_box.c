@@ -144,6 +144,7 @@ bool state_take_image(state_world *world, state_node *node)
     if (!state_box_copy(&node->image, box))
         state_fail(world, "no memory");
     node->has_image = true;
+    node->image_ns = node->unmet != 0 ? node->known_ns : world->now_ns;
     state_tell(world, node, "has an image taken, records", box->count);
     return true;
 }

@@ -148,6 +148,7 @@ void state_want(state_world *world, state_node *node, state_job_kind kind)
 
 static tmb_err keep_house(state_world *world, state_node *node)
 {
+    node->ahead = 0;
     for (unsigned s = 0; s < world->scopes_count; s++) {
         unsigned lapsed = 0, forgotten = 0;
         if (!node->holds[s])
@@ -162,6 +163,7 @@ static tmb_err keep_house(state_world *world, state_node *node)
             err = tmb_scope_save(world->scope);
         if (err != TMB_OK)
             return err;
+        node->ahead |= world->scope->extras > 0 ? 1u << s : 0u;
         world->result->lapsed += lapsed;
         if (lapsed > 0)
             state_tell(world, node, "does not wait any more for neighbours:", lapsed);
@@ -294,6 +296,9 @@ void state_job_commit(state_world *world, state_node *node)
     node->job.frame = NULL;
     if (job.kind == JOB_SYNC)
         state_job_done(world, node, &job);
+    for (unsigned s = 0; job.kind == JOB_HOUSE && s < world->scopes_count; s++)
+        if (node->job_err == TMB_OK && (node->ahead & (1u << s)) != 0)
+            state_compare(world, node, s);
     if (job.kind == JOB_APPLY) {
         for (unsigned s = 0; node->job_err == TMB_OK && s < world->scopes_count; s++) {
             if (node->holds[s])

@@ -126,6 +126,12 @@ static void say(state_world *world, state_node *node, unsigned peer, unsigned sc
 static void step(state_world *world, state_node *node, unsigned peer, unsigned scope,
                  tmb_sync_event *event);
 
+/* A parent that went back as far as its child cannot tell it how far it was. */
+static bool can_tell(const state_node *parent, const state_node *node)
+{
+    return parent->went_back_ns <= node->known_ns;
+}
+
 static void do_action(state_world *world, state_node *node, unsigned peer, unsigned scope,
                       const tmb_sync_action *action, state_frame *frame)
 {
@@ -141,8 +147,10 @@ static void do_action(state_world *world, state_node *node, unsigned peer, unsig
                          .frame = frame};
         state_job_add(world, node, &job);
     } else if (action->report == TMB_SYNC_REPORT_MET && node->unmet != 0 && peer == node->parent) {
-        node->unmet &= ~(1u << scope);
+        if (can_tell(&world->nodes[peer], node))
+            node->unmet &= ~(1u << scope);
     } else if (action->report == TMB_SYNC_REPORT_REBORN) {
+        node->unmet &= ~(1u << scope);
         world->result->reincarnated++;
         state_tell(world, node, "goes on under a new incarnation, session", end->session);
     } else if (world->print != NULL || action->report == TMB_SYNC_REPORT_RANGED) {
@@ -369,7 +377,8 @@ void state_arrive(state_world *world, state_frame *frame)
     }
 }
 
-void state_changed(state_world *world, state_node *node, unsigned scope, unsigned but)
+static void tell_machines(state_world *world, state_node *node, unsigned scope, unsigned but,
+                          tmb_sync_event_type type)
 {
     for (unsigned i = 0; i < world->nodes_count; i++) {
         if (i == but || !are_shared(world, node->index, i, scope) || i == node->index)
@@ -377,9 +386,19 @@ void state_changed(state_world *world, state_node *node, unsigned scope, unsigne
         state_end *end = end_of(node, i);
         if (!end->is_open)
             continue;
-        tmb_sync_event event = {.type = TMB_SYNC_CHANGED, .session = end->session};
+        tmb_sync_event event = {.type = type, .session = end->session};
         step(world, node, i, scope, &event);
     }
+}
+
+void state_changed(state_world *world, state_node *node, unsigned scope, unsigned but)
+{
+    tell_machines(world, node, scope, but, TMB_SYNC_CHANGED);
+}
+
+void state_compare(state_world *world, state_node *node, unsigned scope)
+{
+    tell_machines(world, node, scope, node->index, TMB_SYNC_COMPARE);
 }
 
 void state_job_done(state_world *world, state_node *node, const state_job *job)

@@ -33,6 +33,7 @@
     (10 * 60000) /* how far ahead of the true time a right clock's stamps may be */
 #define STATE_LAPSE_MS (INT64_C(30) * 86400000)
 #define STATE_QUIET_S  7200 /* once healed, all must be equal within so many seconds */
+#define STATE_HOUSE_S  60   /* then the house is kept as often as the daemon does */
 
 #define STATE_LIVE_MAX 128
 
@@ -128,8 +129,13 @@ typedef struct state_node {
     bool was_wrong; /* its wall clock was ahead at some time */
     bool holds[STATE_SCOPES_MAX];
     unsigned restores;
-    /* scopes in which it has gone back unnoticed and not met its parent yet: its clients wait */
+    /* scopes in which it has gone back unnoticed and not met a parent yet that can tell: its clients wait */
     unsigned unmet;
+    int64_t went_back_ns; /* when it was put back last */
+    int64_t known_ns,
+        image_ns; /* until when its disk is sure to know all that it gave; its image's */
+    unsigned
+        ahead; /* scopes in which leaves hold what no clock covers, when the house was kept last */
     uint64_t run;
     state_box box, image;
     bool has_image;
@@ -245,6 +251,7 @@ void state_dial(state_world *world, state_node *child);
 void state_close(state_world *world, state_node *child);
 void state_arrive(state_world *world, state_frame *frame);
 void state_changed(state_world *world, state_node *node, unsigned scope, unsigned but);
+void state_compare(state_world *world, state_node *node, unsigned scope);
 void state_job_done(state_world *world, state_node *node, const state_job *job);
 tmb_mono state_deadline(const state_world *world, const state_node *node);
 void state_timeouts(state_world *world, state_node *node);

@@ -36,6 +36,7 @@ typedef struct care {
     unsigned lapsed, forgotten;
     unsigned ticks;
     bool is_busy, is_over;
+    bool is_ahead; /* leaves of it hold what no clock covers */
 } care;
 
 struct tmb_state_inside {
@@ -263,6 +264,7 @@ static tmb_err run_care(tmb_state_job *job, const tmb_kv *kv)
         err = tmb_scope_forget(scope, CARE_FORGETS, &c->forgotten);
     if (err == TMB_OK)
         tmb_state_look_of(scope, &c->look);
+    c->is_ahead = scope->extras > 0;
     return err == TMB_OK ? tmb_scope_save(scope) : err;
 }
 
@@ -297,6 +299,9 @@ static void done_care(tmb_state_job *job)
             tmb_str("then", "removals are forgotten without waiting for it; when it comes back, "
                             "ranges are compared"));
     tmb_state_changed(c->state, &c->look, NULL);
+    tmb_held *held = c->is_ahead ? tmb_state_make(c->state, tmb_bytes_str(c->look.name)) : NULL;
+    if (held && !c->state->is_stopping)
+        tmb_state_peers_compare(held);
     go_on(c->state); /* to the next one, between other jobs */
 }
 

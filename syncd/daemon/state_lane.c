@@ -455,11 +455,21 @@ void tmb_state_lane_changed(tmb_state_lane *lane)
         step(lane, &event);
 }
 
-void tmb_state_lane_ask(tmb_state_lane *lane)
+static void give(tmb_state_lane *lane, tmb_sync_event_type type)
 {
-    tmb_sync_event event = {.type = TMB_SYNC_ASK};
+    tmb_sync_event event = {.type = type};
     if (!lane->is_stepping && lane->sync.state != TMB_SYNC_CLOSED)
         step(lane, &event);
+}
+
+void tmb_state_lane_ask(tmb_state_lane *lane)
+{
+    give(lane, TMB_SYNC_ASK);
+}
+
+void tmb_state_lane_compare(tmb_state_lane *lane)
+{
+    give(lane, TMB_SYNC_COMPARE); /* or with the next round */
 }
 
 void tmb_state_lane_sent(tmb_state_lane *lane, bool is_chunk)

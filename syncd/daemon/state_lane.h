@@ -73,7 +73,8 @@ void tmb_state_lane_open(tmb_state_lane *lane, bool speaks);
 void tmb_state_lane_close(tmb_state_lane *lane);
 void tmb_state_lane_frame(tmb_state_lane *lane, tmb_state_came *came); /* takes came */
 void tmb_state_lane_changed(tmb_state_lane *lane);
-void tmb_state_lane_ask(tmb_state_lane *lane); /* is the neighbour there? */
+void tmb_state_lane_ask(tmb_state_lane *lane);     /* is the neighbour there? */
+void tmb_state_lane_compare(tmb_state_lane *lane); /* has it what is ahead of the clock? */
 void tmb_state_lane_sent(tmb_state_lane *lane, bool is_chunk);
 void tmb_state_lane_timeout(tmb_state_lane *lane);
 

@@ -263,6 +263,13 @@ void tmb_state_peers_changed(tmb_state *state, tmb_held *held, const tmb_state_p
             tmb_state_lane_changed(lane);
 }
 
+void tmb_state_peers_compare(const tmb_held *held)
+{
+    for (tmb_state_lane *lane = held->lanes; lane; lane = lane->next_of_held)
+        if (lane->peer->session != 0)
+            tmb_state_lane_compare(lane);
+}
+
 void tmb_state_peers_tick(tmb_state *state)
 {
     tmb_mono now = tmb_daemon_now();

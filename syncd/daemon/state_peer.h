@@ -60,8 +60,10 @@ void tmb_state_peer_frame(tmb_state_peer *peer, const tmb_frame *frame, void *ar
 void tmb_state_peer_pump(tmb_state_peer *peer);
 bool tmb_state_peer_has_chunks(const tmb_state_peer *peer);
 
-/* For state.c: a scope has changed (from NULL: here); once a second. */
+/* For state.c: a scope has changed (from NULL: here); leaves of it hold what no clock covers; once a
+ * second. */
 void tmb_state_peers_changed(tmb_state *state, struct tmb_held *held, const tmb_state_peer *from);
+void tmb_state_peers_compare(const struct tmb_held *held);
 void tmb_state_peers_tick(tmb_state *state);
 void tmb_state_peers_stop(tmb_state *state);
 void tmb_state_peers_free(tmb_state *state); /* the loop has ended */

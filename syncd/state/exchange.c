@@ -208,9 +208,62 @@ static tmb_err take_floor(tmb_exchange *x, const tmb_frame_leaves *leaves,
     return tmb_scope_raise_floor(&x->scope, &floor);
 }
 
+/* The first chunk that answers our SCOPE says by its ctx of which actors the sender knows more than the SCOPE
+ * said. What it learns later it does not forget before we have it. */
+static void keep_gaps(const tmb_exchange *x, tmb_sync_room *room, const tmb_context *ctx)
+{
+    tmb_base gaps[TMB_ACTORS_MAX];
+    unsigned count = 0;
+    tmb_context said = tmb_context_of(room->said, TMB_ACTORS_MAX, NULL, 0);
+    said.bases_count = room->said_count;
+    for (unsigned i = 0; i < ctx->bases_count; i++) {
+        const tmb_base *base = &ctx->bases[i];
+        uint64_t then = tmb_context_base(&said, &base->actor);
+        if (then >= base->seq || tmb_incarnation_eq(base->actor, x->scope.self))
+            continue;
+        room->known[count] = base->seq;
+        gaps[count++] = (tmb_base){base->actor, then};
+    }
+    memcpy(room->said, gaps, count * sizeof *gaps);
+    room->said_count = count;
+}
+
+/* Whether somebody else has brought of those since then: the sender compared its leaves with ours as they
+ * were. A dot that it knows as removed, and has forgotten, would come to lie below our clock and live on.
+ * Each time it happens our next SCOPE says more, so it comes to an end. */
+static tmb_err is_disturbed(tmb_exchange *x, const tmb_sync_room *room, bool *ret)
+{
+    tmb_context known = tmb_context_of(x->to.bases, TMB_ACTORS_MAX, NULL, 0);
+    *ret = !room->has_said;
+    for (unsigned i = 0; !*ret && i < room->said_count; i++) {
+        *ret = tmb_context_base(&x->scope.clock, &room->said[i].actor) > room->said[i].seq;
+        known.bases[known.bases_count++] = (tmb_base){room->said[i].actor, room->known[i]};
+    }
+    return *ret ? TMB_OK : tmb_scope_is_ahead(&x->scope, &known, ret);
+}
+
+/* From the begin of what we lack: so that each leaf that was disturbed is told of. */
+static tmb_err compare_again(tmb_exchange *x, tmb_bytes name, tmb_job_result *ret)
+{
+    x->neighbour.heard.bases_count = x->neighbour.heard_clock.bases_count = 0;
+    tmb_err err = tmb_scope_neighbour_put(&x->scope, name, &x->neighbour);
+    ret->is_stale = true;
+    return err ? err : tmb_exchange_save(x, TMB_COMMIT_LATER, ret);
+}
+
+static tmb_err is_below_sender(tmb_exchange *x, const tmb_frame_leaves *leaves, bool *ret)
+{
+    tmb_context floor;
+    tmb_err err = tmb_exchange_vector(leaves->floor, &x->to, &floor);
+    if (!err)
+        *ret = !tmb_context_covers(&x->scope.clock, &floor);
+    return err;
+}
+
 static tmb_err join(tmb_exchange *x, const tmb_job *job, tmb_bytes name, int64_t now_ms,
                     tmb_job_result *ret)
 {
+    bool is_below = false, has_to_compare = false;
     const tmb_frame_leaves *leaves = &job->frame->u.leaves;
     tmb_context ctx, to = tmb_context_in(&x->to);
     tmb_err err = tmb_exchange_vector(leaves->ctx, &x->theirs, &ctx);
@@ -223,6 +276,14 @@ static tmb_err join(tmb_exchange *x, const tmb_job *job, tmb_bytes name, int64_t
         return blame(TMB_EDENIED, ret);
     if (tmb_context_base(&ctx, &x->scope.self) > x->scope.last)
         return blame(TMB_EGAP, ret);
+    if (leaves->n == 0 && job->room->has_said)
+        keep_gaps(x, job->room, &ctx);
+    if (leaves->is_complete)
+        err = is_below_sender(x, leaves, &is_below);
+    if (!err && is_below)
+        err = is_disturbed(x, job->room, &has_to_compare);
+    if (err || has_to_compare)
+        return err ? err : compare_again(x, name, ret);
     read_actors(x, leaves, &ctx);
     tmb_context before = tmb_context_in(&x->ours);
     err = tmb_context_copy(&before, &x->scope.clock);
@@ -234,6 +295,7 @@ static tmb_err join(tmb_exchange *x, const tmb_job *job, tmb_bytes name, int64_t
         return blame(err, ret);
     ret->is_changed = (leaves->is_complete && is_new) || ret->leaves > 0;
     ret->has_all = leaves->is_complete || tmb_context_covers(&to, &ctx);
+    ret->is_behind = !leaves->is_complete;
     err = take_floor(x, leaves, &before);
     if (err)
         return err;

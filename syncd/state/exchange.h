@@ -40,12 +40,18 @@ typedef enum tmb_job_kind {
     TMB_JOB_RANGES
 } tmb_job_kind;
 
-/* Where a pass stands, while it runs: what the neighbour has, or has been sent. 9 KiB, the shell's, given to
+/* Where a pass stands, while it runs: what the neighbour has, or has been sent. 19 KiB, the shell's, given to
  * a machine that is not quiet. A job writes to it: it must stay where it is until DONE. */
 typedef struct tmb_sync_room {
     bool is_set;
     unsigned count;
     tmb_base bases[TMB_ACTORS_MAX];
+    /* Of the clock that our last SCOPE said (has_said) what the neighbour knows more of: what others bring
+     * of that before we adopt its clock was not compared. */
+    bool has_said;
+    unsigned said_count;
+    tmb_base said[TMB_ACTORS_MAX];
+    uint64_t known[TMB_ACTORS_MAX]; /* how much it knew of each of these in its first chunk */
     /* Ranges: this comparison began at key first, and the next has to begin at key next (has_next). */
     bool has_next;
     uint16_t first_len, next_len;
@@ -87,7 +93,9 @@ typedef struct tmb_job_result {
     bool is_reborn;   /* MEET: the incarnation changed; the neighbour has to be greeted anew */
     bool is_below;    /* MEET: it lacks removals that are forgotten: hold the pass, compare */
     bool is_scrub;    /* MEET: equal clocks, other leaves: likewise */
-    bool has_all;     /* MEET, JOIN: all that the neighbour has is here */
+    bool is_same;     /* MEET: equal clocks, and prints */
+    bool has_all;     /* MEET, JOIN: all that the neighbour has is here ... */
+    bool is_behind;   /* MEET, JOIN: ... but its clock is not adopted yet */
     bool is_all;      /* SCAN: the neighbour has, or has been sent, all there is */
     bool is_complete; /* SCAN: and the chunk says so. No frame: nothing to send */
     bool is_stale;    /* JOIN, SCAN, RANGES: greet the neighbour anew, something does not fit */

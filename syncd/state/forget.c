@@ -34,6 +34,15 @@ tmb_err tmb_scope_stable(tmb_scope *scope, tmb_context *ret_stable, uint64_t *re
     return err == TMB_ENOENT ? TMB_OK : err;
 }
 
+/* The dot is that of another leaf: two boxes have written under one name, and only one leaf of a dot is
+ * found. Its entry stays; the removal is in no row any more. */
+static tmb_err forget_row(tmb_scope *scope, const tmb_dot *dot)
+{
+    scope->removals -= scope->removals > 0;
+    scope->is_changed = true;
+    return tmb_scope_del(scope, tmb_scope_key_dot(scope, TMB_ROW_REMOVAL, dot));
+}
+
 static tmb_err forget_removal(tmb_scope *scope, const tmb_dot *dot)
 {
     tmb_scope_room *room = scope->room;
@@ -43,17 +52,19 @@ static tmb_err forget_removal(tmb_scope *scope, const tmb_dot *dot)
     tmb_err err = tmb_scope_get(scope, tmb_scope_key_dot(scope, TMB_ROW_DOT, dot), &value);
     if (err == TMB_OK)
         err = tmb_dot_row_read(value, &is_removal, &key);
-    if (err == TMB_OK && (!is_removal || key.len > sizeof kept))
+    if (err == TMB_ENOENT || (err == TMB_OK && !is_removal))
+        return forget_row(scope, dot);
+    if (err == TMB_OK && key.len > sizeof kept)
         err = TMB_ECORRUPT;
     if (err != TMB_OK)
-        return err == TMB_ENOENT ? TMB_ECORRUPT : err;
+        return err;
     memcpy(kept, key.ptr, key.len);
     key.ptr = kept;
     err = tmb_scope_record_get(scope, key, &room->before);
     if (err == TMB_OK)
         err = tmb_record_copy(&room->after, &room->before);
     if (err == TMB_OK && !tmb_record_drop_removal(&room->after, dot))
-        err = TMB_ECORRUPT;
+        return forget_row(scope, dot);
     if (err == TMB_OK)
         err = tmb_scope_record_set(scope, key, &room->before, &room->after);
     return err == TMB_OK ? tmb_context_add_run(&scope->floor, &dot->actor, 1, dot->seq) : err;

@@ -64,6 +64,10 @@ static void make_scope(tmb_exchange *x, const tmb_job *job, int64_t now_ms, uint
     scope->wall_ms = now_ms > 0 ? (uint64_t)now_ms : 0;
     scope->hlc = hlc;
     ret->frames[ret->frames_count++] = frame;
+    job->room->has_said = true;
+    job->room->said_count = x->scope.clock.bases_count;
+    memcpy(job->room->said, x->scope.clock.bases,
+           x->scope.clock.bases_count * sizeof *job->room->said);
 }
 
 tmb_err tmb_exchange_greet(tmb_exchange *x, const tmb_job *job, int64_t now_ms, uint64_t hlc,
@@ -118,8 +122,10 @@ static tmb_err compare_past(tmb_exchange *x, const tmb_frame_scope *said, const 
     return TMB_OK;
 }
 
-/* From where our pass goes on: what it has, and what it heard of a pass of this very past of ours. */
-static tmb_err take_place(tmb_exchange *x, const tmb_job *job, const tmb_context *clock)
+/* From where our pass goes on: what it has, and what it heard of a pass of this very past of ours. is_told:
+ * of one whose end we would hold back like the sender did. */
+static tmb_err take_place(tmb_exchange *x, const tmb_job *job, const tmb_context *clock,
+                          bool is_told)
 {
     const tmb_frame_scope *said = &job->frame->u.scope;
     tmb_context heard, heard_clock;
@@ -127,7 +133,7 @@ static tmb_err take_place(tmb_exchange *x, const tmb_job *job, const tmb_context
     tmb_err err = tmb_context_copy(&position, clock);
     if (!err)
         err = tmb_exchange_vector(said->heard_clock, &x->to, &heard_clock);
-    bool is_of_us = !err && tmb_context_covers(&x->scope.clock, &heard_clock);
+    bool is_of_us = !err && is_told && tmb_context_covers(&x->scope.clock, &heard_clock);
     if (!err && is_of_us) {
         err = tmb_exchange_vector(said->heard, &x->to, &heard);
         if (!err)
@@ -145,10 +151,11 @@ static void judge(tmb_exchange *x, const tmb_frame_scope *said, const tmb_contex
 {
     tmb_fingerprint theirs = {.leaves = said->leaves};
     memcpy(theirs.sum, said->sum, sizeof theirs.sum);
-    ret->is_scrub = said->has_fingerprint && tmb_context_eq(clock, &x->scope.clock) &&
-                    !tmb_fingerprint_eq(&theirs, &x->scope.fingerprint);
-    ret->has_all = tmb_context_covers(&x->scope.clock, clock) ||
-                   tmb_context_covers(&x->neighbour.heard, clock);
+    bool is_told = said->has_fingerprint && tmb_context_eq(clock, &x->scope.clock);
+    ret->is_same = is_told && tmb_fingerprint_eq(&theirs, &x->scope.fingerprint);
+    ret->is_scrub = is_told && !ret->is_same;
+    ret->is_behind = !tmb_context_covers(&x->scope.clock, clock);
+    ret->has_all = !ret->is_behind || tmb_context_covers(&x->neighbour.heard, clock);
 }
 
 tmb_err tmb_exchange_meet(tmb_exchange *x, const tmb_job *job, tmb_bytes name,
@@ -175,6 +182,9 @@ tmb_err tmb_exchange_meet(tmb_exchange *x, const tmb_job *job, tmb_bytes name,
     }
     if (!err)
         err = tmb_exchange_vector(said->floor, &x->to, &other);
+    /* Its floor is beyond its clock: it compares ranges with somebody, and has heard its pass. If that was
+     * us, and our floor has gone back since, we have removals again that it was not told of. */
+    bool is_comparing = !err && !tmb_context_covers(&clock, &other);
     if (!err)
         err = tmb_scope_meet(&x->scope, name, &said->self, &clock, job->may_write ? &other : NULL,
                              now_ms, &ret->is_below);
@@ -186,7 +196,7 @@ tmb_err tmb_exchange_meet(tmb_exchange *x, const tmb_job *job, tmb_bytes name,
     if (!err)
         err = tmb_exchange_neighbour(x, name);
     if (!err)
-        err = take_place(x, job, &clock);
+        err = take_place(x, job, &clock, !is_comparing || ret->is_below);
     if (err)
         return err;
     judge(x, said, &clock, ret);

@@ -98,7 +98,7 @@ void tmb_neighbour_check(tmb_neighbour *neighbour, uint64_t seq,
 typedef struct tmb_leaf_record {
     tmb_leaf leaf;
     unsigned removals_count;
-    /* Of this leaf, still in the index; by dot, one of an actor. */
+    /* Of this leaf, still in the index; by dot. */
     tmb_dot removals[TMB_SIBLINGS_MAX];
     tmb_context extra;            /* what is known of it that the clock does not cover */
     bool is_there, has_extra_row; /* on disk; there with extra context, covered or not */
@@ -234,6 +234,11 @@ TMB_MUST_USE tmb_err tmb_scope_join_chunk(tmb_scope *scope, tmb_bytes neighbour,
                                           const tmb_actors *actors, const tmb_context *ctx,
                                           bool is_complete, const tmb_context *heard,
                                           bool may_write, unsigned *ret_leaves);
+
+/* tmb_scope_is_ahead tells whether a leaf holds dots that ctx covers and the clock does not yet, and that
+ * came without what the one who says ctx knows of the leaf: from somebody else. Cost: the leaves with extra
+ * context. Errors: of the kv, TMB_ECORRUPT. */
+TMB_MUST_USE tmb_err tmb_scope_is_ahead(tmb_scope *scope, const tmb_context *ctx, bool *ret);
 
 /* get gives TMB_ENOENT for one never put. next: the first behind after (empty: the first). put makes room for
  * one that is too many by the row of a retired one, or refuses it with TMB_ELIMIT. */

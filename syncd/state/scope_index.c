@@ -44,7 +44,7 @@ static tmb_err del_dot(tmb_scope *scope, const tmb_dot *dot, bool is_removal)
     tmb_err err = tmb_scope_del(scope, tmb_scope_key_dot(scope, TMB_ROW_DOT, dot));
     if (err != TMB_OK || !is_removal)
         return err;
-    scope->removals--;
+    scope->removals -= scope->removals > 0;
     return tmb_scope_del(scope, tmb_scope_key_dot(scope, TMB_ROW_REMOVAL, dot));
 }
 

@@ -124,3 +124,46 @@ tmb_err tmb_scope_join_chunk(tmb_scope *scope, tmb_bytes neighbour, tmb_bytes le
         *ret_leaves = changed;
     return err;
 }
+
+/* What is known of the leaf reaches as far as ctx, where the clock does not. */
+static bool knows(const tmb_scope *scope, const tmb_leaf_record *record, const tmb_context *ctx)
+{
+    for (unsigned i = 0; i < ctx->bases_count; i++) {
+        const tmb_base *base = &ctx->bases[i];
+        if (tmb_context_base(&scope->clock, &base->actor) < base->seq &&
+            tmb_context_base(&record->extra, &base->actor) < base->seq)
+            return false;
+    }
+    return true;
+}
+
+tmb_err tmb_scope_is_ahead(tmb_scope *scope, const tmb_context *ctx, bool *ret)
+{
+    tmb_leaf_record *record = &scope->room->before;
+    uint8_t at[TMB_LEAF_KEY_BYTES_MAX];
+    size_t len = 0;
+    bool is_ahead = false;
+    tmb_err err = TMB_OK;
+    while (!is_ahead && scope->extras > 0) {
+        tmb_bytes tail;
+        err = tmb_scope_seek(scope, TMB_ROW_EXTRA, tmb_bytes_of(at, len), len > 0, &tail, NULL);
+        if (err == TMB_OK && tail.len > sizeof at)
+            err = TMB_ECORRUPT;
+        if (err != TMB_OK)
+            break;
+        memcpy(at, tail.ptr, tail.len);
+        len = tail.len;
+        err = tmb_scope_record_get(scope, tmb_bytes_of(at, len), record);
+        if (err != TMB_OK)
+            break;
+        for (unsigned i = 0; i < record->leaf.count && !is_ahead; i++) {
+            const tmb_dot *dot = &record->leaf.entries[i].dot;
+            is_ahead = !tmb_context_has(&scope->clock, dot) && tmb_context_has(ctx, dot) &&
+                       !knows(scope, record, ctx);
+        }
+    }
+    if (err != TMB_OK && err != TMB_ENOENT)
+        return err;
+    *ret = is_ahead;
+    return TMB_OK;
+}

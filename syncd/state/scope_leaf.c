@@ -207,23 +207,30 @@ static tmb_err add_beyond(tmb_context *c, const tmb_context *other, const tmb_co
     return err;
 }
 
+static bool is_later(const tmb_dot *dot, const tmb_dot *other, const tmb_context *ground)
+{
+    return tmb_incarnation_eq(dot->actor, other->actor) && other->seq > dot->seq &&
+           tmb_context_has(ground, other);
+}
+
 /* A removal says nothing more when the same actor has removed or put here later: whoever has the later dot
- * has what came before it. */
-static bool is_outdone(const tmb_leaf_record *record, unsigned at)
+ * has what came before it. One beyond the clock does not count: no scan finds it yet. */
+static bool is_outdone(const tmb_leaf_record *record, unsigned at, const tmb_context *ground)
 {
     const tmb_dot *dot = &record->removals[at];
     for (unsigned i = 0; i < record->leaf.count; i++)
-        if (tmb_incarnation_eq(record->leaf.entries[i].dot.actor, dot->actor) &&
-            record->leaf.entries[i].dot.seq > dot->seq)
+        if (is_later(dot, &record->leaf.entries[i].dot, ground))
             return true;
-    return at + 1 < record->removals_count &&
-           tmb_incarnation_eq(record->removals[at + 1].actor, dot->actor);
+    for (unsigned i = at + 1; i < record->removals_count; i++)
+        if (is_later(dot, &record->removals[i], ground))
+            return true;
+    return false;
 }
 
-static void drop_outdone(tmb_leaf_record *record)
+static void drop_outdone(tmb_leaf_record *record, const tmb_context *ground)
 {
     for (unsigned i = record->removals_count; i-- > 0;) {
-        if (!is_outdone(record, i))
+        if (!is_outdone(record, i, ground))
             continue;
         memmove(&record->removals[i], &record->removals[i + 1],
                 (record->removals_count - i - 1) * sizeof *record->removals);
@@ -233,10 +240,11 @@ static void drop_outdone(tmb_leaf_record *record)
 
 /* More removers of one leaf than a record has room for: the first is forgotten early, which the floor
  * tells; who has not heard of it compares ranges. */
-static tmb_err add_removal(tmb_scope *scope, tmb_leaf_record *record, const tmb_dot *dot)
+static tmb_err add_removal(tmb_scope *scope, tmb_leaf_record *record, const tmb_dot *dot,
+                           const tmb_context *ground)
 {
     if (record->removals_count == TMB_SIBLINGS_MAX)
-        drop_outdone(record);
+        drop_outdone(record, ground);
     if (record->removals_count == TMB_SIBLINGS_MAX) {
         tmb_err err = tmb_context_add_run(&scope->floor, &record->removals[0].actor, 1,
                                           record->removals[0].seq);
@@ -247,6 +255,28 @@ static tmb_err add_removal(tmb_scope *scope, tmb_leaf_record *record, const tmb_
     }
     tmb_record_put_removal(record, dot);
     return TMB_OK;
+}
+
+/* Entries that are gone though the clock covers them, from a leaf that is ahead of it: whatever stands for
+ * them now may be in no row that a scan finds. They stay in the index as if they had been removals. Else a
+ * neighbour would be told the clock and not this leaf, and if the pass never goes on, what was acknowledged
+ * is nowhere above. */
+static tmb_err keep_entries_gone(tmb_scope *scope, const tmb_leaf_news *news,
+                                 const tmb_leaf_record *before, tmb_leaf_record *after)
+{
+    tmb_err err = TMB_OK;
+    for (unsigned i = 0; i < before->leaf.count && err == TMB_OK; i++) {
+        const tmb_dot *dot = &before->leaf.entries[i].dot;
+        if (tmb_context_has(news->ground, dot) && !tmb_leaf_find(&after->leaf, dot))
+            err = add_removal(scope, after, dot, news->ground);
+    }
+    for (unsigned i = 0; i < news->leaf->count && err == TMB_OK; i++) {
+        const tmb_dot *dot = &news->leaf->entries[i].dot;
+        if (tmb_context_has(news->ground, dot) && !tmb_context_has(&scope->clock, dot) &&
+            !tmb_leaf_find(&after->leaf, dot))
+            err = add_removal(scope, after, dot, news->ground);
+    }
+    return err;
 }
 
 static tmb_err join_removals(tmb_scope *scope, const tmb_leaf_news *news,
@@ -260,12 +290,13 @@ static tmb_err join_removals(tmb_scope *scope, const tmb_leaf_news *news,
     }
     memcpy(after->removals, before->removals, before->removals_count * sizeof *before->removals);
     after->removals_count = before->removals_count;
-    tmb_seen seen = {&scope->clock, &before->extra};
     tmb_err err = TMB_OK;
     for (unsigned i = 0; i < news->removals_count && err == TMB_OK; i++)
-        if (!tmb_seen_has(seen, &news->removals[i]))
-            err = add_removal(scope, after, &news->removals[i]);
-    drop_outdone(after);
+        if (!tmb_context_has(&scope->clock, &news->removals[i]))
+            err = add_removal(scope, after, &news->removals[i], news->ground);
+    if (err == TMB_OK && !tmb_context_is_empty(&after->extra))
+        err = keep_entries_gone(scope, news, before, after);
+    drop_outdone(after, news->ground);
     return err;
 }
 
@@ -292,14 +323,14 @@ tmb_err tmb_scope_leaf_join(tmb_scope *scope, const tmb_leaf_news *news, bool *r
     record_empty(after);
     err = tmb_leaf_join(&before->leaf, (tmb_seen){&scope->clock, &before->extra}, news->leaf,
                         news->seen, &after->leaf, &is_forked);
-    if (err == TMB_OK)
-        err = join_removals(scope, news, before, after);
     if (err == TMB_OK && news->own) { /* from here on it is in the clock */
         err = tmb_context_add(&scope->clock, news->own);
         scope->is_changed = true;
     }
     if (err == TMB_OK)
         err = join_extra(news, before, after);
+    if (err == TMB_OK)
+        err = join_removals(scope, news, before, after);
     if (err == TMB_OK)
         err = tmb_scope_record_set(scope, news->key, before, after);
     if (err != TMB_OK)

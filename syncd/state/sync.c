@@ -247,6 +247,8 @@ static void met(tmb_sync *s, const tmb_job_result *result, tmb_sync_actions *act
     s->is_held = (result->is_below || result->is_scrub) && !s->is_denied;
     s->is_scrub = result->is_scrub;
     s->has_all = result->has_all;
+    s->is_behind = result->is_behind;
+    s->is_compared = result->is_same;
     s->wants_scan = true;
 }
 
@@ -315,6 +317,8 @@ static void done_join(tmb_sync *s, const tmb_job_result *result, tmb_sync_action
     }
     s->tries = 0;
     s->has_all = s->has_all || result->has_all;
+    s->is_behind = result->is_behind;
+    s->is_compared = false;
     if (!s->wants_greet)
         say_stored(s, actions);
     look_for_ranges(s);
@@ -405,6 +409,12 @@ static void open_it(tmb_sync *s, const tmb_sync_event *event)
     s->room->is_set = false;
 }
 
+/* Both are through with what they had to tell, and prints were not compared since. */
+static bool may_compare(const tmb_sync *s)
+{
+    return s->state == TMB_SYNC_SYNCING && !s->is_compared && tmb_sync_is_quiet(s);
+}
+
 /* Whether the event keeps the contract. */
 static bool is_in_order(const tmb_sync *s, const tmb_sync_event *event)
 {
@@ -440,7 +450,10 @@ tmb_err tmb_sync_step(tmb_sync *s, const tmb_sync_event *event, tmb_sync_actions
         break;
     case TMB_SYNC_CHANGED:
         s->wants_scan = s->state == TMB_SYNC_SYNCING;
-        s->is_equal_told = false;
+        s->is_equal_told = s->is_compared = false;
+        break;
+    case TMB_SYNC_COMPARE:
+        s->wants_greet = s->wants_greet || may_compare(s);
         break;
     case TMB_SYNC_DONE:
         on_done(s, event->result, actions);
@@ -470,13 +483,19 @@ tmb_mono tmb_sync_deadline(const tmb_sync *s)
     return tmb_mono_after(s->since, tmb_dur_ms(wait_ms));
 }
 
+/* The neighbour's pass is under way. */
+static bool is_being_told(const tmb_sync *s)
+{
+    return s->state == TMB_SYNC_SYNCING && s->may_write && s->is_behind;
+}
+
 bool tmb_sync_is_quiet(const tmb_sync *s)
 {
     if (s->job != TMB_JOB_NONE)
         return false;
     return s->state == TMB_SYNC_CLOSED || s->state == TMB_SYNC_RESTING ||
            !(is_waiting(s) || s->is_held || s->wants_greet || s->wants_acked || s->wants_ranges ||
-             may_scan(s));
+             may_scan(s) || is_being_told(s));
 }
 
 void tmb_sync_init(tmb_sync *s, const char *scope, const tmb_sync_options *options)

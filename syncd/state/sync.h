@@ -69,7 +69,8 @@ typedef enum tmb_sync_event_type {
     TMB_SYNC_DONE,    /* result of the job */
     TMB_SYNC_SENT,    /* one frame of this machine has left */
     TMB_SYNC_ASK,     /* is the neighbour there? It is greeted, unless it owes an answer anyway */
-    TMB_SYNC_TIMEOUT  /* tmb_sync_deadline has come; earlier is harmless */
+    TMB_SYNC_COMPARE, /* leaves here hold what no clock covers: has the neighbour them so? Once a change */
+    TMB_SYNC_TIMEOUT /* tmb_sync_deadline has come; earlier is harmless */
 } tmb_sync_event_type;
 
 typedef struct tmb_sync_event {
@@ -159,10 +160,12 @@ typedef struct tmb_sync {
     bool drives;          /* the RANGES under way is of our own comparison */
     bool is_partial;      /* of which something was left out */
     bool is_complete_out; /* the last LEAVES we sent ends a pass */
-    bool has_all;         /* all that the neighbour has told of is here */
-    bool is_denied;       /* the neighbour takes nothing from us */
-    bool is_given_up;     /* RESTING until the session ends */
-    bool is_equal_told;   /* REPORT_EQUAL was given since the last change */
+    bool has_all;         /* all that the neighbour has told of is here ... */
+    bool is_behind;   /* ... but its clock is not adopted yet: the room knows what our SCOPE said */
+    bool is_denied;   /* the neighbour takes nothing from us */
+    bool is_given_up; /* RESTING until the session ends */
+    bool is_equal_told; /* REPORT_EQUAL was given since the last change */
+    bool is_compared;   /* nothing has changed since both were found equal by their prints */
 } tmb_sync;
 
 /* tmb_sync_init: a machine that is CLOSED. */

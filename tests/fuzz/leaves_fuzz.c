@@ -42,7 +42,7 @@ static void check_item(const tmb_leaf_item *item)
     for (unsigned i = 0; i < item->removals_count; i++) {
         const tmb_dot *dot = &item->removals[i];
         TMB_ASSERT(!tmb_leaf_find(&item->leaf, dot));
-        TMB_ASSERT(i == 0 || tmb_incarnation_cmp(&dot[-1].actor, &dot->actor) < 0);
+        TMB_ASSERT(i == 0 || tmb_dot_cmp(&dot[-1], dot) < 0);
     }
     TMB_ASSERT(!item->extra || !tmb_context_is_empty(item->extra));
 }

@@ -113,6 +113,98 @@ static void test_a_removal_goes_through_a_node_between(void **state)
     assert_int_equal(replica_check(&a), 0);
 }
 
+/* The pass from a is never over: what it has brought to b in place of an older change is told to c, which
+ * takes b's clock. */
+static void test_what_an_unfinished_pass_has_replaced_is_told_on(void **state)
+{
+    bool is_complete = true;
+    (void)state;
+    (void)replica_do(&c, TMB_VERB_ADD, "s", "e");
+    replica_pass(&c, &b);
+    replica_pass(&b, &a);
+    (void)replica_do(&a, TMB_VERB_SET, "r", "one");
+    (void)replica_do(&b, TMB_VERB_ADD, "s", "e"); /* which c does not have */
+    replica_pass(&a, &b);
+    replica_pass(&b, &a);
+    (void)replica_do(&a, TMB_VERB_SET, "r", "two");
+    (void)replica_do(&a, TMB_VERB_RM, "s", "e");
+    for (int i = 0; i < 20; i++)
+        (void)replica_do(&a, TMB_VERB_ADD, "t", (char[]){(char)('a' + i), 0});
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(replica_chunk(&a, &b, 1, &is_complete), TMB_OK);
+    assert_false(is_complete);
+    assert_string_equal(replica_text(&b, "r"), "two");
+    assert_false(replica_is_in(&b, TMB_TYPE_AW_SET, "s", "e"));
+    (void)replica_check(&b);
+    replica_pass(&b, &c);
+    assert_string_equal(replica_text(&c, "r"), "two");
+    assert_false(replica_is_in(&c, TMB_TYPE_AW_SET, "s", "e"));
+    replica_pass(&a, &b);
+    replica_pass(&b, &c);
+    replica_pass(&c, &b);
+    replica_pass(&b, &a);
+    assert_true(replica_is_equal(&a, &b));
+    assert_true(replica_is_equal(&b, &c));
+    assert_int_equal(replica_check(&b), replica_check(&c));
+}
+
+/* An older change comes to b whole, when what replaced it is there from a pass that is never over. */
+static void test_what_comes_below_a_leaf_that_is_ahead_is_told_on(void **state)
+{
+    bool is_complete = true;
+    replica d;
+    (void)state;
+    replica_open(&d, 4);
+    (void)replica_do(&a, TMB_VERB_SET, "r", "one");
+    replica_pass(&a, &b);
+    replica_pass(&a, &c);
+    replica_pass(&a, &d);
+    (void)replica_do(&c, TMB_VERB_SET, "r", "two");
+    replica_pass(&c, &a);
+    (void)replica_do(&a, TMB_VERB_SET, "r", "three");
+    for (int i = 0; i < 5; i++)
+        (void)replica_do(&a, TMB_VERB_ADD, "t", (char[]){(char)('a' + i), 0});
+    assert_int_equal(replica_chunk(&a, &b, 1, &is_complete), TMB_OK);
+    assert_false(is_complete);
+    assert_string_equal(replica_text(&b, "r"), "three");
+    replica_pass(&c, &b); /* "two" is in b's clock, and in no leaf of b's */
+    assert_string_equal(replica_text(&b, "r"), "three");
+    (void)replica_check(&b);
+    replica_pass(&b, &d);
+    assert_string_equal(replica_text(&d, "r"), "three");
+    (void)replica_check(&d);
+    replica_close(&d);
+}
+
+/* Two boxes write under one name, and one dot is a removal here and an entry there: the removal goes all the
+ * same, or nothing would be forgotten any more. */
+static void test_a_dot_with_two_leaves_does_not_stop_forgetting(void **state)
+{
+    bool is_complete = true;
+    unsigned lapsed = 0, forgotten = 0;
+    replica twin;
+    (void)state;
+    replica_open(&twin, 1);
+    strcpy(twin.name, "n9");
+    (void)replica_do(&a, TMB_VERB_SET, "r", "one");
+    (void)replica_do(&a, TMB_VERB_DEL, "r", NULL);
+    (void)replica_do(&a, TMB_VERB_SET, "s", "more");
+    (void)replica_do(&twin, TMB_VERB_SET, "r", "one");
+    (void)replica_do(&twin, TMB_VERB_SET, "q", "two");
+    assert_int_equal(replica_chunk(&a, &b, 1, &is_complete), TMB_OK);
+    assert_false(is_complete);
+    assert_int_equal(replica_begin(&b)->removals, 1);
+    replica_pass(&twin, &b);
+    assert_int_equal(tmb_scope_lapse(replica_begin(&b), INT64_MAX / 2, 1, UINT64_MAX, &lapsed),
+                     TMB_OK);
+    assert_int_equal(lapsed, 1);
+    assert_int_equal(tmb_scope_forget(&b.at, 100, &forgotten), TMB_OK);
+    assert_int_equal(b.at.removals, 0);
+    replica_end(&b);
+    assert_string_equal(replica_text(&b, "q"), "two");
+    replica_close(&twin);
+}
+
 static void test_deleting_a_map_takes_what_was_seen_below_it(void **state)
 {
     (void)state;
@@ -449,6 +541,9 @@ int main(void)
         TEST(test_what_is_written_at_once_is_kept_until_somebody_has_read_it),
         TEST(test_adding_wins_over_a_removal_that_has_not_seen_it),
         TEST(test_a_removal_goes_through_a_node_between),
+        TEST(test_what_an_unfinished_pass_has_replaced_is_told_on),
+        TEST(test_what_comes_below_a_leaf_that_is_ahead_is_told_on),
+        TEST(test_a_dot_with_two_leaves_does_not_stop_forgetting),
         TEST(test_deleting_a_map_takes_what_was_seen_below_it),
         TEST(test_a_number_counts_once_and_a_refusal_not_at_all),
         TEST(test_callers_beyond_the_limit_are_forgotten_the_longest_silent_first),

@@ -74,15 +74,25 @@ void world_free(world *w)
 
 static void give(world *w, world_line *line, unsigned side, tmb_sync_event event);
 
-static void tell_changed(world *w, unsigned node, const world_end *but)
+static void tell(world *w, unsigned node, const world_end *but, tmb_sync_event_type type)
 {
     for (unsigned i = 0; i < w->lines_count; i++)
         for (unsigned side = 0; side < 2; side++) {
             world_end *end = &w->lines[i].ends[side];
-            tmb_sync_event event = {.type = TMB_SYNC_CHANGED};
+            tmb_sync_event event = {.type = type};
             if (end->node == node && end != but)
                 give(w, &w->lines[i], side, event);
         }
+}
+
+static void tell_changed(world *w, unsigned node, const world_end *but)
+{
+    tell(w, node, but, TMB_SYNC_CHANGED);
+}
+
+void world_compare(world *w, unsigned node)
+{
+    tell(w, node, NULL, TMB_SYNC_COMPARE);
 }
 
 static void send(world *w, world_line *line, unsigned side, const tmb_frame *frame)

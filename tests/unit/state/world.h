@@ -92,6 +92,9 @@ void world_save(world *w, unsigned node);
 /* Equal clocks, equal leaves. */
 bool world_is_equal(world *w, unsigned a, unsigned b);
 
+/* The daemon's round at node finds leaves that are ahead of the clock. */
+void world_compare(world *w, unsigned node);
+
 /* All neighbours of node lapse, and what only they held is forgotten. */
 void world_lapse(world *w, unsigned node);
 
