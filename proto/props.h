@@ -70,6 +70,11 @@ TMB_MUST_USE tmb_err tmb_props_number(tmb_bytes value, tmb_bytes *ret_run, uint6
  * says which it is. */
 #define TMB_PROP_RECEIPT_NAME "tombolo-receipt"
 
+/* User properties of state that merges: what was seen when a value was published, and of an operation what
+ * its author had read; and refused unless unchanged since. */
+#define TMB_PROP_TOKEN_NAME "tombolo-token"
+#define TMB_PROP_IF_NAME    "tombolo-if"
+
 /* User properties that a parent adds to records of a live_first stream that come after newer ones: "1", and
  * when the record was written where it was born, as 2026-11-21T22:15:00.123Z. Taken off what clients send. */
 #define TMB_PROP_LATE_NAME "tombolo-late"

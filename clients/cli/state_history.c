@@ -9,8 +9,7 @@
 
 #include "clients/cli/journal_root.h"
 #include "clients/cli/state_cli.h"
-
-#define STREAM "state"
+#include "policy/policy.h"
 
 typedef struct history {
     const state_options *options;
@@ -76,7 +75,7 @@ static int walk(history *h, tmb_tail *tail)
             continue;
         }
         if (err)
-            return cli_fail(STREAM, err);
+            return cli_fail(TMB_STATE_STREAM, err);
         tmb_state_topic topic = tmb_state_topic_parse(h->options->root, record.topic);
         if (is_about(h, &topic))
             show(h, &topic, &record);
@@ -88,7 +87,7 @@ static int walk(history *h, tmb_tail *tail)
 static bool has_operations(const cli_root *root)
 {
     for (size_t i = 0; i < root->count; i++)
-        if (strcmp(root->streams[i], STREAM) == 0)
+        if (strcmp(root->streams[i], TMB_STATE_STREAM) == 0)
             return true;
     return false;
 }
@@ -107,10 +106,10 @@ int state_history(const state_options *options, const state_target *target)
     if (!has_operations(&root))
         return root.unreadable > 0 ? STATE_UNREACHABLE
                                    : state_note(options, "no operation was ever published here");
-    tmb_err err = tmb_tail_open(root.path.text, STREAM, NULL, &tail);
+    tmb_err err = tmb_tail_open(root.path.text, TMB_STATE_STREAM, NULL, &tail);
     if (!err && options->has_since)
         err = tmb_tail_seek_time(tail, options->since);
-    int code = err ? cli_fail(STREAM, err) : walk(&h, tail);
+    int code = err ? cli_fail(TMB_STATE_STREAM, err) : walk(&h, tail);
     tmb_tail_close(tail);
     if (code != STATE_OK)
         return STATE_UNREACHABLE;

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "clients/cli/state_cli.h"
+#include "proto/props.h"
 
 #define KEEPALIVE_S 30
 #define STEP_MS     200
@@ -116,7 +117,7 @@ static void on_message(struct mosquitto *mosq, void *arg, const struct mosquitto
             wire->answer = json_loadb(message->payload, len, 0, NULL);
         return;
     }
-    char *token = user_property(properties, "tombolo-token");
+    char *token = user_property(properties, TMB_PROP_TOKEN_NAME);
     state_message heard = {message->topic, tmb_bytes_of(message->payload, len), message->retain,
                            token};
     if (wire->heard)
@@ -293,10 +294,10 @@ static int add_properties(state_wire *wire, mosquitto_property **properties)
         mosquitto_property_add_string(properties, MQTT_PROP_RESPONSE_TOPIC, wire->answer_topic);
     if (!code && o->token)
         code = mosquitto_property_add_string_pair(properties, MQTT_PROP_USER_PROPERTY,
-                                                  "tombolo-token", o->token);
+                                                  TMB_PROP_TOKEN_NAME, o->token);
     if (!code && o->condition)
-        code = mosquitto_property_add_string_pair(properties, MQTT_PROP_USER_PROPERTY, "tombolo-if",
-                                                  o->condition);
+        code = mosquitto_property_add_string_pair(properties, MQTT_PROP_USER_PROPERTY,
+                                                  TMB_PROP_IF_NAME, o->condition);
     return code;
 }
 

@@ -32,8 +32,6 @@
 extern "C" {
 #endif
 
-#define TMB_PROP_TOKEN_NAME       "tombolo-token"
-#define TMB_PROP_IF_NAME          "tombolo-if"
 #define TMB_CONTENT_TYPE_PROTOBUF "application/protobuf"
 #define TMB_CONTENT_TYPE_JSON     "application/json"
 

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "proto/props.h"
 #include "proto/topics.h"
 #include "syncd/bus/ask.h"
 #include "syncd/daemon/log.h"
@@ -229,7 +230,7 @@ static void say(tmb_state_values *v)
     v->waiting = 0;
     for (size_t i = 0; i < v->said.count; i++) {
         tmb_said *s = &v->said.v[i];
-        tmb_link_property token = {"tombolo-token", s->token};
+        tmb_link_property token = {TMB_PROP_TOKEN_NAME, s->token};
         tmb_link_message message = {.topic = s->topic,
                                     .payload = tmb_bytes_of(s->payload, s->len),
                                     .is_retained = true,
