@@ -34,6 +34,8 @@ typedef struct care {
     char at[TMB_NAME_BYTES_MAX + 1]; /* the scope that is looked after; empty: none yet */
     tmb_state_look look;
     unsigned lapsed, forgotten;
+    char late[TMB_NEIGHBOURS_MAX][TMB_NAME_BYTES_MAX + 1]; /* who has not been heard for long */
+    unsigned late_count;
     unsigned ticks;
     bool is_busy, is_over;
     bool is_ahead; /* leaves of it hold what no clock covers */
@@ -245,6 +247,28 @@ static void begin(tmb_state *state)
     tmb_state_jobs_add(state->jobs, &c->job);
 }
 
+/* Blocking. Active neighbours that were not heard for half of lapse_after: they are asked, if there is a
+ * session, for one that is there and has nothing to say is not to lapse. */
+static tmb_err find_late(care *c, tmb_scope *scope, int64_t since_ms)
+{
+    tmb_neighbour *neighbour = &c->state->exchange->neighbour;
+    char at[TMB_NAME_BYTES_MAX + 1] = "";
+    c->late_count = 0;
+    for (;;) {
+        tmb_bytes found = {NULL, 0};
+        tmb_err err = tmb_scope_neighbour_next(scope, tmb_bytes_str(at), &found, neighbour);
+        if (err != TMB_OK)
+            return err == TMB_ENOENT ? TMB_OK : err;
+        if (found.len >= sizeof at)
+            return TMB_ECORRUPT;
+        memset(at, 0, sizeof at);
+        memcpy(at, found.ptr, found.len);
+        if (neighbour->state == TMB_MEMBER_ACTIVE && neighbour->heard_ms < since_ms &&
+            c->late_count < TMB_NEIGHBOURS_MAX)
+            memcpy(c->late[c->late_count++], at, sizeof at);
+    }
+}
+
 /* Blocking. The next scope behind `at`. */
 static tmb_err run_care(tmb_state_job *job, const tmb_kv *kv)
 {
@@ -260,6 +284,8 @@ static tmb_err run_care(tmb_state_job *job, const tmb_kv *kv)
     if (err == TMB_OK)
         err = tmb_scope_lapse(scope, tmb_state_wall().ms, policy->lapse_after_ms,
                               policy->unstable_max, &c->lapsed);
+    if (err == TMB_OK)
+        err = find_late(c, scope, tmb_state_wall().ms - policy->lapse_after_ms / 2);
     if (err == TMB_OK)
         err = tmb_scope_forget(scope, CARE_FORGETS, &c->forgotten);
     if (err == TMB_OK)
@@ -302,6 +328,8 @@ static void done_care(tmb_state_job *job)
     tmb_held *held = c->is_ahead ? tmb_state_make(c->state, tmb_bytes_str(c->look.name)) : NULL;
     if (held && !c->state->is_stopping)
         tmb_state_peers_compare(held);
+    for (unsigned i = 0; i < c->late_count && !c->state->is_stopping; i++)
+        tmb_state_peers_ask(tmb_state_find(c->state, tmb_bytes_str(c->look.name)), c->late[i]);
     go_on(c->state); /* to the next one, between other jobs */
 }
 

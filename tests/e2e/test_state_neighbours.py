@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import threading
+import time
 import unittest
 from pathlib import Path
 
@@ -91,11 +92,12 @@ class NeighboursTest(unittest.TestCase):
 
 
 class LapseAfterTest(NeighboursTest):
-    hub_state = "  lapse_after: 4s\n"
+    hub_state = "  lapse_after: 6s\n"
 
     def test_away_for_longer(self):
         self.begin(["wo-1", "wo-2"])
-        self.site.link.cut()
+        self.check_quiet_is_not_away()
+        self.site.link.cut("reset")
         self.at_hub.say("s1/orders/rm", "wo-1")
         self.write_apart()
         self.at_site.say("s1/orders/add", "wo-9")
@@ -108,13 +110,21 @@ class LapseAfterTest(NeighboursTest):
         self.assertIn("report=below", self.hub.syncd.log() + self.site.syncd.log())
 
 
+    def check_quiet_is_not_away(self):
+        """Nothing changes for longer than that; the two are connected."""
+        end = time.monotonic() + 7.5
+        while time.monotonic() < end:
+            self.assertEqual(self.row()["state"], "active", self.hub.logs())
+            time.sleep(0.5)
+
+
 class UnstableTest(NeighboursTest):
     hub_state = "  lapse_after: 60s\n  unstable: 1000\n"
 
     def test_more_than_that_is_held_back(self):
         elements = [f"wo-{i:04}" for i in range(1010)]
         self.begin(elements)
-        self.site.link.cut()
+        self.site.link.cut("reset")
         self.at_hub.say("s1/orders/rm", elements[:999])
         self.write_apart()  # one removal more
         self.wait_row(state="active", holds=1000)
@@ -162,7 +172,7 @@ class RetireTest(NeighboursTest):
     def test_gone_without_a_word(self):
         """Nobody told the hub that the line is cut: its session with the site stays open, and is asked about."""
         self.begin(["wo-1"])
-        self.site.link.cut()
+        self.site.link.cut("reset")
         self.at_hub.say("s1/orders/rm", "wo-1")
         self.write_apart()
         self.wait_row(state="active", connected=True, holds=2)
