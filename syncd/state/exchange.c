@@ -179,6 +179,7 @@ static tmb_err blame(tmb_err err, tmb_job_result *ret)
         ret->is_stale = true;
     else
         return err;
+    ret->has_other = err == TMB_EGAP;
     return TMB_OK;
 }
 

@@ -67,6 +67,7 @@ typedef struct tmb_job {
     bool wants_reply; /* MEET: make our SCOPE, too */
     bool is_held;     /* SCAN: not to be completed before ranges were compared */
     bool is_due;      /* SCAN: say so even if the neighbour has all */
+    bool is_other;    /* MEET: a JOIN came upon own dots that were never given here (has_other) */
     bool begins;      /* RANGES: the first round; else frame is a RANGES */
     bool may_write;   /* the neighbour may change this scope, or make us take a new incarnation */
     size_t bytes_max; /* SCAN, RANGES: of leaves; the shell may make it smaller for a slow line */
@@ -98,7 +99,8 @@ typedef struct tmb_job_result {
     bool is_behind;   /* MEET, JOIN: ... but its clock is not adopted yet */
     bool is_all;      /* SCAN: the neighbour has, or has been sent, all there is */
     bool is_complete; /* SCAN: and the chunk says so. No frame: nothing to send */
-    bool is_stale;    /* JOIN, SCAN, RANGES: greet the neighbour anew, something does not fit */
+    bool is_stale;    /* JOIN, SCAN, RANGES: greet the neighbour anew, something does not fit ... */
+    bool has_other;   /* JOIN: ... it has own dots that were never given here */
     bool is_over;     /* RANGES: nothing differs any more ... */
     bool is_partial;  /* ... of what was compared: begin again, for the rest or what changed */
     bool has_moved;   /* and that is behind where this comparison began */

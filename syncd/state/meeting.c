@@ -87,9 +87,10 @@ typedef struct past {
     uint64_t common;
 } past;
 
-static tmb_err compare_past(tmb_exchange *x, const tmb_frame_scope *said, const tmb_context *clock,
+static tmb_err compare_past(tmb_exchange *x, const tmb_job *job, const tmb_context *clock,
                             const tmb_context *heard, past *ret)
 {
+    const tmb_frame_scope *said = &job->frame->u.scope;
     uint64_t last = x->scope.last, held = tmb_context_base(clock, &x->scope.self);
     uint64_t heard_of = tmb_context_base(heard, &x->scope.self);
     bool is_differing = false;
@@ -113,7 +114,7 @@ static tmb_err compare_past(tmb_exchange *x, const tmb_frame_scope *said, const 
         if (is_same && !is_differing)
             ret->common = seq;
     }
-    ret->is_other = is_differing || held > last;
+    ret->is_other = is_differing || held > last || job->is_other;
     /* It has more than ours, and nothing of it differs: this disk went back. What was on it when we
      * started is of the same past, though the neighbour may have got it in one chunk and know no point in it;
      * only what was written since is ours alone. */
@@ -168,7 +169,7 @@ tmb_err tmb_exchange_meet(tmb_exchange *x, const tmb_job *job, tmb_bytes name,
     if (!err)
         err = tmb_exchange_vector(said->heard, &x->to, &other);
     if (!err)
-        err = compare_past(x, said, &clock, &other, &p);
+        err = compare_past(x, job, &clock, &other, &p);
     if (!err && p.is_other &&
         !job->may_write) { /* it may not make us do anything: people have to look */
         ret->forks = 1;

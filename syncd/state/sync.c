@@ -37,6 +37,13 @@ static void give_up(tmb_sync *s, tmb_sync_actions *actions)
     report(actions, TMB_SYNC_REPORT_STUCK);
 }
 
+/* Something got through. What did not fit before it may be yet to come. */
+static void trust(tmb_sync *s, bool is_whole)
+{
+    s->misfits = is_whole ? 0 : s->misfits;
+    s->tries = s->misfits;
+}
+
 /* Something does not fit, or an answer is late: ask where the neighbour stands, and begin again from there.
  * In vain too often, it is reported, and goes on at longer intervals whatever the neighbour answers. */
 static void doubt(tmb_sync *s, bool is_late, tmb_sync_actions *actions)
@@ -49,6 +56,13 @@ static void doubt(tmb_sync *s, bool is_late, tmb_sync_actions *actions)
     s->wants_greet = is_late || s->tries < TMB_SYNC_TRIES_MAX;
     s->is_asking = s->is_asking || !s->wants_greet;
     s->since = s->now;
+}
+
+static void misfit(tmb_sync *s, tmb_sync_actions *actions)
+{
+    if (s->misfits < UINT8_MAX)
+        s->misfits++;
+    doubt(s, false, actions);
 }
 
 static bool is_pass_out(const tmb_sync *s)
@@ -159,6 +173,8 @@ static void on_scope(tmb_sync *s, const tmb_frame *frame, tmb_sync_actions *acti
     job->wants_reply = wants_reply;
     job->turn = s->turn;
     job->answers = scope->turn;
+    job->is_other = s->is_other;
+    s->is_other = false;
 }
 
 static void on_leaves(tmb_sync *s, const tmb_frame *frame, tmb_sync_actions *actions)
@@ -180,7 +196,7 @@ static void on_stored(tmb_sync *s, const tmb_frame_stored *stored)
         stored->n >= s->next_out)
         return;
     s->acked_out = stored->n + 1;
-    s->tries = 0;
+    trust(s, !is_pass_out(s) && s->is_complete_out);
     s->since = s->now;
     if (!is_pass_out(s) && s->is_complete_out)
         s->wants_acked = true;
@@ -280,7 +296,7 @@ static void done_meet(tmb_sync *s, const tmb_job_result *result, tmb_sync_action
 static void done_scan(tmb_sync *s, const tmb_job_result *result, tmb_sync_actions *actions)
 {
     if (result->is_stale) {
-        doubt(s, false, actions);
+        misfit(s, actions);
         return;
     }
     if (result->frames_count > 0 && !s->is_asking) {
@@ -290,7 +306,7 @@ static void done_scan(tmb_sync *s, const tmb_job_result *result, tmb_sync_action
         s->wants_scan = s->wants_scan || !result->is_all;
         s->is_scrub = s->is_scrub && !result->is_complete;
     } else if (!s->is_held && !s->wants_scan) {
-        s->tries = 0;
+        trust(s, false);
         if (!s->is_equal_told)
             report(actions, TMB_SYNC_REPORT_EQUAL);
         s->is_equal_told = true;
@@ -311,11 +327,12 @@ static void done_join(tmb_sync *s, const tmb_job_result *result, tmb_sync_action
             rest(s);
         return;
     }
+    s->is_other = s->is_other || result->has_other;
     if (result->is_stale) {
-        doubt(s, false, actions);
+        misfit(s, actions);
         return;
     }
-    s->tries = 0;
+    trust(s, !result->is_behind);
     s->has_all = s->has_all || result->has_all;
     s->is_behind = result->is_behind;
     s->is_compared = false;
@@ -335,7 +352,7 @@ static void done_acked(tmb_sync *s, tmb_sync_actions *actions)
 static void done_ranges(tmb_sync *s, const tmb_job_result *result, tmb_sync_actions *actions)
 {
     if (result->is_stale) {
-        doubt(s, false, actions);
+        misfit(s, actions);
         return;
     }
     for (unsigned i = 0; i < result->frames_count; i++) {
@@ -347,7 +364,7 @@ static void done_ranges(tmb_sync *s, const tmb_job_result *result, tmb_sync_acti
     }
     if (!s->drives)
         return;
-    s->tries = 0;
+    trust(s, false);
     s->is_partial = result->is_partial;
     if (++s->rounds > TMB_SYNC_ROUNDS_MAX) {
         give_up(s, actions);

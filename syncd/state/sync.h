@@ -149,6 +149,7 @@ typedef struct tmb_sync {
     uint8_t state;      /* tmb_sync_state */
     uint8_t job;        /* tmb_job_kind that runs; 0: none */
     uint8_t tries;      /* SCOPE said in vain */
+    uint8_t misfits;    /* what came did not fit, since a whole pass got through */
     uint8_t rebirths;
     bool may_write;
     bool wants_greet, wants_scan, wants_acked, wants_ranges; /* jobs to come */
@@ -162,6 +163,7 @@ typedef struct tmb_sync {
     bool is_complete_out; /* the last LEAVES we sent ends a pass */
     bool has_all;         /* all that the neighbour has told of is here ... */
     bool is_behind;   /* ... but its clock is not adopted yet: the room knows what our SCOPE said */
+    bool is_other;    /* it has own dots that were never given here: the next MEET is told */
     bool is_denied;   /* the neighbour takes nothing from us */
     bool is_given_up; /* RESTING until the session ends */
     bool is_equal_told; /* REPORT_EQUAL was given since the last change */

@@ -501,6 +501,49 @@ static void a_restored_node_goes_on_under_another_name(void **state)
     }
 }
 
+/* What the site gave before it was put back is known to the other parent by one leaf alone, from a pass that
+ * was cut: no clock says so, and the leaf does. */
+static void who_was_put_back_hears_of_it_by_a_leaf_too(void **state)
+{
+    (void)state;
+    world w;
+    kv_memory image = {0};
+    world_init(&w, 3);
+    w.chunk_bytes = 256;
+    unsigned first = world_join(&w, 0, 1), hubs = world_join(&w, 0, 2),
+             other = world_join(&w, 2, 1);
+    world_set(&w, 0, "r", "one");
+    world_up(&w, first, false);
+    assert_true(world_run(&w, LONG_MS));
+    world_down(&w, first);
+    assert_true(kv_memory_copy(&image, &w.nodes[1].disk));
+    world_set(&w, 1, "r", "two");
+    fill(&w, 1, 0, 30, "site");
+    w.stop_after = w.taken + 5;
+    world_up(&w, first, false);
+    assert_false(world_run(&w, LONG_MS));
+    w.stop_after = 0;
+    world_down(&w, first);
+    assert_string_equal(value_of(&w, 0, "r"), "two");
+    world_up(&w, hubs, false);
+    assert_true(world_run(&w, LONG_MS));
+    world_down(&w, hubs);
+    assert_string_equal(value_of(&w, 2, "r"), "two");
+    world_set(&w, 2, "r", "three");
+    kv_memory_free(&w.nodes[1].disk);
+    assert_true(kv_memory_copy(&w.nodes[1].disk, &image));
+    kv_memory_free(&image);
+    world_up(&w, other, false);
+    assert_true(world_run(&w, LONG_MS));
+    assert_int_equal(w.lines[other].ends[1].reports[TMB_SYNC_REPORT_REBORN], 1);
+    assert_int_equal(told(&w.lines[other], TMB_SYNC_REPORT_STUCK), 0);
+    assert_string_equal(value_of(&w, 1, "r"), "three");
+    world_compare(&w, 2);
+    assert_true(world_run(&w, LONG_MS));
+    assert_true(world_is_equal(&w, 1, 2));
+    world_free(&w);
+}
+
 /* All of an offline time comes to the neighbour in one chunk, so it knows no point inside of it; the image is
  * from the midst of that time. */
 static void what_was_in_the_image_is_not_given_anew(void **state)
@@ -630,7 +673,7 @@ static tmb_sync_actions acted;
 
 static bool begins_a_job(tmb_sync *sync, const tmb_frame *frame)
 {
-    tmb_sync_event event = {.type = TMB_SYNC_FRAME, .frame = frame};
+    tmb_sync_event event = {.type = TMB_SYNC_FRAME, .now = sync->now, .frame = frame};
     assert_int_equal(tmb_sync_step(sync, &event, &acted), TMB_OK);
     return tmb_sync_is_busy(sync);
 }
@@ -638,7 +681,7 @@ static bool begins_a_job(tmb_sync *sync, const tmb_frame *frame)
 static void job_is_done(tmb_sync *sync, tmb_job_kind kind, const tmb_frame *frame)
 {
     tmb_job_result result = {.kind = kind, .is_complete = true, .is_all = true};
-    tmb_sync_event event = {.type = TMB_SYNC_DONE, .result = &result};
+    tmb_sync_event event = {.type = TMB_SYNC_DONE, .now = sync->now, .result = &result};
     result.frames_count = frame != NULL;
     result.frames[0] = frame;
     assert_int_equal(tmb_sync_step(sync, &event, &acted), TMB_OK);
@@ -685,6 +728,51 @@ static void frames_of_a_turn_that_is_over_do_nothing(void **state)
     stored.u.stored.turn = 5;
     assert_true(begins_a_job(&sync, &stored)); /* the neighbour has all: to be written down */
     assert_int_equal(acted.v[acted.n - 1].job.kind, TMB_JOB_ACKED);
+}
+
+/* A chunk of each turn does not fit, whatever is said: after a few turns the machine asks at longer and longer
+ * intervals, though the chunk before it was taken each time. */
+static void what_never_fits_is_asked_for_more_and_more_rarely(void **state)
+{
+    (void)state;
+    tmb_sync sync;
+    tmb_sync_options options = {.may_write = true, .answer_ms = 10};
+    static tmb_sync_room room;
+    tmb_sync_event open = {.type = TMB_SYNC_OPEN, .session = 3, .speaks = true};
+    tmb_sync_init(&sync, "fleet", &options);
+    sync.room = &room;
+    assert_int_equal(tmb_sync_step(&sync, &open, &acted), TMB_OK);
+    tmb_frame out = {.type = TMB_FRAME_SCOPE}, scope = {.type = TMB_FRAME_SCOPE};
+    tmb_frame leaves = {.type = TMB_FRAME_LEAVES};
+    unsigned turns = 0;
+    int64_t waits_ms[8] = {0};
+    while (turns < 8) {
+        int64_t at = sync.now.ns;
+        if (!tmb_sync_is_busy(&sync)) { /* it waits before it asks again */
+            tmb_sync_event late = {.type = TMB_SYNC_TIMEOUT, .now = tmb_sync_deadline(&sync)};
+            assert_int_equal(tmb_sync_step(&sync, &late, &acted), TMB_OK);
+            waits_ms[turns] = (sync.now.ns - at) / 1000000;
+        }
+        turns++;
+        job_is_done(&sync, TMB_JOB_GREET, &out);
+        scope.u.scope = (tmb_frame_scope){.session = 3, .turn = turns, .answers = turns};
+        assert_true(begins_a_job(&sync, &scope));
+        job_is_done(&sync, TMB_JOB_MEET, NULL);
+        job_is_done(&sync, TMB_JOB_SCAN, NULL);
+        for (unsigned n = 0; n < 2; n++) {
+            tmb_job_result result = {.kind = TMB_JOB_JOIN, .is_behind = true, .is_stale = n == 1};
+            tmb_sync_event done = {.type = TMB_SYNC_DONE, .now = sync.now, .result = &result};
+            leaves.u.leaves = (tmb_frame_leaves){.session = 3, .turn = turns, .n = n};
+            assert_true(begins_a_job(&sync, &leaves));
+            assert_int_equal(tmb_sync_step(&sync, &done, &acted), TMB_OK);
+            tmb_sync_event left = {.type = TMB_SYNC_SENT, .now = sync.now};
+            while (sync.unsent > 0)
+                assert_int_equal(tmb_sync_step(&sync, &left, &acted), TMB_OK);
+        }
+    }
+    assert_int_equal(waits_ms[TMB_SYNC_TRIES_MAX - 1], 0);
+    assert_true(waits_ms[TMB_SYNC_TRIES_MAX] > 10);
+    assert_true(waits_ms[TMB_SYNC_TRIES_MAX + 1] > waits_ms[TMB_SYNC_TRIES_MAX]);
 }
 
 static void contracts_are_kept(void **state)
@@ -742,11 +830,13 @@ int main(void)
         cmocka_unit_test(what_was_heard_under_another_floor_is_told_again),
         cmocka_unit_test(what_only_one_is_ahead_by_comes_to_the_other),
         cmocka_unit_test(a_restored_node_goes_on_under_another_name),
+        cmocka_unit_test(who_was_put_back_hears_of_it_by_a_leaf_too),
         cmocka_unit_test(what_was_in_the_image_is_not_given_anew),
         cmocka_unit_test(a_clone_that_wrote_keeps_what_it_wrote),
         cmocka_unit_test(who_may_only_read_makes_nobody_begin_anew),
         cmocka_unit_test(who_may_only_read_raises_no_floor),
         cmocka_unit_test(frames_of_a_turn_that_is_over_do_nothing),
+        cmocka_unit_test(what_never_fits_is_asked_for_more_and_more_rarely),
         cmocka_unit_test(contracts_are_kept),
     };
     return cmocka_run_group_tests_name("unit.state.sync", tests, NULL, NULL);
