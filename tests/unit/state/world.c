@@ -357,3 +357,36 @@ void world_lapse(world *w, unsigned node)
     } while (forgotten == 10000);
     world_save(w, node);
 }
+
+unsigned world_told(const world_line *line, tmb_sync_report what)
+{
+    return line->ends[0].reports[what] + line->ends[1].reports[what];
+}
+
+const char *world_value(world *w, unsigned node, const char *path)
+{
+    static char text[64];
+    tmb_leaf_key key = {.path = tmb_bytes_str(path), .type = TMB_TYPE_REGISTER};
+    tmb_leaf *leaf = calloc(1, sizeof *leaf);
+    assert_non_null(leaf);
+    assert_int_equal(tmb_scope_leaf(world_load(w, node), &key, leaf), TMB_OK);
+    text[0] = 0;
+    if (leaf->count > 0) {
+        tmb_bytes bytes = tmb_register_bytes(tmb_register_read(leaf));
+        assert_true(bytes.len < sizeof text);
+        memcpy(text, bytes.ptr, bytes.len);
+        text[bytes.len] = 0;
+    }
+    free(leaf);
+    return text;
+}
+
+void world_fill(world *w, unsigned node, unsigned from, unsigned count, const char *text)
+{
+    char path[32], value[400];
+    for (unsigned i = from; i < from + count; i++) {
+        snprintf(path, sizeof path, "line/%u/x%u", i % 7, i);
+        snprintf(value, sizeof value, "%s %u %0200u", text, i, i);
+        world_set(w, node, path, value);
+    }
+}

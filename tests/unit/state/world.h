@@ -98,4 +98,13 @@ void world_compare(world *w, unsigned node);
 /* All neighbours of node lapse, and what only they held is forgotten. */
 void world_lapse(world *w, unsigned node);
 
+/* Reports of both ends since the line is up. */
+unsigned world_told(const world_line *line, tmb_sync_report what);
+
+/* What the register at path reads at node, empty when it is not there; lives until the next call. */
+const char *world_value(world *w, unsigned node, const char *path);
+
+/* Sets count registers, from number from on, line/<number % 7>/x<number>, to text and some 200 bytes. */
+void world_fill(world *w, unsigned node, unsigned from, unsigned count, const char *text);
+
 #endif

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+/* tests/unit/state/test_sync_ahead.c - passes that broke off for good, and what happens to others
+ * meanwhile. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/state/world.h"
+
+#define LONG_MS 120000
+
+/* While the hub and a new site compare, another neighbour of the site hears of what the hub has removed and
+ * forgotten, and brings it: the comparison has not seen it. */
+static void what_comes_while_ranges_are_compared_is_compared_too(void **state)
+{
+    (void)state;
+    unsigned again = 0;
+    bool is_over = false;
+    for (unsigned frames = 1; !is_over; frames++) {
+        world w;
+        world_init(&w, 4);
+        w.chunk_bytes = 256;
+        unsigned first = world_join(&w, 0, 1), other = world_join(&w, 0, 3);
+        unsigned beside = world_join(&w, 2, 1), behind = world_join(&w, 2, 3);
+        world_set(&w, 0, "gone", "1");
+        world_up(&w, other, false);
+        assert_true(world_run(&w, LONG_MS));
+        world_down(&w, other);
+        world_fill(&w, 0, 0, 20, "hub");
+        world_op(&w, 0, TMB_VERB_DEL, "gone", NULL, 0);
+        world_lapse(&w, 0);
+        world_up(&w, beside, false);
+        assert_true(world_run(&w, LONG_MS));
+        w.stop_after = w.taken + frames;
+        world_up(&w, first, false);
+        is_over = world_run(&w, LONG_MS);
+        w.stop_after = 0;
+        w.one_way_ms = 10; /* what comes from behind is faster than what is on its way */
+        world_up(&w, behind, false);
+        assert_true(world_run(&w, LONG_MS));
+        again += world_told(&w.lines[first], TMB_SYNC_REPORT_BELOW) > 1;
+        assert_true(world_is_equal(&w, 0, 1));
+        assert_true(world_is_equal(&w, 1, 3));
+        assert_string_equal(world_value(&w, 1, "gone"), "");
+        world_free(&w);
+    }
+    assert_true(again > 0);
+}
+
+/* A pass that was held back for a comparison is cut, and its sender goes back to a time at which the removal
+ * was not forgotten yet: what was heard of that pass says nothing of the removal. */
+static void what_was_heard_under_another_floor_is_told_again(void **state)
+{
+    (void)state;
+    world w;
+    kv_memory image = {0};
+    world_init(&w, 2);
+    w.chunk_bytes = 256;
+    unsigned line = world_join(&w, 0, 1);
+    world_set(&w, 0, "gone", "1");
+    world_up(&w, line, false);
+    assert_true(world_run(&w, LONG_MS));
+    world_down(&w, line);
+    world_op(&w, 0, TMB_VERB_DEL, "gone", NULL, 0);
+    world_fill(&w, 0, 0, 60, "hub");
+    assert_true(kv_memory_copy(&image, &w.nodes[0].disk));
+    world_lapse(&w, 0);
+    w.stop_after = w.taken + 5; /* SCOPE both ways, and some chunks */
+    world_up(&w, line, false);
+    assert_false(world_run(&w, LONG_MS));
+    w.stop_after = 0;
+    assert_int_equal(world_told(&w.lines[line], TMB_SYNC_REPORT_BELOW), 1);
+    world_down(&w, line);
+    kv_memory_free(&w.nodes[0].disk);
+    assert_true(kv_memory_copy(&w.nodes[0].disk, &image));
+    kv_memory_free(&image);
+    world_up(&w, line, false);
+    assert_true(world_run(&w, LONG_MS));
+    assert_int_equal(world_told(&w.lines[line], TMB_SYNC_REPORT_BELOW), 0);
+    assert_true(world_is_equal(&w, 0, 1));
+    assert_string_equal(world_value(&w, 1, "gone"), "");
+    world_free(&w);
+}
+
+/* The sender of a pass that was never over is gone. Clocks are equal, and leaves are not: the prints tell. */
+static void what_only_one_is_ahead_by_comes_to_the_other(void **state)
+{
+    (void)state;
+    world w;
+    world_init(&w, 3);
+    w.chunk_bytes = 256;
+    unsigned up = world_join(&w, 0, 1), line = world_join(&w, 1, 2);
+    world_set(&w, 0, "first", "of one that is gone");
+    world_fill(&w, 0, 0, 30, "more");
+    world_up(&w, line, false);
+    world_set(&w, 2, "own", "1");
+    assert_true(world_run(&w, LONG_MS));
+    w.stop_after = w.taken + 4;
+    world_up(&w, up, false);
+    assert_false(world_run(&w, LONG_MS));
+    w.stop_after = 0;
+    world_down(&w, up);
+    assert_true(world_run(&w, LONG_MS));
+    assert_true(world_load(&w, 1)->extras > 0);
+    assert_false(world_is_equal(&w, 1, 2));
+    assert_string_equal(world_value(&w, 1, "first"), "of one that is gone");
+    assert_string_equal(world_value(&w, 2, "first"), "");
+    world_compare(&w, 1);
+    assert_true(world_run(&w, LONG_MS));
+    assert_true(world_is_equal(&w, 1, 2));
+    assert_string_equal(world_value(&w, 2, "first"), "of one that is gone");
+    world_compare(&w, 1); /* after a comparison once more, which finds nothing */
+    assert_true(world_run(&w, LONG_MS));
+    uint64_t taken = w.taken;
+    for (unsigned i = 0; i < 3; i++)
+        world_compare(&w, i % 2 + 1);
+    assert_true(world_run(&w, LONG_MS));
+    assert_int_equal(w.taken, taken);
+    world_free(&w);
+}
+
+/* What the site gave before it was put back is known to the other parent by one leaf alone, from a pass that
+ * was cut: no clock says so, and the leaf does. */
+static void who_was_put_back_hears_of_it_by_a_leaf_too(void **state)
+{
+    (void)state;
+    world w;
+    kv_memory image = {0};
+    world_init(&w, 3);
+    w.chunk_bytes = 256;
+    unsigned first = world_join(&w, 0, 1), hubs = world_join(&w, 0, 2),
+             other = world_join(&w, 2, 1);
+    world_set(&w, 0, "r", "one");
+    world_up(&w, first, false);
+    assert_true(world_run(&w, LONG_MS));
+    world_down(&w, first);
+    assert_true(kv_memory_copy(&image, &w.nodes[1].disk));
+    world_set(&w, 1, "r", "two");
+    world_fill(&w, 1, 0, 30, "site");
+    w.stop_after = w.taken + 5;
+    world_up(&w, first, false);
+    assert_false(world_run(&w, LONG_MS));
+    w.stop_after = 0;
+    world_down(&w, first);
+    assert_string_equal(world_value(&w, 0, "r"), "two");
+    world_up(&w, hubs, false);
+    assert_true(world_run(&w, LONG_MS));
+    world_down(&w, hubs);
+    assert_string_equal(world_value(&w, 2, "r"), "two");
+    world_set(&w, 2, "r", "three");
+    kv_memory_free(&w.nodes[1].disk);
+    assert_true(kv_memory_copy(&w.nodes[1].disk, &image));
+    kv_memory_free(&image);
+    world_up(&w, other, false);
+    assert_true(world_run(&w, LONG_MS));
+    assert_int_equal(w.lines[other].ends[1].reports[TMB_SYNC_REPORT_REBORN], 1);
+    assert_int_equal(world_told(&w.lines[other], TMB_SYNC_REPORT_STUCK), 0);
+    assert_string_equal(world_value(&w, 1, "r"), "three");
+    world_compare(&w, 2);
+    assert_true(world_run(&w, LONG_MS));
+    assert_true(world_is_equal(&w, 1, 2));
+    world_free(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_comes_while_ranges_are_compared_is_compared_too),
+        cmocka_unit_test(what_was_heard_under_another_floor_is_told_again),
+        cmocka_unit_test(what_only_one_is_ahead_by_comes_to_the_other),
+        cmocka_unit_test(who_was_put_back_hears_of_it_by_a_leaf_too),
+    };
+    return cmocka_run_group_tests_name("unit.state.sync_ahead", tests, NULL, NULL);
+}
