@@ -173,19 +173,14 @@ static tmb_err keep_house(state_world *world, state_node *node)
 
 static tmb_err retire(state_world *world, state_node *node, unsigned peer)
 {
-    static tmb_neighbour neighbour;
     for (unsigned s = 0; s < world->scopes_count; s++) {
         if (!node->holds[s])
             continue;
         if (!state_load(world, node, s, world->scope))
             return TMB_EIO;
-        tmb_bytes name = tmb_bytes_str(world->nodes[peer].name);
-        tmb_err err = tmb_scope_neighbour_get(world->scope, name, &neighbour);
+        tmb_err err = tmb_scope_retire(world->scope, tmb_bytes_str(world->nodes[peer].name));
         if (err == TMB_ENOENT)
             continue;
-        neighbour.state = TMB_MEMBER_RETIRED;
-        if (err == TMB_OK)
-            err = tmb_scope_neighbour_put(world->scope, name, &neighbour);
         if (err == TMB_OK)
             err = tmb_scope_save(world->scope);
         if (err != TMB_OK)
