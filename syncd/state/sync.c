@@ -264,7 +264,8 @@ static void met(tmb_sync *s, const tmb_job_result *result, tmb_sync_actions *act
     s->is_scrub = result->is_scrub;
     s->has_all = result->has_all;
     s->is_behind = result->is_behind;
-    s->is_compared = result->is_same;
+    s->is_compared =
+        result->is_same || result->is_scrub || (result->is_behind && !s->may_write);
     s->wants_scan = true;
 }
 
@@ -335,7 +336,7 @@ static void done_join(tmb_sync *s, const tmb_job_result *result, tmb_sync_action
     trust(s, !result->is_behind);
     s->has_all = s->has_all || result->has_all;
     s->is_behind = result->is_behind;
-    s->is_compared = false;
+    s->is_compared = s->is_compared && !result->is_changed;
     if (!s->wants_greet)
         say_stored(s, actions);
     look_for_ranges(s);
@@ -426,10 +427,11 @@ static void open_it(tmb_sync *s, const tmb_sync_event *event)
     s->room->is_set = false;
 }
 
-/* Both are through with what they had to tell, and prints were not compared since. */
+/* Both are through with what they had to tell, and prints were not compared since. Who takes nothing from us
+ * is not asked: whatever differs stays so. */
 static bool may_compare(const tmb_sync *s)
 {
-    return s->state == TMB_SYNC_SYNCING && !s->is_compared && tmb_sync_is_quiet(s);
+    return s->state == TMB_SYNC_SYNCING && !s->is_compared && !s->is_denied && tmb_sync_is_quiet(s);
 }
 
 /* Whether the event keeps the contract. */

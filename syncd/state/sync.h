@@ -167,7 +167,7 @@ typedef struct tmb_sync {
     bool is_denied;   /* the neighbour takes nothing from us */
     bool is_given_up; /* RESTING until the session ends */
     bool is_equal_told; /* REPORT_EQUAL was given since the last change */
-    bool is_compared;   /* nothing has changed since both were found equal by their prints */
+    bool is_compared;   /* nothing has changed here since both compared their prints */
 } tmb_sync;
 
 /* tmb_sync_init: a machine that is CLOSED. */

@@ -112,12 +112,81 @@ static void what_only_one_is_ahead_by_comes_to_the_other(void **state)
     assert_true(world_run(&w, LONG_MS));
     assert_true(world_is_equal(&w, 1, 2));
     assert_string_equal(world_value(&w, 2, "first"), "of one that is gone");
-    world_compare(&w, 1); /* after a comparison once more, which finds nothing */
+    world_compare(&w, 2); /* whom it has changed, once more, which finds nothing */
     assert_true(world_run(&w, LONG_MS));
     uint64_t taken = w.taken;
     for (unsigned i = 0; i < 3; i++)
         world_compare(&w, i % 2 + 1);
     assert_true(world_run(&w, LONG_MS));
+    assert_int_equal(w.taken, taken);
+    world_free(&w);
+}
+
+/* A site that may only read is ahead for good, by what a hub that is gone has sent it: the other hub takes none
+ * of it. That is found out once, and not with each round. */
+static void who_takes_nothing_is_not_asked_again_and_again(void **state)
+{
+    (void)state;
+    for (unsigned has_own = 0; has_own < 2; has_own++) {
+        world w;
+        world_init(&w, 3);
+        w.chunk_bytes = 256;
+        w.nodes[1].may_not_write = true;
+        unsigned up = world_join(&w, 0, 1), line = world_join(&w, 2, 1);
+        world_set(&w, 0, "first", "of one that is gone");
+        world_fill(&w, 0, 0, 30, "more");
+        if (has_own)
+            world_set(&w, 1, "mine", "1");
+        world_set(&w, 2, "own", "1");
+        world_up(&w, line, false);
+        assert_true(world_run(&w, LONG_MS));
+        w.stop_after = w.taken + 4;
+        world_up(&w, up, false);
+        assert_false(world_run(&w, LONG_MS));
+        w.stop_after = 0;
+        world_down(&w, up);
+        assert_true(world_run(&w, LONG_MS));
+        assert_true(world_load(&w, 1)->extras > 0);
+        world_compare(&w, 1);
+        assert_true(world_run(&w, LONG_MS));
+        uint64_t taken = w.taken;
+        for (unsigned i = 0; i < 3; i++) {
+            world_compare(&w, 1);
+            assert_true(world_run(&w, LONG_MS));
+        }
+        assert_int_equal(w.taken, taken);
+        world_free(&w);
+    }
+}
+
+/* The hub itself is ahead, and has a reader with changes of its own: their clocks are never equal. */
+static void who_has_more_than_is_taken_is_not_asked_again_and_again(void **state)
+{
+    (void)state;
+    world w;
+    world_init(&w, 3);
+    w.chunk_bytes = 256;
+    w.nodes[1].may_not_write = true;
+    unsigned line = world_join(&w, 2, 1), up = world_join(&w, 0, 2);
+    world_fill(&w, 0, 0, 30, "more");
+    world_set(&w, 1, "mine", "1");
+    world_set(&w, 2, "own", "1");
+    world_up(&w, line, false);
+    assert_true(world_run(&w, LONG_MS));
+    w.stop_after = w.taken + 4;
+    world_up(&w, up, false);
+    assert_false(world_run(&w, LONG_MS));
+    w.stop_after = 0;
+    world_down(&w, up);
+    assert_true(world_run(&w, LONG_MS));
+    assert_true(world_load(&w, 2)->extras > 0);
+    world_compare(&w, 2);
+    assert_true(world_run(&w, LONG_MS));
+    uint64_t taken = w.taken;
+    for (unsigned i = 0; i < 3; i++) {
+        world_compare(&w, 2);
+        assert_true(world_run(&w, LONG_MS));
+    }
     assert_int_equal(w.taken, taken);
     world_free(&w);
 }
@@ -171,6 +240,8 @@ int main(void)
         cmocka_unit_test(what_comes_while_ranges_are_compared_is_compared_too),
         cmocka_unit_test(what_was_heard_under_another_floor_is_told_again),
         cmocka_unit_test(what_only_one_is_ahead_by_comes_to_the_other),
+        cmocka_unit_test(who_takes_nothing_is_not_asked_again_and_again),
+        cmocka_unit_test(who_has_more_than_is_taken_is_not_asked_again_and_again),
         cmocka_unit_test(who_was_put_back_hears_of_it_by_a_leaf_too),
     };
     return cmocka_run_group_tests_name("unit.state.sync_ahead", tests, NULL, NULL);
