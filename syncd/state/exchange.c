@@ -252,12 +252,20 @@ static tmb_err compare_again(tmb_exchange *x, tmb_bytes name, tmb_job_result *re
     return err ? err : tmb_exchange_save(x, TMB_COMMIT_LATER, ret);
 }
 
-static tmb_err is_below_sender(tmb_exchange *x, const tmb_frame_leaves *leaves, bool *ret)
+/* By the measure that the sender had for whether to compare: what its floor has beyond its own clock is of
+ * somebody that it does not know itself. */
+static tmb_err is_below_sender(tmb_exchange *x, const tmb_frame_leaves *leaves,
+                               const tmb_context *ctx, bool *ret)
 {
     tmb_context floor;
     tmb_err err = tmb_exchange_vector(leaves->floor, &x->to, &floor);
-    if (!err)
-        *ret = !tmb_context_covers(&x->scope.clock, &floor);
+    for (unsigned i = 0; !err && i < floor.bases_count; i++) {
+        const tmb_base *base = &floor.bases[i];
+        uint64_t known = tmb_context_base(ctx, &base->actor);
+        if (tmb_context_base(&x->scope.clock, &base->actor) <
+            (known < base->seq ? known : base->seq))
+            *ret = true;
+    }
     return err;
 }
 
@@ -280,7 +288,7 @@ static tmb_err join(tmb_exchange *x, const tmb_job *job, tmb_bytes name, int64_t
     if (leaves->n == 0 && job->room->has_said)
         keep_gaps(x, job->room, &ctx);
     if (leaves->is_complete)
-        err = is_below_sender(x, leaves, &is_below);
+        err = is_below_sender(x, leaves, &ctx, &is_below);
     if (!err && is_below)
         err = is_disturbed(x, job->room, &has_to_compare);
     if (err || has_to_compare)

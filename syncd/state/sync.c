@@ -264,8 +264,7 @@ static void met(tmb_sync *s, const tmb_job_result *result, tmb_sync_actions *act
     s->is_scrub = result->is_scrub;
     s->has_all = result->has_all;
     s->is_behind = result->is_behind;
-    s->is_compared =
-        result->is_same || result->is_scrub || (result->is_behind && !s->may_write);
+    s->is_compared = result->is_same || result->is_scrub || (result->is_behind && !s->may_write);
     s->wants_scan = true;
 }
 

@@ -191,6 +191,44 @@ static void who_has_more_than_is_taken_is_not_asked_again_and_again(void **state
     world_free(&w);
 }
 
+/* The hub has heard of a floor that its own clock does not reach: nothing is compared for that, and who is
+ * ahead by a leaf takes the hub's pass as it is. */
+static void a_floor_that_the_sender_does_not_reach_is_nothing_to_compare_for(void **state)
+{
+    (void)state;
+    world w;
+    world_init(&w, 4);
+    unsigned line = world_join(&w, 0, 1), beside = world_join(&w, 0, 2);
+    unsigned third = world_join(&w, 0, 3);
+    w.chunk_bytes = 256;
+    unsigned broken = world_join(&w, 2, 1);
+    world_set(&w, 0, "first", "one");
+    world_fill(&w, 0, 0, 30, "hub");
+    world_up(&w, beside, false);
+    assert_true(world_run(&w, LONG_MS));
+    world_down(&w, beside);
+    world_set(&w, 3, "gone", "1");
+    world_op(&w, 3, TMB_VERB_DEL, "gone", NULL, 0);
+    world_lapse(&w, 3);
+    w.stop_after = w.taken + 1;
+    world_up(&w, third, false);
+    assert_false(world_run(&w, LONG_MS));
+    world_down(&w, third);
+    w.stop_after = w.taken + 4;
+    world_up(&w, broken, false);
+    assert_false(world_run(&w, LONG_MS));
+    w.stop_after = 0;
+    world_down(&w, broken);
+    assert_true(world_load(&w, 1)->extras > 0);
+    world_set(&w, 0, "second", "two");
+    assert_false(tmb_context_covers(&world_load(&w, 0)->clock, &w.scope.floor));
+    world_up(&w, line, false);
+    assert_true(world_run(&w, LONG_MS));
+    assert_int_equal(world_told(&w.lines[line], TMB_SYNC_REPORT_STUCK), 0);
+    assert_true(world_is_equal(&w, 0, 1));
+    world_free(&w);
+}
+
 /* What the site gave before it was put back is known to the other parent by one leaf alone, from a pass that
  * was cut: no clock says so, and the leaf does. */
 static void who_was_put_back_hears_of_it_by_a_leaf_too(void **state)
@@ -242,6 +280,7 @@ int main(void)
         cmocka_unit_test(what_only_one_is_ahead_by_comes_to_the_other),
         cmocka_unit_test(who_takes_nothing_is_not_asked_again_and_again),
         cmocka_unit_test(who_has_more_than_is_taken_is_not_asked_again_and_again),
+        cmocka_unit_test(a_floor_that_the_sender_does_not_reach_is_nothing_to_compare_for),
         cmocka_unit_test(who_was_put_back_hears_of_it_by_a_leaf_too),
     };
     return cmocka_run_group_tests_name("unit.state.sync_ahead", tests, NULL, NULL);
