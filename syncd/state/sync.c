@@ -75,6 +75,12 @@ static bool is_waiting(const tmb_sync *s)
     return s->is_asking || s->is_ranging || is_pass_out(s);
 }
 
+/* The neighbour's pass is under way. */
+static bool is_being_told(const tmb_sync *s)
+{
+    return s->state == TMB_SYNC_SYNCING && s->may_write && s->is_behind;
+}
+
 /* A chunk that ends a pass is acknowledged before the next pass begins: what comes meanwhile goes together.
  * While ranges are compared the pass stays where it was: what is adopted of others meanwhile, without entries
  * for what it removed, must show as a gap behind it. */
@@ -196,7 +202,8 @@ static void on_stored(tmb_sync *s, const tmb_frame_stored *stored)
         stored->n >= s->next_out)
         return;
     s->acked_out = stored->n + 1;
-    trust(s, !is_pass_out(s) && s->is_complete_out);
+    /* That ours is over there says nothing of a pass of its that does not fit here. */
+    trust(s, !is_pass_out(s) && s->is_complete_out && !is_being_told(s));
     s->since = s->now;
     if (!is_pass_out(s) && s->is_complete_out)
         s->wants_acked = true;
@@ -499,12 +506,6 @@ tmb_mono tmb_sync_deadline(const tmb_sync *s)
     unsigned doublings = s->tries > 1 ? s->tries - 1u : 0;
     int64_t wait_ms = (int64_t)s->answer_ms << (doublings < 5 ? doublings : 5);
     return tmb_mono_after(s->since, tmb_dur_ms(wait_ms));
-}
-
-/* The neighbour's pass is under way. */
-static bool is_being_told(const tmb_sync *s)
-{
-    return s->state == TMB_SYNC_SYNCING && s->may_write && s->is_behind;
 }
 
 bool tmb_sync_is_quiet(const tmb_sync *s)

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /* syncd/state/sync.h - the machine that keeps one scope equal with one neighbour, in one session.
  *
- *   CLOSED --OPEN--> GREETING --its SCOPE--> OPEN: passes in both directions --CLOSE--> CLOSED
- *                       |                      | doubt of any kind (something lost, no answer in time)
- *                    refused                   '--> SCOPE again: both go on from what is durable
+ *   CLOSED --OPEN--> GREETING --its SCOPE--> SYNCING: passes in both directions --CLOSE--> CLOSED
+ *                       |                       | doubt of any kind (something lost or that does not fit,
+ *             refused, given up                 |   no answer in time), ASK, COMPARE
+ *                       v                       '--> SCOPE again: both go on from what is durable
+ *                    RESTING --its SCOPE, unless given up--> GREETING
  *
  * Both ends run the same machine. A pass is answered by the sender's own account of the receiver: SCOPE says
  * what its speaker has (clock) and has heard of the other in a pass that was cut (heard). LEAVES carry the
@@ -19,10 +21,10 @@
  * The shell:
  *  - routes frames by scope (tmb_frame_scope_name) and neighbour; one about a scope that it does not hold, or
  *    that the neighbour is not to see, it answers by tmb_sync_refuse, unless that frame is a refusal;
- *  - gives a room before each step (sync.room), and may take it back when tmb_sync_is_quiet;
+ *  - gives a room before each step (sync.room), zeroed at first; it may go when tmb_sync_is_quiet;
  *  - gives events one at a time. While is_busy (a JOB runs) frames wait in its own queue, at most
- *    TMB_SYNC_QUEUE_MAX a machine: one more is dropped, like one that the line lost. CHANGED, SENT, CLOSE and
- *    TIMEOUT need not wait;
+ *    TMB_SYNC_QUEUE_MAX a machine: one more is dropped, like one that the line lost. Events but FRAME and OPEN
+ *    need not wait;
  *  - runs JOB by tmb_exchange_run, commits as the result says, then gives DONE, also when all failed. After
  *    CLOSE the DONE of a job that was under way is given, too, before anything else;
  *  - sends LEAVES at the pace of the line, others at once, all of one machine in order, and says SENT for
@@ -51,8 +53,8 @@
 /* Rounds of comparing ranges in one turn. More: nothing is adopted, it is reported, and the scope rests
  * for the session. */
 #define TMB_SYNC_ROUNDS_MAX 512u
-/* No answer, this often in a row, is reported as being stuck; waits double from the second on, up to 32
- * times. */
+/* No answer, or none that fits, this often in a row, is reported as being stuck; waits double from the second
+ * on, up to 32 times. */
 #define TMB_SYNC_TRIES_MAX 5u
 
 typedef struct tmb_sync_options {
@@ -69,7 +71,8 @@ typedef enum tmb_sync_event_type {
     TMB_SYNC_DONE,    /* result of the job */
     TMB_SYNC_SENT,    /* one frame of this machine has left */
     TMB_SYNC_ASK,     /* is the neighbour there? It is greeted, unless it owes an answer anyway */
-    TMB_SYNC_COMPARE, /* leaves here hold what no clock covers: has the neighbour them so? Once a change */
+    TMB_SYNC_COMPARE, /* leaves here hold what our clock does not cover: has the neighbour them so? Greeted,
+                       * if quiet, until prints were found equal; again after the next change */
     TMB_SYNC_TIMEOUT /* tmb_sync_deadline has come; earlier is harmless */
 } tmb_sync_event_type;
 
@@ -149,7 +152,7 @@ typedef struct tmb_sync {
     uint8_t state;      /* tmb_sync_state */
     uint8_t job;        /* tmb_job_kind that runs; 0: none */
     uint8_t tries;      /* SCOPE said in vain */
-    uint8_t misfits;    /* what came did not fit, since a whole pass got through */
+    uint8_t misfits;    /* what did not fit, since a whole pass got through and none came */
     uint8_t rebirths;
     bool may_write;
     bool wants_greet, wants_scan, wants_acked, wants_ranges; /* jobs to come */
