@@ -7,16 +7,18 @@
  *   MEET    look at the neighbour's SCOPE: is it the one we knew, are we the one it knew (else we go on under
  *           a new incarnation), from where does it have to be told, does it lack removals that are forgotten
  *   SCAN    the next chunk of our pass
- *   JOIN    a chunk of the neighbour's
+ *   JOIN    a chunk of the neighbour's; the end of a held pass only if nobody else has brought, since our
+ *           SCOPE, what the comparison would have had to see
  *   ACKED   the neighbour has all of our pass
  *   RANGES  compare (ranges.h)
  *
  * The daemon runs it in a thread of its pool, in the transaction that holds what else it does to the state,
  * and commits; the simulator calls it directly. Jobs of one store run one at a time.
  *
- * Memory: tmb_exchange is large (5 MiB and the scope's room); one a node is enough. Frames of a result point
- * into it: encode them before the next run.
- * Threads: none; one call at a time. Cost: that of scope.h; MEET looks at each neighbour of the scope once.
+ * Memory: tmb_exchange is large (4.3 MiB and the scope's room); one a node is enough. Frames of a result
+ * point into it: encode them before the next run.
+ * Threads: none; one call at a time. Cost: that of scope.h; MEET looks at each neighbour of the scope once,
+ * JOIN of the end of a held pass at the leaves with extra context.
  */
 #ifndef TMB_SYNCD_STATE_EXCHANGE_H
 #define TMB_SYNCD_STATE_EXCHANGE_H
@@ -40,8 +42,8 @@ typedef enum tmb_job_kind {
     TMB_JOB_RANGES
 } tmb_job_kind;
 
-/* Where a pass stands, while it runs: what the neighbour has, or has been sent. 19 KiB, the shell's, given to
- * a machine that is not quiet. A job writes to it: it must stay where it is until DONE. */
+/* Where a pass stands, while it runs: what the neighbour has, or has been sent. 17 KiB, the shell's, zeroed
+ * and given to a machine that is not quiet. A job writes to it: it must stay where it is until DONE. */
 typedef struct tmb_sync_room {
     bool is_set;
     unsigned count;

@@ -44,7 +44,8 @@ static tmb_err del_dot(tmb_scope *scope, const tmb_dot *dot, bool is_removal)
     tmb_err err = tmb_scope_del(scope, tmb_scope_key_dot(scope, TMB_ROW_DOT, dot));
     if (err != TMB_OK || !is_removal)
         return err;
-    scope->removals -= scope->removals > 0;
+    scope->removals -=
+        scope->removals > 0; /* its row may be gone: a dot of two leaves (forget.c) */
     return tmb_scope_del(scope, tmb_scope_key_dot(scope, TMB_ROW_REMOVAL, dot));
 }
 
