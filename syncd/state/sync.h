@@ -23,8 +23,8 @@
  *    that the neighbour is not to see, it answers by tmb_sync_refuse, unless that frame is a refusal;
  *  - gives a room before each step (sync.room), zeroed at first; it may go when tmb_sync_is_quiet;
  *  - gives events one at a time. While is_busy (a JOB runs) frames wait in its own queue, at most
- *    TMB_SYNC_QUEUE_MAX a machine: one more is dropped, like one that the line lost. Events but FRAME and OPEN
- *    need not wait;
+ *    TMB_SYNC_QUEUE_MAX a machine: one more is dropped, like one that the line lost. Events other than
+ *    FRAME and OPEN need not wait;
  *  - runs JOB by tmb_exchange_run, commits as the result says, then gives DONE, also when all failed. After
  *    CLOSE the DONE of a job that was under way is given, too, before anything else;
  *  - sends LEAVES at the pace of the line, others at once, all of one machine in order, and says SENT for
@@ -71,8 +71,8 @@ typedef enum tmb_sync_event_type {
     TMB_SYNC_DONE,    /* result of the job */
     TMB_SYNC_SENT,    /* one frame of this machine has left */
     TMB_SYNC_ASK,     /* is the neighbour there? It is greeted, unless it owes an answer anyway */
-    TMB_SYNC_COMPARE, /* leaves here hold what our clock does not cover: has the neighbour them so? Greeted,
-                       * if quiet, until prints were found equal; again after the next change */
+    TMB_SYNC_COMPARE, /* leaves here hold what our clock does not cover: has the neighbour them so? It is
+                       * greeted, if quiet, until prints were compared, and after the next change again */
     TMB_SYNC_TIMEOUT /* tmb_sync_deadline has come; earlier is harmless */
 } tmb_sync_event_type;
 
