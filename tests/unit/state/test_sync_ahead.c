@@ -122,8 +122,8 @@ static void what_only_one_is_ahead_by_comes_to_the_other(void **state)
     world_free(&w);
 }
 
-/* A site that may only read is ahead for good, by what a hub that is gone has sent it: the other hub takes none
- * of it. That is found out once, and not with each round. */
+/* A site that may only read is ahead for good, by what a hub that is gone has sent it: the other hub takes
+ * none of it. That is found out once, and not with each round. */
 static void who_takes_nothing_is_not_asked_again_and_again(void **state)
 {
     (void)state;
