@@ -43,12 +43,15 @@ static tmb_err forget_row(tmb_scope *scope, const tmb_dot *dot)
     return tmb_scope_del(scope, tmb_scope_key_dot(scope, TMB_ROW_REMOVAL, dot));
 }
 
-static tmb_err forget_removal(tmb_scope *scope, const tmb_dot *dot)
+/* Of a leaf that is ahead of the clock it stays: what it removed may be beyond the clock, too, and who came
+ * anew would hear of that by nothing else. */
+static tmb_err forget_removal(tmb_scope *scope, const tmb_dot *dot, bool *ret_is_gone)
 {
     tmb_scope_room *room = scope->room;
     uint8_t kept[TMB_LEAF_KEY_BYTES_MAX];
     tmb_bytes value, key;
     bool is_removal;
+    *ret_is_gone = true;
     tmb_err err = tmb_scope_get(scope, tmb_scope_key_dot(scope, TMB_ROW_DOT, dot), &value);
     if (err == TMB_OK)
         err = tmb_dot_row_read(value, &is_removal, &key);
@@ -65,6 +68,10 @@ static tmb_err forget_removal(tmb_scope *scope, const tmb_dot *dot)
         err = tmb_record_copy(&room->after, &room->before);
     if (err == TMB_OK && !tmb_record_drop_removal(&room->after, dot))
         return forget_row(scope, dot);
+    if (err == TMB_OK && !tmb_context_is_empty(&room->before.extra)) {
+        *ret_is_gone = false;
+        return TMB_OK;
+    }
     if (err == TMB_OK)
         err = tmb_scope_record_set(scope, key, &room->before, &room->after);
     return err == TMB_OK ? tmb_context_add_run(&scope->floor, &dot->actor, 1, dot->seq) : err;
@@ -79,10 +86,12 @@ static bool has_floor(const tmb_scope *scope, const tmb_incarnation *actor)
 static tmb_err forget_removals(tmb_scope *scope, const tmb_context *stable, unsigned max,
                                unsigned *forgotten)
 {
+    unsigned looked = 0;
     for (unsigned i = 0; i < stable->bases_count; i++) {
         const tmb_base *base = &stable->bases[i];
         tmb_dot next = {base->actor, 1}, dot;
-        while (*forgotten < max && scope->removals > 0 && next.seq <= base->seq &&
+        bool is_gone = false;
+        while (looked < max && scope->removals > 0 && next.seq <= base->seq &&
                has_floor(scope, &base->actor)) {
             tmb_err err = tmb_scope_seek_dot(scope, TMB_ROW_REMOVAL, &next, &dot, NULL);
             bool is_over = err == TMB_OK &&
@@ -90,10 +99,11 @@ static tmb_err forget_removals(tmb_scope *scope, const tmb_context *stable, unsi
             if (err == TMB_ENOENT || is_over)
                 break;
             if (err == TMB_OK)
-                err = forget_removal(scope, &dot);
+                err = forget_removal(scope, &dot, &is_gone);
             if (err != TMB_OK)
                 return err;
-            ++*forgotten;
+            looked++;
+            *forgotten += is_gone;
             next.seq = dot.seq + 1;
         }
     }

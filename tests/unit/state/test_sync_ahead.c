@@ -229,6 +229,43 @@ static void a_floor_that_the_sender_does_not_reach_is_nothing_to_compare_for(voi
     world_free(&w);
 }
 
+/* The hub has removed what it is ahead by. Forgotten before the clock covers it, nobody would hear what the
+ * removal was of: not by the index, and not by a comparison, as there is nothing in the leaf. */
+static void a_removal_of_what_is_ahead_is_not_forgotten(void **state)
+{
+    (void)state;
+    world w;
+    world_init(&w, 4);
+    w.chunk_bytes = 256;
+    unsigned broken = world_join(&w, 0, 1), before = world_join(&w, 0, 3);
+    unsigned line = world_join(&w, 1, 2), behind = world_join(&w, 3, 2);
+    world_set(&w, 0, "gone", "1");
+    world_fill(&w, 0, 0, 30, "more");
+    world_up(&w, before, false);
+    assert_true(world_run(&w, LONG_MS));
+    world_down(&w, before);
+    w.stop_after = w.taken + 4;
+    world_up(&w, broken, false);
+    assert_false(world_run(&w, LONG_MS));
+    w.stop_after = 0;
+    world_down(&w, broken);
+    assert_string_equal(world_value(&w, 1, "gone"), "1");
+    world_op(&w, 1, TMB_VERB_DEL, "gone", NULL, 0);
+    world_lapse(&w, 1);
+    world_up(&w, line, false);
+    assert_true(world_run(&w, LONG_MS));
+    world_down(&w, line);
+    world_up(&w, behind, false);
+    assert_true(world_run(&w, LONG_MS));
+    assert_string_equal(world_value(&w, 2, "gone"), "");
+    world_up(&w, line, false);
+    assert_true(world_run(&w, LONG_MS));
+    world_lapse(&w, 1);
+    assert_int_equal(world_load(&w, 1)->removals, 0); /* the clock covers it now */
+    assert_true(world_is_equal(&w, 1, 2));
+    world_free(&w);
+}
+
 /* What the site gave before it was put back is known to the other parent by one leaf alone, from a pass that
  * was cut: no clock says so, and the leaf does. */
 static void who_was_put_back_hears_of_it_by_a_leaf_too(void **state)
@@ -281,6 +318,7 @@ int main(void)
         cmocka_unit_test(who_takes_nothing_is_not_asked_again_and_again),
         cmocka_unit_test(who_has_more_than_is_taken_is_not_asked_again_and_again),
         cmocka_unit_test(a_floor_that_the_sender_does_not_reach_is_nothing_to_compare_for),
+        cmocka_unit_test(a_removal_of_what_is_ahead_is_not_forgotten),
         cmocka_unit_test(who_was_put_back_hears_of_it_by_a_leaf_too),
     };
     return cmocka_run_group_tests_name("unit.state.sync_ahead", tests, NULL, NULL);
