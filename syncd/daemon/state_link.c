@@ -140,7 +140,8 @@ static void on_list_message(void *arg, const char *topic, tmb_bytes payload)
         tmb_link_close(link->list.link);
         link->list.link = NULL;
         link->options.listed(link->options.arg, NULL);
-    } else if (strncmp(topic, TMB_TOPIC_ROOT, sizeof TMB_TOPIC_ROOT - 1) != 0 && payload.len > 0) {
+    } else if (strncmp(topic, TMB_TOPIC_ROOT, sizeof TMB_TOPIC_ROOT - 1) != 0 &&
+               tmb_link_is_retained(link->list.link)) { /* an error that is told now is not */
         link->options.listed(link->options.arg, topic);
     }
 }

@@ -124,6 +124,11 @@ static void on_wire_failed(void *arg, const char *why)
     try_next(link);
 }
 
+bool tmb_link_is_retained(const tmb_link *link)
+{
+    return link->wire && tmb_wire_is_retained(link->wire);
+}
+
 static void on_wire_message(void *arg, const char *topic, tmb_bytes payload)
 {
     tmb_link *link = arg;

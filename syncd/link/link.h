@@ -87,6 +87,9 @@ TMB_MUST_USE tmb_err tmb_link_publish_message(tmb_link *link, const tmb_link_mes
 /* Bytes of TLS on the socket, both ways, since open (everything but TCP's and IP's own headers). */
 void tmb_link_bytes(const tmb_link *link, uint64_t *ret_out, uint64_t *ret_in);
 
+/* tmb_link_is_retained is for `message`: what it is told of was kept by the broker, and is not said now. */
+bool tmb_link_is_retained(const tmb_link *link);
+
 /* tmb_link_said: bytes of TLS said so far, those that wait in this process (by a good estimate) among them. 0
  * when the link is not up. */
 uint64_t tmb_link_said(tmb_link *link);

@@ -64,6 +64,7 @@ struct tmb_wire {
     wire_state state;
     unsigned depth; /* inside a call into libmosquitto: it must not be destroyed now */
     bool is_reading;
+    bool is_retained; /* the message that is being told of */
     bool is_closed;
     unsigned keepalive_s;
     char trouble[2 * TEXT_MAX + 4]; /* what failed; not empty: `failed` is due */
@@ -406,6 +407,7 @@ static void on_message(struct mosquitto *mosq, void *arg, const struct mosquitto
     tmb_wire *wire = arg;
     (void)mosq;
     (void)properties;
+    wire->is_retained = message->retain;
     if (!wire->is_closed && wire->trouble[0] == 0)
         wire->options.message(wire->options.arg, message->topic,
                               tmb_bytes_of(message->payload, (size_t)message->payloadlen));
@@ -476,6 +478,11 @@ static tmb_err make_client(tmb_wire *wire)
     mosquitto_publish_v5_callback_set(wire->mosq, on_publish);
     mosquitto_log_callback_set(wire->mosq, on_log);
     return TMB_OK;
+}
+
+bool tmb_wire_is_retained(const tmb_wire *wire)
+{
+    return wire->is_retained;
 }
 
 static tmb_err start_watching(tmb_wire *wire)

@@ -54,6 +54,9 @@ TMB_MUST_USE tmb_err tmb_wire_publish(tmb_wire *wire, const tmb_link_message *me
 /* Bytes of TLS on the socket so far. */
 void tmb_wire_bytes(const tmb_wire *wire, uint64_t *ret_out, uint64_t *ret_in);
 
+/* While `message` is called: the broker had kept it, and nobody says it now. */
+bool tmb_wire_is_retained(const tmb_wire *wire);
+
 /* Bytes of TLS said so far: those on the socket, and about as many as what still waits here will need. */
 uint64_t tmb_wire_said(tmb_wire *wire);
 

@@ -37,7 +37,7 @@ typedef struct seen {
     tmb_link *link;
     bool is_up, is_down, stop_at_up;
     char why[768];
-    unsigned messages, published, wanted_messages, wanted_published;
+    unsigned messages, retained, published, wanted_messages, wanted_published;
     size_t last_len;
     uint32_t last_sum;
     unsigned worst_reason;
@@ -196,6 +196,7 @@ static void on_message(void *arg, const char *topic, tmb_bytes payload)
     seen *s = arg;
     assert_non_null(strstr(topic, "t/"));
     s->messages++;
+    s->retained += tmb_link_is_retained(s->link);
     s->last_len = payload.len;
     s->last_sum = sum_of(payload);
     stop_if_done(s);
@@ -391,6 +392,24 @@ static void test_message_with_properties_is_retained(void **state)
     (void)uv_run(&loop, UV_RUN_DEFAULT);
     assert_int_equal(s.last_len, strlen("marker"));
     assert_int_equal(s.messages, 1);
+    close_link(&s);
+}
+
+static void test_what_is_kept_is_told_from_what_is_said_now(void **state)
+{
+    (void)state;
+    seen s = {.wanted_messages = 1};
+    connect_up(&s, "127.0.0.1");
+    assert_int_equal(tmb_link_retain(s.link, "t/up/kept", tmb_bytes_str("x")), TMB_OK);
+    (void)uv_run(&loop, UV_RUN_DEFAULT);
+    assert_int_equal(s.retained, 0);
+    close_link(&s);
+    s = (seen){.wanted_messages = 2};
+    connect_up(&s, "127.0.0.1");
+    assert_int_equal(tmb_link_retain(s.link, "t/up/kept", tmb_bytes_of(NULL, 0)), TMB_OK);
+    (void)uv_run(&loop, UV_RUN_DEFAULT);
+    assert_int_equal(s.messages, 2); /* as it was kept, and its end */
+    assert_int_equal(s.retained, 1);
     close_link(&s);
 }
 
@@ -669,6 +688,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_nobody_subscribed_is_said),
         cmocka_unit_test(test_large_and_empty_payloads),
         cmocka_unit_test(test_message_with_properties_is_retained),
+        cmocka_unit_test(test_what_is_kept_is_told_from_what_is_said_now),
         cmocka_unit_test(test_taken_stands_when_the_peer_does),
         cmocka_unit_test(test_wrong_name_is_refused),
         cmocka_unit_test(test_other_ca_is_refused_both_ways),
