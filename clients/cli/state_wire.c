@@ -144,8 +144,7 @@ static const char *hint(const state_wire *wire)
     if (!wire->options->ca_file)
         return " (is it a port with TLS, which wants --cafile, or is it full?)";
     return " (is it a port with TLS, is --cafile the authority of its certificate, is that for "
-           "this "
-           "name, and does it want --cert?)";
+           "this name, and does it want --cert?)";
 }
 
 /* Waits until *is_done, at most the timeout; is_done NULL: until the next step. */

@@ -302,6 +302,17 @@ static void go_on(tmb_state *state)
         tmb_state_jobs_add(state->jobs, &c->job);
 }
 
+static void ask_neighbours(const care *c)
+{
+    const tmb_held *held = tmb_state_find(c->state, tmb_bytes_str(c->look.name));
+    if (!held || c->state->is_stopping)
+        return;
+    if (c->is_ahead)
+        tmb_state_peers_compare(held);
+    for (unsigned i = 0; i < c->late_count; i++)
+        tmb_state_peers_ask(held, c->late[i]);
+}
+
 static void done_care(tmb_state_job *job)
 {
     care *c = job->arg;
@@ -325,11 +336,7 @@ static void done_care(tmb_state_job *job)
             tmb_str("then", "removals are forgotten without waiting for it; when it comes back, "
                             "ranges are compared"));
     tmb_state_changed(c->state, &c->look, NULL);
-    tmb_held *held = c->is_ahead ? tmb_state_make(c->state, tmb_bytes_str(c->look.name)) : NULL;
-    if (held && !c->state->is_stopping)
-        tmb_state_peers_compare(held);
-    for (unsigned i = 0; i < c->late_count && !c->state->is_stopping; i++)
-        tmb_state_peers_ask(tmb_state_find(c->state, tmb_bytes_str(c->look.name)), c->late[i]);
+    ask_neighbours(c);
     go_on(c->state); /* to the next one, between other jobs */
 }
 
