@@ -165,19 +165,34 @@ static bool has_session(const tmb_state_twins *t, const char *scope)
     return has_any;
 }
 
-/* Under the mutex. */
+/* Under the mutex; the loop's. */
+static void look_at_site(tmb_state_twins *t, site *s)
+{
+    bool is_there = has_session(t, s->scope);
+    if (is_there == s->is_reachable)
+        return;
+    s->is_reachable = is_there;
+    for (watch *w = t->watches; w; w = w->hh.next)
+        w->is_due = w->is_due || strcmp(w->key.scope, s->scope) == 0;
+}
+
+/* Under the mutex; the loop's. */
 static void look_at_sites(tmb_state_twins *t)
 {
     site *s, *next;
     HASH_ITER(hh, t->sites, s, next)
-    {
-        bool is_there = has_session(t, s->scope);
-        if (is_there == s->is_reachable)
-            continue;
-        s->is_reachable = is_there;
-        for (watch *w = t->watches; w; w = w->hh.next)
-            w->is_due = w->is_due || strcmp(w->key.scope, s->scope) == 0;
-    }
+    look_at_site(t, s);
+}
+
+void tmb_state_twins_expect(tmb_state_twins *t, const char *scope)
+{
+    site *found = NULL;
+    uv_mutex_lock(&t->mutex);
+    add_site(t, scope);
+    HASH_FIND_STR(t->sites, scope, found);
+    if (found)
+        look_at_site(t, found);
+    uv_mutex_unlock(&t->mutex);
 }
 
 /* Under the mutex. */

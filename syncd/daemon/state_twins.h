@@ -29,6 +29,11 @@ TMB_MUST_USE tmb_err tmb_state_twins_new(tmb_state *state, unsigned watched_max,
                                          tmb_state_twins **ret_twins);
 void tmb_state_twins_free(tmb_state_twins *twins);
 
+/* tmb_state_twins_expect comes before a job that says values of the scope: whether its site can be reached
+ * is looked at now, so that the first report of a device does not show as offline until the next tick. The
+ * loop's. */
+void tmb_state_twins_expect(tmb_state_twins *twins, const char *scope);
+
 /* tmb_state_twins_say is blocking: adds the delta of the twin that path is of, once to a list; for
  * another path nothing. Errors: of the kv; TMB_ENOMEM. */
 TMB_MUST_USE tmb_err tmb_state_twins_say(tmb_state_twins *twins, tmb_scope *scope, tmb_bytes path,

@@ -21,6 +21,7 @@
 #include "syncd/daemon/state_link.h"
 #include "syncd/daemon/state_members.h"
 #include "syncd/daemon/state_sweep.h"
+#include "syncd/daemon/state_twins.h"
 #include "syncd/daemon/state_value.h"
 #include "syncd/daemon/state_values.h"
 
@@ -295,6 +296,7 @@ static void gather(tmb_state_values *v)
         }
         memcpy(v->scopes[v->scopes_count++], held->name, sizeof held->name);
         held->is_dirty = false;
+        tmb_state_twins_expect(v->state->twins, held->name);
     }
     set_stage(v, STAGE_GATHERING);
     add_job(v, run_gather, done_gather);

@@ -70,6 +70,22 @@ class TwinTest(unittest.TestCase):
             self.s1.syncd.start()
             self.wait_delta(self.hub, "press-4", {"online": True})
 
+    def test_first_device_of_a_site_is_never_shown_as_offline(self):
+        s2 = self.lab.node("s2", parent=self.hub, has_children=True,
+                           settings=Settings(more="state:\n  scopes: [ s2 ]\n"))
+        s2.start()
+        self.addCleanup(s2.stop)
+        with Talker(self.hub.broker.port, "board") as board, Talker(s2.broker.port, "press-7") as press:
+            board.subscribe("state/s2/#")
+            self.assertEqual(press.publish("state/s2/parts/inc", "1"), 0)
+            wait_until(lambda: board.heard, 20, "the hub to have the scope")
+            self.assertEqual(press.publish("state/s2/twin/press-7/reported/online/set", "true"), 0)
+
+            def said() -> list:
+                return [json.loads(m.payload)["online"] for m in board.heard if m.topic.endswith("/delta")]
+            wait_until(lambda: True in said(), 20, lambda: f"{said()}, not true")
+            self.assertEqual(said(), [True])
+
     def test_silent_device_goes_offline(self):
         with Talker(self.s1.broker.port, "press-5") as press:
             for field, value in (("every", "1"), ("online", "true")):
