@@ -189,6 +189,19 @@ static bool is_bad(tmb_sync_report report)
            report == TMB_SYNC_REPORT_FORKED;
 }
 
+/* What follows by itself, for who reads the log and wonders what to do. */
+static const char *then_of(tmb_sync_report report)
+{
+    if (report == TMB_SYNC_REPORT_REBORN)
+        return "this node was restored or copied: it goes on under a new incarnation, and the "
+               "neighbour tells what is missing";
+    if (report == TMB_SYNC_REPORT_BELOW)
+        return "one of the two was away for long, or retired: what both have of the scope is "
+               "compared, and nothing needs to be done";
+    return "both say that they have the same, and have not, as after damage to a store: what both "
+           "have of the scope is compared";
+}
+
 static void report(tmb_state_lane *lane, const tmb_sync_action *action)
 {
     bool is_loud = is_bad(action->report) || action->report == TMB_SYNC_REPORT_REBORN ||
@@ -204,9 +217,14 @@ static void report(tmb_state_lane *lane, const tmb_sync_action *action)
     lane->refusal = (uint8_t)action->refusal;
     if (!is_loud || is_known)
         return;
-    LOG(is_bad(action->report) ? TMB_LOG_ERROR : TMB_LOG_WARNING, "state.sync",
-        tmb_str("report", tmb_sync_report_str(action->report)), tmb_str("scope", lane->held->name),
-        tmb_str("neighbour", lane->peer->name),
+    if (!is_bad(action->report)) {
+        LOG(TMB_LOG_WARNING, "state.sync", tmb_str("report", tmb_sync_report_str(action->report)),
+            tmb_str("scope", lane->held->name), tmb_str("neighbour", lane->peer->name),
+            tmb_str("then", then_of(action->report)));
+        return;
+    }
+    LOG(TMB_LOG_ERROR, "state.sync", tmb_str("report", tmb_sync_report_str(action->report)),
+        tmb_str("scope", lane->held->name), tmb_str("neighbour", lane->peer->name),
         tmb_str("refusal", tmb_refusal_str(action->refusal)), tmb_why(action->err));
 }
 
