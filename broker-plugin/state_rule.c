@@ -26,6 +26,9 @@ bool tmb_state_rule_is_op(const tmb_state_policy *state, tmb_bytes topic)
 static const char *near_verb(tmb_bytes word)
 {
     char text[16] = "";
+    tmb_verb meant = tmb_verb_meant(word);
+    if (meant != TMB_VERB_NONE)
+        return tmb_verb_str(meant);
     if (word.len == 0 || word.len >= sizeof text)
         return NULL;
     memcpy(text, word.ptr, word.len);

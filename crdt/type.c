@@ -52,6 +52,22 @@ tmb_verb tmb_verb_of_word(tmb_bytes word)
     return TMB_VERB_NONE;
 }
 
+tmb_verb tmb_verb_meant(tmb_bytes word)
+{
+    static const struct {
+        const char *word;
+        tmb_verb verb;
+    } list[] = {
+        {"remove", TMB_VERB_RM},     {"discard", TMB_VERB_RM},    {"delete", TMB_VERB_DEL},
+        {"unset", TMB_VERB_DEL},     {"put", TMB_VERB_SET},       {"write", TMB_VERB_SET},
+        {"increment", TMB_VERB_INC}, {"decrement", TMB_VERB_DEC},
+    };
+    for (size_t i = 0; i < sizeof list / sizeof list[0]; i++)
+        if (tmb_bytes_eq(word, tmb_bytes_str(list[i].word)))
+            return list[i].verb;
+    return TMB_VERB_NONE;
+}
+
 tmb_type tmb_verb_type(tmb_verb verb)
 {
     switch (verb) {

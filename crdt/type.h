@@ -99,6 +99,10 @@ const char *tmb_verb_str(tmb_verb verb);
 /* tmb_verb_of_word gives TMB_VERB_NONE for a word that is no verb. */
 tmb_verb tmb_verb_of_word(tmb_bytes word);
 
+/* tmb_verb_meant gives the verb for a word that other systems have for it, such as rm for remove, which by
+ * its letters is nearer to revoke; TMB_VERB_NONE for others. For what people are told. */
+tmb_verb tmb_verb_meant(tmb_bytes word);
+
 /* tmb_verb_type gives the type whose leaf the verb changes; TMB_TYPE_NONE for del, which is for any. */
 tmb_type tmb_verb_type(tmb_verb verb);
 tmb_takes tmb_verb_takes(tmb_verb verb);

@@ -230,6 +230,15 @@ static void fill(state_options *o, const tmb_config *config)
     o->timeout_s = o->timeout_s ? o->timeout_s : 10;
 }
 
+static bool is_output(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    const char *last = slash ? slash + 1 : path;
+    return strcmp(last, tmb_state_output_str(TMB_STATE_OUTPUT_CONFLICTS)) == 0 ||
+           strcmp(last, tmb_state_output_str(TMB_STATE_OUTPUT_ERROR)) == 0 ||
+           strcmp(last, tmb_state_output_str(TMB_STATE_OUTPUT_DELTA)) == 0;
+}
+
 static int parse_target(const char *word, bool needs_path, state_target *target)
 {
     const char *slash = strchr(word, '/');
@@ -243,7 +252,10 @@ static int parse_target(const char *word, bool needs_path, state_target *target)
         return needs_path ? misuse("SCOPE/PATH: the path is missing in", word) : STATE_OK;
     const char *why = tmb_state_path_check(tmb_bytes_str(path));
     if (why)
-        return state_fail(STATE_USAGE, "%s: %s", word, why);
+        return state_fail(STATE_USAGE, "%s: %s%s", word, why,
+                          is_output(path) ? " (watch shows what is told of a value: conflicts, "
+                                            "error, delta)"
+                                          : "");
     snprintf(target->path, sizeof target->path, "%s", path);
     return STATE_OK;
 }
@@ -308,7 +320,10 @@ static int refuse_command(const char *word)
         "history",
         "neighbours",
         "retire"};
-    const char *near = tmb_suggest(word, names, sizeof names / sizeof names[0]);
+    tmb_verb meant = tmb_verb_meant(tmb_bytes_str(word));
+    const char *near = meant != TMB_VERB_NONE
+                           ? tmb_verb_str(meant)
+                           : tmb_suggest(word, names, sizeof names / sizeof names[0]);
     char why[64];
     snprintf(why, sizeof why, "did you mean %s? There is no command", near ? near : "");
     return misuse(near ? why : "no such command:", word);
@@ -355,7 +370,8 @@ int main(int argc, char **argv)
             return code < 0 ? STATE_OK : code;
     }
     if (optind == argc)
-        return misuse("a command is missing: get, list, watch, conflicts, history, or a verb",
+        return misuse("a command is missing: get, list, watch, conflicts, history, neighbours, "
+                      "retire, or a verb",
                       NULL);
     for (int i = optind; i < argc; i++)
         argv[i] += argv[i][0] == MARK;

@@ -124,8 +124,11 @@ int state_get(const state_options *options, const state_target *target)
     if (code != STATE_OK || is_there)
         return code;
     if (!options->is_json)
-        return state_fail(STATE_REFUSED, "%s/%s: there is no such value here", target->scope,
-                          target->path);
+        return state_fail(STATE_REFUSED, "%s/%s: there is no such value here%s", target->scope,
+                          target->path,
+                          strcmp(target->scope, options->root) == 0
+                              ? "; what comes first is the scope, without the root of the topics"
+                              : "");
     state_print(
         json_pack("{s:s, s:s, s:n}", "scope", target->scope, "path", target->path, "value"));
     return STATE_REFUSED;

@@ -92,8 +92,8 @@ tmb_err tmb_ask_put_id(tmb_ask *ask, tmb_bytes id)
     if (tmb_props_number(id, &run, &number) != TMB_OK || run.len == 0 || !tmb_utf8_is_valid(run))
         return tmb_ask_refuse(
             ask, TMB_VERDICT_MALFORMED,
-            "id: write run:number, such as press-3:17; numbers of a run rise, and "
-            "a run has 1 to %d bytes",
+            "id: write run:number, such as press-3:17; numbers of a run rise, from 1, "
+            "and a run has 1 to %d bytes",
             TMB_RUN_BYTES_MAX);
     ask->id = id;
     ask->op.run = run;

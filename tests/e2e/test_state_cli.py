@@ -89,6 +89,7 @@ class BrokerTest(unittest.TestCase):
                          {"scope": "line-7", "path": "press/parts", "value": 17, "token": "AQabc"})
         self.assertEqual(json.loads(self.state("get", "line-7/press/raw", "-o", "json"))["value"], {"hex": "ff00"})
         self.assertIn("no such value", self.state("get", "line-7/press/other", code=1))
+        self.assertIn("without the root", self.state("get", "state/line-7/press/parts", code=1))
         none = run("get", "line-7/press/other", "-o", "json", "-p", str(self.broker.port))
         self.assertEqual((none.returncode, json.loads(none.stdout), none.stderr),
                          (1, {"scope": "line-7", "path": "press/other", "value": None}, ""))
@@ -138,8 +139,9 @@ class BrokerTest(unittest.TestCase):
                               (("get", "a/b", "--frob"), '"--frob"'), (("get", "a/b", "-Z"), '"-Z"'),
                               (("get", "a/b", "--cert", "x"), "--cafile"), (("get", "a/b", "-P", "x"), "-u NAME"),
                               (("get", "A/b"), "SCOPE is a name"), (("get", "a"), "path is missing"),
-                              (("get", "a/b/inc"), "inc"), (("fly", "a/b"), "no such command"),
-                              (("inc", "a/b", "1", "2"), "at most 1 value"), ((), "command is missing"),
+                              (("get", "a/b/inc"), "inc"), (("remove", "a/b", "x"), "did you mean rm?"),
+                              (("get", "a/twin/p/delta"), "watch shows"), (("fly", "a/b"), "no such command"),
+                              (("inc", "a/b", "1", "2"), "at most 1 value"), ((), "neighbours, retire, or a verb"),
                               (("get", "a/b", "-o", "xml"), "json or text"), (("history", "a"), "--journal"),
                               (("get", "a/b", "--since", "1h"), "for history"), (("get", "a/b", "--id", "x"), "verbs")):
             self.assertIn(wanted, self.state(*words, code=2), words)

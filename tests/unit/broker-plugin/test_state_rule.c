@@ -41,6 +41,8 @@ static void says_what_would_be_right(void **state)
          "that writes it"},
         {"state/line-7/parts/incr", "no such verb; did you mean inc?"},
         {"state/line-7/parts/Set", "no such verb; did you mean set?"},
+        {"state/line-7/open/remove", "no such verb; did you mean rm?"},
+        {"state/line-7/open/delete", "no such verb; did you mean del?"},
         {"state/line-7/parts", "a value is published by this node alone; to change a value publish "
                                "to <path>/<verb>, such as set, inc or add"},
         {"state/line-7/parts/conflicts",
