@@ -301,12 +301,30 @@ static void count_lost(state_world *world)
     }
 }
 
+/* Whether the leaf that the row `r` at key is of is ahead of the clock: the row `d` beside it says which. */
+static bool is_of_one_ahead(tmb_scope *scope, const state_node *node, tmb_bytes key)
+{
+    uint8_t at[TMB_NAME_BYTES_MAX + 2 + TMB_INCARNATION_BYTES + 8 + 1];
+    tmb_bytes row;
+    tmb_leaf_item *item = calloc(1, sizeof *item);
+    memcpy(at, key.ptr, key.len);
+    at[scope->name_len + 1] = 'd';
+    bool is_ahead =
+        item != NULL &&
+        node->box.port.get(node->box.port.arg, tmb_bytes_of(at, key.len), &row) == TMB_OK &&
+        row.len > 2 &&
+        tmb_scope_item(scope, tmb_bytes_of(row.ptr + 2, row.len - 2), item) == TMB_OK &&
+        item->extra != NULL;
+    free(item);
+    return is_ahead;
+}
+
 /* Removals in the index of the loaded scope that its clock covers (rows `r`: docs/state-format.md). The
  * others came in a pass that was never finished, of a disk that is gone: nobody's clock will ever cover
- * them. */
+ * them, nor what is known of a leaf by such a pass, whose removals stay (ADR 29). */
 static unsigned removals_heard_of(const state_world *world, const state_node *node)
 {
-    const tmb_scope *scope = world->scope;
+    tmb_scope *scope = world->scope;
     uint8_t from[TMB_NAME_BYTES_MAX + 2 + TMB_INCARNATION_BYTES + 8 + 1];
     size_t prefix = scope->name_len + 2, len = prefix;
     unsigned count = 0;
@@ -323,10 +341,11 @@ static unsigned removals_heard_of(const state_world *world, const state_node *no
         memcpy(dot.actor.bytes, key.ptr + prefix, TMB_INCARNATION_BYTES);
         for (size_t i = prefix + TMB_INCARNATION_BYTES; i < key.len; i++)
             dot.seq = dot.seq << 8 | key.ptr[i];
-        count += tmb_context_has(&scope->clock, &dot);
         memcpy(from, key.ptr, key.len);
         from[key.len] = 0; /* what lies right behind it */
         len = key.len + 1;
+        count += tmb_context_has(&scope->clock, &dot) &&
+                 !is_of_one_ahead(scope, node, tmb_bytes_of(from, len - 1));
     }
 }
 
