@@ -4,6 +4,8 @@
  *
  * A removal that goes leaves its number in the floor: who comes with less is not told from the index alone.
  */
+#include <limits.h>
+
 #include "syncd/state/inside.h"
 
 tmb_err tmb_scope_stable(tmb_scope *scope, tmb_context *ret_stable, uint64_t *ret_own)
@@ -84,15 +86,15 @@ static bool has_floor(const tmb_scope *scope, const tmb_incarnation *actor)
 }
 
 static tmb_err forget_removals(tmb_scope *scope, const tmb_context *stable, unsigned max,
-                               unsigned *forgotten)
+                               unsigned looks_max, unsigned *forgotten)
 {
     unsigned looked = 0;
     for (unsigned i = 0; i < stable->bases_count; i++) {
         const tmb_base *base = &stable->bases[i];
         tmb_dot next = {base->actor, 1}, dot;
         bool is_gone = false;
-        while (looked < max && scope->removals > 0 && next.seq <= base->seq &&
-               has_floor(scope, &base->actor)) {
+        while (*forgotten < max && looked < looks_max && scope->removals > 0 &&
+               next.seq <= base->seq && has_floor(scope, &base->actor)) {
             tmb_err err = tmb_scope_seek_dot(scope, TMB_ROW_REMOVAL, &next, &dot, NULL);
             bool is_over = err == TMB_OK &&
                            (!tmb_incarnation_eq(dot.actor, base->actor) || dot.seq > base->seq);
@@ -185,7 +187,8 @@ tmb_err tmb_scope_strip(tmb_scope *scope, unsigned leaves_max, unsigned *ret_str
     return err;
 }
 
-tmb_err tmb_scope_forget(tmb_scope *scope, unsigned leaves_max, unsigned *ret_forgotten)
+static tmb_err forget(tmb_scope *scope, unsigned leaves_max, unsigned looks_max,
+                      unsigned *ret_forgotten)
 {
     unsigned forgotten = 0, stripped = 0, dropped = 0;
     uint64_t own = 0;
@@ -194,7 +197,7 @@ tmb_err tmb_scope_forget(tmb_scope *scope, unsigned leaves_max, unsigned *ret_fo
     if (scope->removals > 0 || scope->chains > 1) {
         err = tmb_scope_stable(scope, &stable, &own);
         if (err == TMB_OK)
-            err = forget_removals(scope, &stable, leaves_max, &forgotten);
+            err = forget_removals(scope, &stable, leaves_max, looks_max, &forgotten);
         if (err == TMB_OK)
             err = tmb_scope_drop_past(scope, own < scope->saved_last ? own : scope->saved_last,
                                       leaves_max, &dropped);
@@ -204,4 +207,14 @@ tmb_err tmb_scope_forget(tmb_scope *scope, unsigned leaves_max, unsigned *ret_fo
     if (err == TMB_OK)
         *ret_forgotten = forgotten + stripped;
     return err;
+}
+
+tmb_err tmb_scope_forget(tmb_scope *scope, unsigned leaves_max, unsigned *ret_forgotten)
+{
+    return forget(scope, leaves_max, UINT_MAX, ret_forgotten);
+}
+
+tmb_err tmb_scope_forget_first(tmb_scope *scope, unsigned looks_max, unsigned *ret_forgotten)
+{
+    return forget(scope, looks_max, looks_max, ret_forgotten);
 }

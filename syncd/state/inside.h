@@ -138,6 +138,11 @@ TMB_MUST_USE tmb_err tmb_scope_drop_past(tmb_scope *scope, uint64_t seq, unsigne
 /* strip looks at so many leaves with extra context and drops what the clock covers. */
 TMB_MUST_USE tmb_err tmb_scope_strip(tmb_scope *scope, unsigned leaves_max, unsigned *ret_stripped);
 
+/* tmb_scope_forget, but that it looks at so many removals and no more: each acknowledgement would else look
+ * at all that stay, since their leaves are ahead. Those behind them are for tmb_scope_forget. */
+TMB_MUST_USE tmb_err tmb_scope_forget_first(tmb_scope *scope, unsigned looks_max,
+                                            unsigned *ret_forgotten);
+
 /* How far own dots are acknowledged by every active neighbour; last when there is none. */
 TMB_MUST_USE tmb_err tmb_scope_stable(tmb_scope *scope, tmb_context *ret_stable, uint64_t *ret_own);
 

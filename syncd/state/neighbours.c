@@ -236,7 +236,7 @@ tmb_err tmb_scope_acked(tmb_scope *scope, tmb_bytes name, const tmb_context *ack
     neighbour->acked_own = tmb_context_base(acked, &scope->self);
     err = tmb_scope_neighbour_put(scope, name, neighbour);
     unsigned forgotten;
-    return err == TMB_OK ? tmb_scope_forget(scope, TMB_FORGET_AT_ONCE, &forgotten) : err;
+    return err == TMB_OK ? tmb_scope_forget_first(scope, TMB_FORGET_AT_ONCE, &forgotten) : err;
 }
 
 tmb_err tmb_scope_retire(tmb_scope *scope, tmb_bytes name)

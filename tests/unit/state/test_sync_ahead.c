@@ -266,6 +266,35 @@ static void a_removal_of_what_is_ahead_is_not_forgotten(void **state)
     world_free(&w);
 }
 
+/* Removals that stay, as their leaves are ahead, lie before others in the index: those are forgotten, too. */
+static void what_stays_does_not_hide_what_may_be_forgotten(void **state)
+{
+    (void)state;
+    world w;
+    unsigned lapsed = 0, forgotten = 0;
+    world_init(&w, 2);
+    w.chunk_bytes = 256;
+    unsigned broken = world_join(&w, 0, 1);
+    world_set(&w, 0, "gone", "1");
+    world_fill(&w, 0, 0, 30, "more");
+    w.stop_after = w.taken + 4;
+    world_up(&w, broken, false);
+    assert_false(world_run(&w, LONG_MS));
+    w.stop_after = 0;
+    world_down(&w, broken);
+    assert_string_equal(world_value(&w, 1, "gone"), "1");
+    world_op(&w, 1, TMB_VERB_DEL, "gone", NULL, 0);
+    world_set(&w, 1, "own", "1");
+    world_op(&w, 1, TMB_VERB_DEL, "own", NULL, 0);
+    tmb_scope *scope = world_load(&w, 1);
+    assert_int_equal(scope->removals, 2);
+    assert_int_equal(tmb_scope_lapse(scope, INT64_MAX / 2, 1, UINT64_MAX, &lapsed), TMB_OK);
+    assert_int_equal(tmb_scope_forget(scope, 1, &forgotten), TMB_OK);
+    assert_int_equal(forgotten, 1);
+    assert_int_equal(scope->removals, 1);
+    world_free(&w);
+}
+
 /* What the site gave before it was put back is known to the other parent by one leaf alone, from a pass that
  * was cut: no clock says so, and the leaf does. */
 static void who_was_put_back_hears_of_it_by_a_leaf_too(void **state)
@@ -319,6 +348,7 @@ int main(void)
         cmocka_unit_test(who_has_more_than_is_taken_is_not_asked_again_and_again),
         cmocka_unit_test(a_floor_that_the_sender_does_not_reach_is_nothing_to_compare_for),
         cmocka_unit_test(a_removal_of_what_is_ahead_is_not_forgotten),
+        cmocka_unit_test(what_stays_does_not_hide_what_may_be_forgotten),
         cmocka_unit_test(who_was_put_back_hears_of_it_by_a_leaf_too),
     };
     return cmocka_run_group_tests_name("unit.state.sync_ahead", tests, NULL, NULL);
