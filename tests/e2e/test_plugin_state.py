@@ -3,6 +3,8 @@
 node's own daemon alone, and whoever does otherwise is told."""
 
 import json
+import subprocess
+from pathlib import Path
 
 from plugin_lab import PluginTest
 from plugin_raw import Raw, encode_record, number_property, user_property
@@ -221,3 +223,31 @@ class AclFileTest(StateTest):
         self.assertLess(self.tls_client("hub", "tombolo-syncd").publish("state/hub/parts", b"3", retain=True), 0x80)
         self.assertEqual([r["topic"] for r in self.ops(1)], ["state/hub/parts/inc"])
         self.assertEqual(self.retained("state/hub/parts"), [b"3"])
+
+
+class PrintedAclTest(StateTest):
+    """The rules that docs/state.md prints do what it says of them."""
+
+    def setUp(self):
+        PluginTest.setUp(self)
+        text = (Path(__file__).resolve().parents[2] / "docs/state.md").read_text(encoding="utf-8")
+        acl = self.folder / "acl"
+        acl.write_text(text.split("In Mosquitto's `acl_file`:\n\n```\n")[1].split("```")[0].replace("line-7", "hub"),
+                       encoding="utf-8")
+        acl.chmod(0o644)
+        conf = self.broker.conf_file
+        conf.write_text(conf.read_text(encoding="utf-8") + f"acl_file {acl}\n", encoding="utf-8")
+        self.broker.start()
+
+    def heard(self, user: str, topic: str) -> str:
+        return subprocess.run(["mosquitto_sub", "-p", str(self.broker.port), *user.split(), "-t", topic, "-C", "1",
+                               "-W", "3"], capture_output=True, text=True, timeout=20).stdout
+
+    def test_users_read_values_and_get_the_answers_of_the_daemon(self):
+        daemon = self.tls_client("hub", "tombolo-syncd")
+        self.assertLess(daemon.publish("state/hub/open", b"[]", retain=True), 0x80)
+        self.assertLess(daemon.publish("tombolo-cli/x", b"done", retain=True), 0x80)
+        for user in ("", "-u press-3", "-u planner"):
+            self.assertEqual(self.heard(user, "state/hub/open"), "[]\n", user)
+        self.assertEqual(self.heard("-u planner", "tombolo-cli/x"), "done\n")
+        self.assertEqual(self.heard("-u press-3", "tombolo-cli/x"), "")
