@@ -301,8 +301,9 @@ static void count_lost(state_world *world)
     }
 }
 
-/* Whether the leaf that the row `r` at key is of is ahead of the clock: the row `d` beside it says which. */
-static bool is_of_one_ahead(tmb_scope *scope, const state_node *node, tmb_bytes key)
+/* Whether the leaf that the row `r` at key is of is empty and ahead of the clock: the row `d` beside it
+ * says which. */
+static bool is_of_empty_ahead(tmb_scope *scope, const state_node *node, tmb_bytes key)
 {
     uint8_t at[TMB_NAME_BYTES_MAX + 2 + TMB_INCARNATION_BYTES + 8 + 1];
     tmb_bytes row;
@@ -314,7 +315,7 @@ static bool is_of_one_ahead(tmb_scope *scope, const state_node *node, tmb_bytes 
         node->box.port.get(node->box.port.arg, tmb_bytes_of(at, key.len), &row) == TMB_OK &&
         row.len > 2 &&
         tmb_scope_item(scope, tmb_bytes_of(row.ptr + 2, row.len - 2), item) == TMB_OK &&
-        item->extra != NULL;
+        item->leaf.count == 0 && item->extra != NULL;
     free(item);
     return is_ahead;
 }
@@ -345,7 +346,7 @@ static unsigned removals_heard_of(const state_world *world, const state_node *no
         from[key.len] = 0; /* what lies right behind it */
         len = key.len + 1;
         count += tmb_context_has(&scope->clock, &dot) &&
-                 !is_of_one_ahead(scope, node, tmb_bytes_of(from, len - 1));
+                 !is_of_empty_ahead(scope, node, tmb_bytes_of(from, len - 1));
     }
 }
 

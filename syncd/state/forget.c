@@ -45,8 +45,8 @@ static tmb_err forget_row(tmb_scope *scope, const tmb_dot *dot)
     return tmb_scope_del(scope, tmb_scope_key_dot(scope, TMB_ROW_REMOVAL, dot));
 }
 
-/* Of a leaf that is ahead of the clock it stays: what it removed may be beyond the clock, too, and who came
- * anew would hear of that by nothing else. */
+/* Of a leaf that is empty, and ahead of the clock, it stays: what it removed may be beyond the clock, too,
+ * and who came anew would hear of that by nothing else (of one with something in it the prints tell). */
 static tmb_err forget_removal(tmb_scope *scope, const tmb_dot *dot, bool *ret_is_gone)
 {
     tmb_scope_room *room = scope->room;
@@ -70,7 +70,8 @@ static tmb_err forget_removal(tmb_scope *scope, const tmb_dot *dot, bool *ret_is
         err = tmb_record_copy(&room->after, &room->before);
     if (err == TMB_OK && !tmb_record_drop_removal(&room->after, dot))
         return forget_row(scope, dot);
-    if (err == TMB_OK && !tmb_context_is_empty(&room->before.extra)) {
+    if (err == TMB_OK && room->before.leaf.count == 0 &&
+        !tmb_context_is_empty(&room->before.extra)) {
         *ret_is_gone = false;
         return TMB_OK;
     }

@@ -266,8 +266,8 @@ TMB_MUST_USE tmb_err tmb_scope_raise_floor(tmb_scope *scope, const tmb_context *
 /* tmb_scope_acked notes that a neighbour has acked, durably; what every active one has is forgotten, up to
  * TMB_FORGET_AT_ONCE leaves (tmb_scope_forget does that alone, at most leaves_max a call, and drops extra
  * context that the clock covers; ret_forgotten: what it did; less than leaves_max: nothing is left that can
- * go). A leaf that is ahead of the clock keeps its removals. Cost of forget: one look at each of these, too.
- */
+ * go). An empty leaf that is ahead of the clock keeps its removals. Cost of forget: one look at each of
+ * these, too. */
 #define TMB_FORGET_AT_ONCE 1024u
 TMB_MUST_USE tmb_err tmb_scope_acked(tmb_scope *scope, tmb_bytes name, const tmb_context *acked,
                                      int64_t now_ms);
