@@ -257,8 +257,8 @@ static tmb_err add_removal(tmb_scope *scope, tmb_leaf_record *record, const tmb_
     return TMB_OK;
 }
 
-/* Entries that are gone though the clock covers them, from a leaf that is ahead of it: whatever stands for
- * them now may be in no row that a scan finds. They stay in the index as if they had been removals. Else a
+/* Entries that are gone from a leaf that is ahead of the clock, which covers them or will: whatever stands
+ * for them now may be in no row that a scan finds. They stay in the index as if they had been removals. Else a
  * neighbour would be told the clock and not this leaf, and if the pass never goes on, what was acknowledged
  * is nowhere above. */
 static tmb_err keep_entries_gone(tmb_scope *scope, const tmb_leaf_news *news,
@@ -267,13 +267,12 @@ static tmb_err keep_entries_gone(tmb_scope *scope, const tmb_leaf_news *news,
     tmb_err err = TMB_OK;
     for (unsigned i = 0; i < before->leaf.count && err == TMB_OK; i++) {
         const tmb_dot *dot = &before->leaf.entries[i].dot;
-        if (tmb_context_has(news->ground, dot) && !tmb_leaf_find(&after->leaf, dot))
+        if (!tmb_leaf_find(&after->leaf, dot))
             err = add_removal(scope, after, dot, news->ground);
     }
     for (unsigned i = 0; i < news->leaf->count && err == TMB_OK; i++) {
         const tmb_dot *dot = &news->leaf->entries[i].dot;
-        if (tmb_context_has(news->ground, dot) && !tmb_context_has(&scope->clock, dot) &&
-            !tmb_leaf_find(&after->leaf, dot))
+        if (!tmb_context_has(&scope->clock, dot) && !tmb_leaf_find(&after->leaf, dot))
             err = add_removal(scope, after, dot, news->ground);
     }
     return err;

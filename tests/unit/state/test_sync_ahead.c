@@ -295,6 +295,55 @@ static void what_stays_does_not_hide_what_may_be_forgotten(void **state)
     world_free(&w);
 }
 
+/* The hub hears of "two" by a pass that is cut, and of "three", which has replaced it, by another one. The
+ * first goes on to its end and the clock covers "two": who takes that clock must not stay at "one". */
+static void what_was_ahead_and_replaced_from_ahead_is_told_on(void **state)
+{
+    (void)state;
+    unsigned met = 0;
+    for (unsigned frames = 3; frames < 120; frames += 6) {
+        world w;
+        world_init(&w, 4);
+        w.chunk_bytes = 256;
+        unsigned first = world_join(&w, 0, 1), site = world_join(&w, 1, 2);
+        unsigned third = world_join(&w, 3, 1), beside = world_join(&w, 0, 3);
+        world_set(&w, 2, "r", "one");
+        world_up(&w, site, false);
+        assert_true(world_run(&w, LONG_MS));
+        world_up(&w, first, false);
+        assert_true(world_run(&w, LONG_MS));
+        world_down(&w, first);
+        world_down(&w, site);
+        world_set(&w, 0, "r", "two");
+        world_fill(&w, 0, 0, 20, "hub");
+        world_up(&w, beside, false);
+        assert_true(world_run(&w, LONG_MS));
+        world_down(&w, beside);
+        world_set(&w, 3, "r", "three");
+        world_fill(&w, 3, 30, 20, "third");
+        w.stop_after = w.taken + 4;
+        world_up(&w, first, false);
+        assert_false(world_run(&w, LONG_MS));
+        world_down(&w, first);
+        assert_string_equal(world_value(&w, 1, "r"), "two");
+        w.stop_after = w.taken + frames;
+        world_up(&w, third, false);
+        bool is_over = world_run(&w, LONG_MS);
+        w.stop_after = 0;
+        world_down(&w, third);
+        bool has_three = strcmp(world_value(&w, 1, "r"), "three") == 0;
+        met += has_three && !is_over;
+        world_up(&w, first, false);
+        assert_true(world_run(&w, LONG_MS));
+        world_down(&w, first);
+        world_up(&w, site, false);
+        assert_true(world_run(&w, LONG_MS));
+        assert_string_equal(world_value(&w, 2, "r"), has_three ? "three" : "two");
+        world_free(&w);
+    }
+    assert_true(met > 0);
+}
+
 /* What the site gave before it was put back is known to the other parent by one leaf alone, from a pass that
  * was cut: no clock says so, and the leaf does. */
 static void who_was_put_back_hears_of_it_by_a_leaf_too(void **state)
@@ -349,6 +398,7 @@ int main(void)
         cmocka_unit_test(a_floor_that_the_sender_does_not_reach_is_nothing_to_compare_for),
         cmocka_unit_test(a_removal_of_what_is_ahead_is_not_forgotten),
         cmocka_unit_test(what_stays_does_not_hide_what_may_be_forgotten),
+        cmocka_unit_test(what_was_ahead_and_replaced_from_ahead_is_told_on),
         cmocka_unit_test(who_was_put_back_hears_of_it_by_a_leaf_too),
     };
     return cmocka_run_group_tests_name("unit.state.sync_ahead", tests, NULL, NULL);
