@@ -258,9 +258,9 @@ static tmb_err add_removal(tmb_scope *scope, tmb_leaf_record *record, const tmb_
 }
 
 /* Entries that are gone from a leaf that is ahead of the clock, which covers them or will: whatever stands
- * for them now may be in no row that a scan finds. They stay in the index as if they had been removals. Else a
- * neighbour would be told the clock and not this leaf, and if the pass never goes on, what was acknowledged
- * is nowhere above. */
+ * for them now may be in no row that a scan finds. They stay in the index as if they had been removals.
+ * Else a neighbour would be told the clock and not this leaf, and if the pass never goes on, what was
+ * acknowledged is nowhere above. */
 static tmb_err keep_entries_gone(tmb_scope *scope, const tmb_leaf_news *news,
                                  const tmb_leaf_record *before, tmb_leaf_record *after)
 {
