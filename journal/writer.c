@@ -25,29 +25,38 @@ static void let_go(tmb_journal_stream *stream, int *fd)
     *fd = -1;
 }
 
-/* Cut, as safe on the disk as that lets us: a cut that is lost with the power shows records that were never
- * acknowledged, in numbers that are not used again. */
+/* The folder is synced after each removal, for a disk may keep the later of two and lose the earlier. */
+static tmb_err remove_newest(tmb_journal_stream *stream, tmb_undo *what)
+{
+    const tmb_file_port *files = stream->journal->files;
+    char name[TMB_SEGMENT_NAME_BYTES];
+    tmb_segment_name(what->bases[what->count - 1], name);
+    tmb_path path = tmb_path_join(stream->folder.text, name);
+    tmb_err err = tmb_files_err(files->unlink(files->context, path.text));
+    if (err && err != TMB_ENOENT)
+        return err;
+    what->count--;
+    if (tmb_files_sync_folder(files, stream->folder.text) != TMB_OK)
+        stream->journal->counts.failures++;
+    return TMB_OK;
+}
+
+/* From the newest file on, and the cut last: at every moment, also for who comes back after a kill or a power
+ * cut, what is left is a head of what there was. Later records without those before them would be taken for
+ * the news that these are lost. As safe on the disk as that lets us: a cut that is lost with the power shows
+ * records that were never acknowledged, in numbers that are not used again. */
 static tmb_err undo(tmb_journal_stream *stream, tmb_undo *what)
 {
     const tmb_file_port *files = stream->journal->files;
     tmb_err err = TMB_OK;
-    if (what->fd >= 0) {
+    while (!err && what->count > 0)
+        err = remove_newest(stream, what);
+    if (!err && what->fd >= 0) {
         err = tmb_files_err(files->truncate(files->context, what->fd, (off_t)what->bytes));
         if (!err && files->sync(files->context, what->fd) < 0)
             stream->journal->counts.failures++;
         if (!err)
             let_go(stream, &what->fd);
-    }
-    /* From the newest on: what is left is then still the head of what there was. */
-    while (!err && what->count > 0) {
-        char name[TMB_SEGMENT_NAME_BYTES];
-        tmb_segment_name(what->bases[what->count - 1], name);
-        tmb_path path = tmb_path_join(stream->folder.text, name);
-        err = tmb_files_err(files->unlink(files->context, path.text));
-        if (err == TMB_ENOENT)
-            err = TMB_OK;
-        if (!err)
-            what->count--;
     }
     if (err)
         stream->journal->counts.failures++;

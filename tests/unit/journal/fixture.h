@@ -115,8 +115,9 @@ typedef struct test_port {
     unsigned rough_at; /* this call of rough_op fails as well */
     int64_t
         changed_ms; /* what every file says when it was last written; -1: as the file system says */
-    bool is_dead;   /* nothing changes on disk any more */
-    uint64_t forgotten;             /* bytes */
+    unsigned dies_at;   /* this call of those that change the disk makes it dead; 0: none */
+    bool is_dead;       /* nothing changes on disk any more */
+    uint64_t forgotten; /* bytes */
     void (*before_call)(void *arg); /* may be NULL */
     void *before_call_arg;
     /* power loss */

@@ -11,6 +11,7 @@
 
 #define SEGMENT_BYTES 700
 #define STEPS         36
+#define TAKEN_BACK    20 /* records 3 to 20 are refused together */
 
 static char root[TEST_PATH_BYTES];
 static char ring[TEST_PATH_BYTES];
@@ -436,6 +437,93 @@ static void a_reader_comes_through_each_failure(void **state)
     }
 }
 
+/* ---- what is taken back goes from the end ---- */
+
+/* Of the records 3..., refused together, a log may show a head: whoever reads the later ones without those
+ * before them takes these for lost, or for known when they come again. Gives how many it shows. */
+static uint64_t check_head(void)
+{
+    static fixture_log log;
+    fixture_read_log(root, "data", &log);
+    assert_true(log.count >= 2);
+    uint64_t index = 0;
+    while (index < log.count && log.indexes[index] == index + 1)
+        index++;
+    for (uint64_t i = index; i < log.count; i++)
+        assert_true(log.indexes[i] > TAKEN_BACK);
+    return index - 2;
+}
+
+static unsigned heads; /* how often it was shorter than before */
+
+static void look_at_head(void *arg)
+{
+    uint64_t *last = arg, count = check_head();
+    heads += count < *last;
+    *last = count;
+}
+
+/* Records that fill several segments, and a sync that fails. */
+static tmb_journal *fill_up_to_failure(tmb_journal_stream **ret_stream)
+{
+    test_port_init(&port);
+    tmb_journal *journal = fixture_open(root, &port.port, SEGMENT_BYTES);
+    *ret_stream = fixture_stream(journal, "data");
+    fixture_append(*ret_stream, 1, 2);
+    assert_int_equal(tmb_journal_sync(*ret_stream), TMB_OK);
+    fixture_append(*ret_stream, 3, TAKEN_BACK);
+    assert_true(fixture_segments(root, "data") >= 4);
+    port.fail_op = TEST_OP_SYNC;
+    port.fail_at = port.calls[TEST_OP_SYNC] + 1;
+    return journal;
+}
+
+static void a_reader_sees_a_head_of_what_is_taken_back(void **state)
+{
+    (void)state;
+    uint64_t last = TAKEN_BACK;
+    tmb_journal_stream *stream;
+    tmb_journal *journal = fill_up_to_failure(&stream);
+    heads = 0;
+    port.before_call = look_at_head;
+    port.before_call_arg = &last;
+    assert_int_equal(tmb_journal_sync(stream), TMB_EIO);
+    port.before_call = NULL;
+    assert_true(port.failed);
+    assert_true(heads >= 3); /* each file went in a moment of its own */
+    assert_int_equal(check_head(), 0);
+    fixture_append(stream, TAKEN_BACK + 1, TAKEN_BACK + 2);
+    tmb_journal_close(journal);
+    assert_int_equal(check_head(), 0);
+}
+
+/* And who comes back after a power cut, whatever of it had reached the disk. */
+static void the_power_goes_while_it_is_taken_back(void **state)
+{
+    (void)state;
+    tmb_rng rng = {fixture_seed()};
+    unsigned partly = 0;
+    for (unsigned call = 1;; call++) {
+        bool was_late = false;
+        for (unsigned round = 0; round < 8; round++) {
+            tmb_journal_stream *stream;
+            begin_anew();
+            tmb_journal *journal = fill_up_to_failure(&stream);
+            port.dies_at = call;
+            assert_int_equal(tmb_journal_sync(stream), TMB_EIO);
+            was_late = !port.is_dead;
+            test_port_lose_power(&port, &rng);
+            port.is_dead = true;
+            tmb_journal_close(journal);
+            uint64_t count = check_head();
+            partly += count > 0 && count < TAKEN_BACK - 2;
+        }
+        if (was_late)
+            break;
+    }
+    assert_true(partly > 0);
+}
+
 /* The power goes after a random number of steps; what was synced must be there, in order. */
 static void the_power_goes(void **state)
 {
@@ -480,6 +568,8 @@ int main(void)
         CASE(short_writes),
         CASE(nothing_is_appended_while_the_cut_fails),
         CASE(a_reader_comes_through_each_failure),
+        CASE(a_reader_sees_a_head_of_what_is_taken_back),
+        CASE(the_power_goes_while_it_is_taken_back),
         CASE(the_power_goes),
         RING_CASE(each_call_fails_once),
         RING_CASE(each_call_fails_from_then_on),

@@ -28,6 +28,8 @@ static bool fails(test_port *p, int op)
     bool changes = op == TEST_OP_WRITE || op == TEST_OP_SYNC || op == TEST_OP_TRUNCATE ||
                    op == TEST_OP_RENAME || op == TEST_OP_UNLINK || op == TEST_OP_MKDIR ||
                    op == TEST_OP_OPEN;
+    if (changes && p->dies_at > 0 && --p->dies_at == 0)
+        p->is_dead = true;
     return now || (p->is_dead && changes);
 }
 
