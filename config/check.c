@@ -193,14 +193,15 @@ static void check_state(const tmb_config *config, const tmb_node *root, tmb_repo
     const tmb_node *scopes = tmb_node_find(root, "state.scopes");
     const tmb_node *topic = tmb_node_find(root, "children.topic");
     const tmb_state_policy *state = &config->state;
+    if (!scopes || is_good(scopes))
+        check_patterns(state, tmb_node_find(root, "state.read_only"),
+                       tmb_node_find(root, "state.share"), report);
     if (!tmb_state_is_on(state))
         return;
     if (is_good(scopes) && tmb_node_child(root, "broker") == NULL)
         tmb_report_add(report, scopes->place,
                        "state.scopes: values are published at this node's own broker; add "
                        "broker: { host: 127.0.0.1 }");
-    check_patterns(state, tmb_node_find(root, "state.read_only"),
-                   tmb_node_find(root, "state.share"), report);
     size_t len = strlen(state->root);
     if (is_good(topic) && strncmp(config->children_topic, state->root, len) == 0 &&
         config->children_topic[len] == '/')

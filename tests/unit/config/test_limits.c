@@ -116,13 +116,13 @@ static void takes_64_scopes_and_shares(void **state)
                                        : "/etc/t/f:71:7: state.scopes: more than 64; put them "
                                          "together by \"*\", as in \"line-*\"\n"));
         grow(&g);
-        fputs("state:\n  share:\n", g.out);
+        fputs("broker: { host: h }\n" TLS "state:\n  scopes: [ \"*\" ]\n  share:\n", g.out);
         for (unsigned i = 0; i < count; i++)
             fprintf(g.out, "    - { scope: s%u, children: \"*\" }\n", i);
         tmb_config_free(finish(
             &g, count == TMB_STATE_SHARES_MAX
                     ? NULL
-                    : "/etc/t/f:69:7: state.share: more than 64; put them together by \"*\"\n"));
+                    : "/etc/t/f:72:7: state.share: more than 64; put them together by \"*\"\n"));
     }
 }
 

@@ -266,9 +266,7 @@ static json_int_t number_at(json_t *root, const char *section, const char *key)
 static void prints_json_with_plain_numbers(void **state)
 {
     (void)state;
-    tmb_config *config =
-        load_good(GOOD TLS "parent: { host: h }\n"
-                           "state: { share: [ { scope: a, children: \"b-*\", write: true } ] }\n");
+    tmb_config *config = load_good(GOOD TLS "parent: { host: h }\n");
     char *text = printed(config, tmb_config_print_json);
     json_t *root = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
     assert_non_null(root);
@@ -290,9 +288,24 @@ static void prints_json_with_plain_numbers(void **state)
     assert_string_equal(json_string_value(json_array_get(topics, 0)), "#");
     assert_true(json_is_false(json_object_get(json_object_get(root, "children"), "accept")));
     assert_null(json_object_get(root, "broker"));
+    json_decref(root);
+    free(text);
+    tmb_config_free(config);
+}
+
+static void prints_json_of_state(void **state)
+{
+    (void)state;
+    tmb_config *config = load_good(
+        GOOD TLS
+        "broker: { host: h }\n"
+        "state: { scopes: [ a ], share: [ { scope: a, children: \"b-*\", write: true } ] }\n");
+    char *text = printed(config, tmb_config_print_json);
+    json_t *root = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
     json_t *own = json_object_get(root, "state");
     json_t *share = json_array_get(json_object_get(own, "share"), 0);
-    assert_int_equal(json_array_size(json_object_get(own, "scopes")), 0);
+    assert_string_equal(json_string_value(json_array_get(json_object_get(own, "scopes"), 0)), "a");
+    assert_int_equal(json_array_size(json_object_get(own, "read_only")), 0);
     assert_string_equal(json_string_value(json_object_get(share, "children")), "b-*");
     assert_true(json_is_true(json_object_get(share, "write")));
     assert_int_equal(json_integer_value(json_object_get(own, "lapse_after_ms")),
@@ -322,6 +335,7 @@ int main(void)
         cmocka_unit_test(prints_every_character),
         cmocka_unit_test(prints_effective_values),
         cmocka_unit_test(prints_json_with_plain_numbers),
+        cmocka_unit_test(prints_json_of_state),
         cmocka_unit_test(tells_that_the_output_is_full),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
