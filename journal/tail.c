@@ -168,15 +168,20 @@ static void begin_reading(tmb_tail *tail, int fd, uint64_t base, const tmb_segme
     tmb_scan_start(&tail->scan, tail->files, fd, TMB_SEGMENT_HEADER_BYTES, tail->expect);
 }
 
+/* Looks anew for where the next number is. */
+static void look_anew(tmb_tail *tail)
+{
+    int64_t floor_ms = tail->floor_ms;
+    tmb_err err = tmb_tail_seek(tail, tail->expect > tail->floor ? tail->expect : tail->floor);
+    TMB_ASSERT(!err);
+    tail->floor_ms = floor_ms;
+}
+
 /* A name without a file is no successor: the segment before it may be the one that is written. */
 static void step_back(tmb_tail *tail)
 {
-    int64_t floor_ms = tail->floor_ms;
-    if (tail->before.base == 0)
-        return;
-    tmb_err err = tmb_tail_seek(tail, tail->expect);
-    TMB_ASSERT(!err);
-    tail->floor_ms = floor_ms;
+    if (tail->before.base > 0)
+        look_anew(tail);
 }
 
 static tmb_err enter(tmb_tail *tail, tmb_tail_gap *ret_gap)
@@ -216,9 +221,21 @@ static tmb_err enter(tmb_tail *tail, tmb_tail_gap *ret_gap)
 
 /* ---- reading ------------------------------------------------------------------------------------------ */
 
+/* A segment that could not be begun for good is removed, empty, after it has been seen: its numbers are then
+ * given in another file, of the same name or an earlier one. */
+static bool is_withdrawn(const tmb_tail *tail, const tmb_scan_found *found)
+{
+    return found->kind == TMB_SCAN_END && found->offset == TMB_SEGMENT_HEADER_BYTES &&
+           tail->files->names(tail->files->context, tail->scan.fd) == 0;
+}
+
 /* The file ends here. TMB_OK: it has been left, or must be looked at once more. */
 static tmb_err at_end(tmb_tail *tail, const tmb_scan_found *found, tmb_tail_gap *ret_gap)
 {
+    if (is_withdrawn(tail, found)) {
+        look_anew(tail);
+        return TMB_OK;
+    }
     if (!tail->is_closed) {
         tmb_err err = tmb_segment_list_load(&tail->list, tail->files, tail->folder.text);
         if (err)
