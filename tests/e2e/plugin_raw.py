@@ -88,24 +88,26 @@ class Raw:
     def _send(self, head: int, body: bytes) -> None:
         self.sock.sendall(bytes([head]) + _length(len(body)) + body)
 
-    def _take(self, count: int) -> bytes:
+    def _fill(self, count: int) -> None:
         while len(self._buffer) < count:
             more = self.sock.recv(1 << 16)
             if not more:
                 raise ConnectionError("closed by the broker")
             self._buffer += more
-        taken, self._buffer = self._buffer[:count], self._buffer[count:]
-        return taken
 
     def packet(self):
-        """The next packet: kind, flags, body."""
-        head, length, shift = self._take(1)[0], 0, 0
+        """The next packet: kind, flags, body. After a TimeoutError it can be asked for again: none is taken in part."""
+        length, shift, at = 0, 0, 1
         while True:
-            digit = self._take(1)[0]
+            self._fill(at + 1)
+            digit = self._buffer[at]
             length |= (digit & 127) << shift
-            shift += 7
+            at, shift = at + 1, shift + 7
             if not digit & 128:
-                return head >> 4, head & 15, self._take(length)
+                break
+        self._fill(at + length)
+        head, body, self._buffer = self._buffer[0], self._buffer[at:at + length], self._buffer[at + length:]
+        return head >> 4, head & 15, body
 
     def expect(self, wanted: int):
         kind, flags, body = self.packet()

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -33,6 +34,7 @@ disk:
   reserve: {reserve}
 """
 SESSION = "ear"
+QUIET_S, PATIENCE_S = 0.25, 20  # with all there that was acked, and else
 
 
 class OneNode:
@@ -120,12 +122,19 @@ class OneNode:
     def journal(self) -> list:
         return read_journal(self.data / "journal")
 
-    def waiting(self) -> list:
-        """What the lasting session is given; None when the broker does not know it any more."""
+    def waiting(self, wanted=None) -> list:
+        """What the lasting session is given, until it is quiet; None when the broker does not know it any more. While
+        something wanted is lacking (all that was acked), a moment's quiet tells nothing: the broker may stand still."""
         client = self.connect(SESSION, 4, clean=False)
-        got = [message[1] for message in client.receive_all(0.25)] if client.session_present else None
-        client.close()
-        return got
+        if not client.session_present:
+            client.close()
+            return None
+        wanted, got, end = set(self.acked if wanted is None else wanted), [], time.monotonic() + PATIENCE_S
+        while True:
+            got += [message[1] for message in client.receive_all(QUIET_S)]
+            if wanted <= set(got) or time.monotonic() > end:
+                client.close()
+                return got
 
     def tear(self) -> None:
         """The journal as a crash in the middle of a write leaves it."""
