@@ -40,7 +40,7 @@ class CrowdTest(unittest.TestCase):
                      Hearer("site-ear", self.site.broker.port, self.at_site)]
         self.crowd.add(*self.ears)
         self.crowd.start()
-        self.wait(lambda: all(ear.is_subscribed for ear in self.ears), 10, "the subscriptions")
+        self.wait(lambda: all(ear.is_subscribed for ear in self.ears), 30, "the subscriptions")
 
     def add_tellers(self, levels, **options) -> None:
         """To each level one of QoS 1, one of QoS 2 and one that numbers its messages."""
@@ -56,6 +56,11 @@ class CrowdTest(unittest.TestCase):
         for level in levels:
             self.crowd.add(*(Teller(f"{level}-{number}", port, f"{level}/{number}", ledgers, qos=1 + number % 2, window=4,
                                     burst=2) for number in range(count)))
+
+    def wait_group(self) -> None:
+        """Until each teller of `group` had an ack: the broker that runs now has held some."""
+        acked = {teller: teller.acked for teller in self.crowd.tellers if teller.name.startswith("group")}
+        self.wait(lambda: all(teller.acked > before for teller, before in acked.items()), 30, "acks of group")
 
     def wait(self, condition, timeout_s: float, what) -> None:
         wait_until(lambda: self.crowd.failure or condition(), timeout_s,

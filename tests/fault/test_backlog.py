@@ -38,7 +38,7 @@ class BacklogTest(unittest.TestCase):
         self.addCleanup(lambda: self.lab.close(failed=not self.is_well))
         self.lab.start()
         self.ear = self.lab.subscribe(self.hub)
-        wait_until(lambda: any(self.hub.broker.persistence.iterdir()), 10, "the snapshot with the subscription")
+        wait_until(lambda: any(self.hub.broker.persistence.iterdir()), 30, "the snapshot with the subscription")
         self.s1.link.cut()
         self.publishers = [self.lab.publish(self.s1, "p-311", source("a/311"), version=4),
                            self.lab.publish(self.s1, "p-5", source("a/5")),
@@ -69,7 +69,7 @@ class BacklogTest(unittest.TestCase):
             wait_until(lambda: ledger.waiting()[0] >= BACKLOG, 60, "a backlog")
             for publisher in self.publishers:
                 publisher.pause()
-            wait_until(lambda: not any(p.in_flight for p in self.publishers), 10, "the last acks")
+            wait_until(lambda: not any(p.in_flight for p in self.publishers), 30, "the last acks")
             backlog = ledger.waiting()[0]
             self.s1.link.heal()
             killed = []

@@ -40,7 +40,7 @@ class Kill9Test(CrowdTest):
         self.site = self.lab.node("s1", parent=self.hub, settings=settings)
         self.lab.start()
         self.gather()
-        wait_until(lambda: all(file.exists() for file in self.site.checkpoint_files), 10,
+        wait_until(lambda: all(file.exists() for file in self.site.checkpoint_files), 30,
                    "the snapshot with the subscription, and its checkpoint")
         self.add_tellers(LEVELS)
 
@@ -67,12 +67,13 @@ class Kill9Test(CrowdTest):
 
     def check_group(self) -> None:
         """Since the last start: acks of `group` were held, and none left before its sync."""
-        wait_until(lambda: plugin_stats(self.site.broker.port)["group_held"] > 0, 10, "acks that were held")
+        wait_until(lambda: plugin_stats(self.site.broker.port)["group_held"] > 0, 30, "acks that were held")
         counts = plugin_stats(self.site.broker.port)
         self.assertEqual((counts["group_breaches"], counts["group_strict"]), (0, 0), counts)
 
     def settle(self, told: str) -> None:
         """Lets everything arrive, and judges it."""
+        self.wait_group()
         self.crowd.pause()
         self.wait(lambda: self.crowd.in_flight == 0, 30, "the last acks")
         for place, ledger in (("hub", self.at_hub), ("site", self.at_site)):

@@ -87,7 +87,7 @@ class PowerCutTest(CrowdTest):
         """(acks read before the cut, acks read after it, records kept)"""
         writer = Control(self.disk, f"control-{number}", syncs)
         try:
-            wait_until(lambda: writer.read() > 5, 10, "the control to write", 0.001)
+            wait_until(lambda: writer.read() > 5, 30, "the control to write", 0.001)
             time.sleep(self.draw.uniform(0, 0.05))
             if is_stopped:
                 stop(writer.pid)
@@ -130,7 +130,7 @@ class PowerCutTest(CrowdTest):
             daemon.log_file = self.lab.folder / daemon.log_file.name  # not on the disk that goes
         self.lab.start()
         self.gather()
-        self.wait(lambda: all(file.exists() for file in self.site.checkpoint_files), 10,
+        self.wait(lambda: all(file.exists() for file in self.site.checkpoint_files), 30,
                   "the snapshot with the subscription, and its checkpoint")
         os.sync()  # configuration and certificates are not what is tested
         self.add_tellers(levels)
@@ -181,11 +181,12 @@ class PowerCutTest(CrowdTest):
 
     def check_group(self) -> None:
         """Since the last start: acks of `group` were held, and none left before its sync."""
-        wait_until(lambda: plugin_stats(self.site.broker.port)["group_held"] > 0, 10, "acks that were held")
+        wait_until(lambda: plugin_stats(self.site.broker.port)["group_held"] > 0, 30, "acks that were held")
         counts = plugin_stats(self.site.broker.port)
         self.assertEqual((counts["group_breaches"], counts["group_strict"]), (0, 0), counts)
 
     def settle(self, told: str) -> None:
+        self.wait_group()
         self.crowd.pause()
         self.wait(lambda: self.crowd.in_flight == 0, 30, "the last acks")
         for place, ledger in (("hub", self.at_hub), ("site", self.at_site)):

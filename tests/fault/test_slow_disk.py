@@ -80,13 +80,16 @@ class SlowDiskTest(CrowdTest):
         time.sleep(self.draw.uniform(0, delay_s))
         doubted = self.crowd.in_flight
         self.assertGreater(doubted, 0, "nothing was in doubt when the broker was killed")
+        self.killed_at = time.monotonic()
         self.at_site.subscriber_broker_killed()  # a checkpoint's time tells nothing here: writing it takes seconds
         self.site.broker.kill9()
         self.slow.unlink()
         self.site.broker.start()
 
     def check_it_is_well(self) -> None:
-        self.wait(self.crowd.is_up, 30, "everybody to be back")
+        site = [client for client in self.crowd.clients if client.port == self.site.broker.port]
+        self.wait(lambda: self.crowd.is_up() and all(client.up_since > self.killed_at for client in site), 30,
+                  "everybody to be back")
         begin = time.monotonic()
         asked = {client.name: client.pings_asked + 1 for client in self.crowd.clients}
         self.crowd.ping()
