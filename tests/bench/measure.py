@@ -116,7 +116,7 @@ class Brokers:
 def load(program: Path, port: int, publishers: int, size: int, seconds: int, rate: int = 0) -> dict:
     out = subprocess.run([program, "--port", str(port), "--publishers", str(publishers), "--bytes", str(size),
                           "--seconds", str(seconds), *(["--rate", str(rate)] if rate else [])], check=True, capture_output=True,
-                         text=True, timeout=seconds + 60).stdout
+                         text=True, timeout=seconds + 120).stdout
     return json.loads(out)
 
 

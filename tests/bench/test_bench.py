@@ -98,7 +98,7 @@ class Smoke(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             out = Path(folder) / "bench.json"
             subprocess.run([sys.executable, HERE / "bench.py", "--build", os.environ["TMB_BUILD"],
-                            "--quick", "--folder", folder, "--json", out, "--svg", Path(folder) / "bench.svg"], check=True, timeout=240)
+                            "--quick", "--folder", folder, "--json", out, "--svg", Path(folder) / "bench.svg"], check=True, timeout=800)
             result = json.loads(out.read_text(encoding="utf-8"))
         self.assertEqual(len(result["rates"]), 2)
         for level, states in result["local_p99"].items():

@@ -21,7 +21,7 @@ directory = "{REGISTRY}"
 """
 RUNS = 250
 STEPS = 40
-SECONDS_MAX = 240
+SECONDS_MAX = 800
 
 DRIVER, BUILD = (os.path.abspath(path) for path in sys.argv[1:3])
 

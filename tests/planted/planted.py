@@ -30,7 +30,7 @@ import subprocess
 import sys
 import tempfile
 
-SECONDS_MAX = 100
+SECONDS_MAX = 300
 
 
 class Unfit(Exception):

@@ -55,7 +55,7 @@ def complaints(prefix, wanted):
 def runs(prefix, path):
     for option in ("--help", "--version"):
         result = subprocess.run([os.path.join(prefix, path), option], capture_output=True, text=True,
-                                timeout=20, check=False)
+                                timeout=60, check=False)
         if result.returncode != 0 or not result.stdout.strip():
             yield f"{path} {option}: exit {result.returncode}, {result.stderr.strip()!r}"
 
@@ -88,7 +88,7 @@ def starts(command, program, env):
     if built.returncode != 0:
         yield f"{' '.join(command[:2])}: {os.path.basename(program)} does not build: {built.stderr[-500:]}"
         return
-    result = subprocess.run([program], env=env, capture_output=True, text=True, timeout=20, check=False)
+    result = subprocess.run([program], env=env, capture_output=True, text=True, timeout=60, check=False)
     if result.returncode != 2 or "usage" not in result.stderr:
         yield f"{os.path.basename(program)}: exit {result.returncode}, {result.stderr.strip()!r}"
 
