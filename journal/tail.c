@@ -184,6 +184,26 @@ static void step_back(tmb_tail *tail)
         look_anew(tail);
 }
 
+/* What is made or removed while a folder is read may be in its list or not, also the later of two without the
+ * earlier. What was there before, and still is, is in the next list for sure. */
+static tmb_err list_again(tmb_tail *tail, bool *ret_is_same)
+{
+    tmb_segment_list again = {NULL, 0, 0};
+    tmb_err err = tmb_segment_list_load(&again, tail->files, tail->folder.text);
+    *ret_is_same = again.count == tail->list.count &&
+                   memcmp(again.bases, tail->list.bases, again.count * sizeof *again.bases) == 0;
+    tmb_segment_list_fini(&again);
+    return err;
+}
+
+/* Numbers are missing before base, and its header does not say why. */
+static bool is_doubtful(const tmb_tail *tail, uint64_t base, const tmb_segment_header *header)
+{
+    uint64_t from = tail->is_seeking ? tail->floor : tail->expect;
+    bool is_told = header && header->gap_reason != TMB_GAP_NONE && header->gap_first <= from;
+    return base > from && !is_told;
+}
+
 static tmb_err enter(tmb_tail *tail, tmb_tail_gap *ret_gap)
 {
     const tmb_file_port *files = tail->files;
@@ -214,7 +234,16 @@ static tmb_err enter(tmb_tail *tail, tmb_tail_gap *ret_gap)
             }
             return err;
         }
-        begin_reading(tail, fd, base, err ? NULL : &header);
+        const tmb_segment_header *known = err ? NULL : &header;
+        bool is_same = true;
+        err = is_doubtful(tail, base, known) ? list_again(tail, &is_same) : TMB_OK;
+        if (err || !is_same) {
+            files->close(files->context, fd);
+            if (err)
+                return err;
+            continue;
+        }
+        begin_reading(tail, fd, base, known);
         return TMB_OK;
     }
 }

@@ -195,6 +195,114 @@ static void a_segment_that_is_withdrawn_for_good(void **state)
     tmb_tail_close(r.tail);
 }
 
+/* ---- a folder that changes while it is listed ---- */
+
+typedef struct lister {
+    tmb_file_port files;
+    unsigned calls, torn_call; /* which listing is torn; from 1 */
+    unsigned hides;            /* which segment it does not have, from 0; or, */
+    bool drops;                /* the oldest ones go behind the first name */
+    unsigned at;
+    int (*visit)(void *arg, const char *name);
+    void *arg;
+} lister;
+
+static int visit_some(void *arg, const char *name)
+{
+    lister *l = arg;
+    bool is_hidden = strstr(name, ".seg") && l->at++ == l->hides && !l->drops;
+    return is_hidden ? 0 : l->visit(l->arg, name);
+}
+
+static void drop_oldest(unsigned count)
+{
+    char path[TEST_PATH_BYTES];
+    for (; count > 0 && fixture_segments(root, "data") > 1; count--) {
+        assert_true(fixture_oldest(root, "data", path));
+        assert_int_equal(remove(path), 0);
+    }
+}
+
+static int list_torn(void *context, const char *path, int (*visit)(void *arg, const char *name),
+                     void *arg)
+{
+    lister *l = context;
+    const tmb_file_port *real = tmb_file_port_posix();
+    char oldest[TEST_PATH_BYTES];
+    l->visit = visit;
+    l->arg = arg;
+    l->at = 0;
+    if (++l->calls != l->torn_call)
+        return real->list(NULL, path, visit, arg);
+    if (l->drops && fixture_oldest(root, "data", oldest)) {
+        (void)visit(arg, strrchr(oldest, '/') + 1);
+        drop_oldest(3);
+    }
+    return real->list(NULL, path, visit_some, l);
+}
+
+/* Gives how many numbers were told as dropped; nothing else is missing. */
+static uint64_t read_torn(lister *l)
+{
+    tmb_tail *tail = NULL;
+    uint64_t expect = 1, dropped = 0;
+    tmb_record record;
+    tmb_tail_gap gap;
+    l->files = *tmb_file_port_posix();
+    l->files.context = l;
+    l->files.list = list_torn;
+    assert_int_equal(tmb_tail_open(root, "data", &l->files, &tail), TMB_OK);
+    for (tmb_err err = TMB_OK; expect <= 40;) {
+        err = tmb_tail_next(tail, &record, &gap);
+        if (err == TMB_EGAP) {
+            assert_int_equal(gap.reason, TMB_GAP_RETENTION);
+            assert_int_equal(gap.first_seq, expect);
+            dropped += gap.last_seq - expect + 1;
+            expect = gap.last_seq + 1;
+        } else if (err == TMB_OK) {
+            assert_int_equal(record.seq, expect);
+            expect++;
+        } else {
+            assert_int_equal(err, TMB_EAGAIN);
+        }
+    }
+    tmb_tail_close(tail);
+    return dropped;
+}
+
+static void a_list_without_one_of_the_files(void **state)
+{
+    (void)state;
+    fixture_fill(root, 40, SEGMENT_BYTES);
+    size_t count = fixture_segments(root, "data");
+    assert_true(count >= 6);
+    for (unsigned call = 1;; call++) {
+        lister l = {.torn_call = call};
+        for (unsigned i = 0; i < count; i++) {
+            l = (lister){.torn_call = call, .hides = i};
+            assert_int_equal(read_torn(&l), 0);
+        }
+        if (l.calls < call)
+            break;
+    }
+}
+
+static void a_list_with_what_is_dropped_meanwhile(void **state)
+{
+    (void)state;
+    uint64_t dropped = 0;
+    for (unsigned call = 1;; call++) {
+        lister l = {.torn_call = call, .drops = true};
+        fixture_remove(root);
+        fixture_make(root);
+        fixture_fill(root, 40, SEGMENT_BYTES);
+        dropped += read_torn(&l);
+        if (l.calls < call)
+            break;
+    }
+    assert_true(dropped > 0);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -202,6 +310,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(a_reader_beside_each_failure),
         CASE(a_segment_that_is_withdrawn_for_good),
+        CASE(a_list_without_one_of_the_files),
+        CASE(a_list_with_what_is_dropped_meanwhile),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
