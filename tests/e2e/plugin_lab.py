@@ -16,6 +16,8 @@ from tombolo_lab import Authority, Broker
 from tombolo_lab.net import wait_until
 
 STATS = "$tombolo/v1/stats/plugin"
+# One that is held up in the midst of a snapshot makes the next wait for 20 times as long.
+PATIENCE_S = 60
 CONFIG = """\
 node: hub
 domain: lab.example
@@ -92,7 +94,7 @@ class PluginTest(unittest.TestCase):
         client = self.client(name, version, clean=False)
         self.assertEqual(client.subscribe(topic, qos), qos)
         client.close()
-        wait_until(lambda: self.db_state() != before, 5, "a snapshot that has the subscription")
+        wait_until(lambda: self.db_state() != before, PATIENCE_S, "a snapshot that has the subscription")
         self.wait_stat("checkpoints", 1)
 
     def come_back(self, name: str, version: int = 4) -> list:
@@ -119,7 +121,7 @@ class PluginTest(unittest.TestCase):
 
     def wait_stat(self, name: str, at_least: int) -> dict:
         """Waits until a counter has risen: the statistics are at most a second old."""
-        end = time.monotonic() + 5
+        end = time.monotonic() + PATIENCE_S
         while True:
             found = self.stats()
             if found[name] >= at_least:
@@ -135,6 +137,6 @@ class PluginTest(unittest.TestCase):
 
     def journal(self, at_least: int = 0, **options) -> list:
         """The journal's records; QoS 0 comes a moment later, so it is waited for."""
-        wait_until(lambda: len(read_journal(self.data / "journal", **options)) >= at_least, 5,
+        wait_until(lambda: len(read_journal(self.data / "journal", **options)) >= at_least, PATIENCE_S,
                    lambda: f"{at_least} records, there are {len(read_journal(self.data / 'journal'))}", 0.05)
         return read_journal(self.data / "journal", **options)

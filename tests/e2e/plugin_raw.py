@@ -9,7 +9,7 @@ import socket
 import struct
 from pathlib import Path
 
-CONNACK, PUBLISH, PUBACK, PUBREC, PUBREL, PUBCOMP, SUBACK, DISCONNECT = 2, 3, 4, 5, 6, 7, 9, 14
+CONNACK, PUBLISH, PUBACK, PUBREC, PUBREL, PUBCOMP, SUBACK, PINGRESP, DISCONNECT = 2, 3, 4, 5, 6, 7, 9, 13, 14
 DAY_S = 86400
 
 
@@ -61,7 +61,7 @@ class Raw:
     """One connection. Methods that wait raise ConnectionError when the broker closes it."""
 
     def __init__(self, port: int, client_id: str, version: int = 4, clean: bool = True, will=None,
-                 will_qos: int = 1, will_retain: bool = False, timeout_s: float = 10, tls=None,
+                 will_qos: int = 1, will_retain: bool = False, timeout_s: float = 30, tls=None,
                  will_delay_s: int = 0, expiry_s: int = None):
         """expiry_s: of the session, MQTT 5; else a day when it is not clean."""
         self.version, self._mid, self._buffer = version, 0, b""
@@ -165,35 +165,52 @@ class Raw:
         """Comes back when the broker has worked off what was sent before."""
         self._send(0xc0, b"")
         kind, _, _ = self.packet()
-        assert kind == 13, kind
+        assert kind == PINGRESP, kind
+
+    def _take_message(self, kind: int, flags: int, body: bytes):
+        """The message of a PUBLISH, acked: topic, payload, qos, retain, props. None: it was a PUBREL, answered."""
+        if kind == PUBREL:
+            self._send(0x70, body[:2])
+            return None
+        assert kind == PUBLISH, f"packet {kind} in place of PUBLISH"
+        size, qos = struct.unpack(">H", body[:2])[0], flags >> 1 & 3
+        topic, rest = body[2:2 + size].decode(), body[2 + size:]
+        if qos:
+            self._send(0x40 if qos == 1 else 0x50, rest[:2])
+            rest = rest[2:]
+        props = b""
+        if self.version == 5:
+            length, at, shift = 0, 0, 0
+            while True:
+                length |= (rest[at] & 127) << shift
+                at, shift = at + 1, shift + 7
+                if not rest[at - 1] & 128:
+                    break
+            props, rest = rest[at:at + length], rest[at + length:]
+        return topic, rest, qos, bool(flags & 1), props
 
     def receive(self):
         """The next message: topic, payload, qos, retain, props. Acks QoS 1 and 2."""
         while True:
-            kind, flags, body = self.packet()
-            if kind == PUBREL:
-                self._send(0x70, body[:2])
-                continue
-            assert kind == PUBLISH, f"packet {kind} in place of PUBLISH"
-            size, qos = struct.unpack(">H", body[:2])[0], flags >> 1 & 3
-            topic, rest = body[2:2 + size].decode(), body[2 + size:]
-            if qos:
-                self._send(0x40 if qos == 1 else 0x50, rest[:2])
-                rest = rest[2:]
-            props = b""
-            if self.version == 5:
-                length, at, shift = 0, 0, 0
-                while True:
-                    length |= (rest[at] & 127) << shift
-                    at, shift = at + 1, shift + 7
-                    if not rest[at - 1] & 128:
-                        break
-                props, rest = rest[at:at + length], rest[at + length:]
-            return topic, rest, qos, bool(flags & 1), props
+            message = self._take_message(*self.packet())
+            if message:
+                return message
+
+    def receive_queued(self) -> list:
+        """Everything that the broker has queued by now, however slow it is: it has nothing more when it answers a
+        ping with nothing before the answer."""
+        got, is_empty = [], False
+        while not is_empty:
+            is_empty = True
+            self._send(0xc0, b"")
+            while (packet := self.packet())[0] != PINGRESP:
+                is_empty = False
+                got += filter(None, [self._take_message(*packet)])
+        return got
 
     def receive_all(self, quiet_s: float = 0.5) -> list:
-        """Everything that comes until it is quiet."""
-        got, before = [], self.sock.gettimeout()
+        """Everything that is queued, and what comes until it is quiet."""
+        got, before = self.receive_queued(), self.sock.gettimeout()
         self.sock.settimeout(quiet_s)
         try:
             while True:
