@@ -20,6 +20,11 @@ def subscribe_packet(topic: str, mid: int, qos: int = 1) -> bytes:
     return bytes([0x82, len(body)]) + body
 
 
+def publish_packet(topic: str, payload: bytes, mid: int) -> bytes:
+    body = struct.pack(">H", len(topic)) + topic.encode() + struct.pack(">H", mid) + payload
+    return bytes([0x32, len(body)]) + body
+
+
 class SubscribingTest(PluginTest):
     needs_certificates = True
 
@@ -98,7 +103,7 @@ class SubscribingTest(PluginTest):
         self.assertEqual(client.receive()[1], b"x")
 
     def test_many_at_once_share_snapshots_and_all_are_kept(self):
-        clients = [self.client(f"many-{number}", clean=False, timeout_s=30) for number in range(100)]
+        clients = [self.client(f"many-{number}", clean=False) for number in range(100)]
         for number, client in enumerate(clients):
             client.sock.sendall(subscribe_packet(f"m/{number}", 1))
         for client in clients:
@@ -140,7 +145,7 @@ class SubscribingTest(PluginTest):
         some.sock.sendall(packet(1000))
         self.assertEqual(len(some.expect(SUBACK)[1]), 1002)
         self.assertEqual(self.wait_stat("subscribes_held", 1)["subscribes_early"], 0)
-        greedy = self.client("greedy", clean=False, timeout_s=30)
+        greedy = self.client("greedy", clean=False)
         greedy.sock.sendall(packet(600000))
         self.assertEqual(len(greedy.expect(SUBACK)[1]), 600002)
         early = self.wait_stat("subscribes_early", 1)["subscribes_early"]
@@ -150,38 +155,37 @@ class SubscribingTest(PluginTest):
 
 
 class SlowSnapshotTest(PluginTest):
-    def test_who_is_taken_over_while_it_waits_gets_no_answer(self):
-        """The answer would be a lie; and whoever comes later waits as long as if nobody had waited before."""
+    """Each snapshot takes half a second: the checkpoint has something to sync, on a disk that is slow."""
+
+    def setUp(self):
+        super().setUp()
         slow_disk, slow = Path(os.environ["TMB_BUILD"]) / "tests/e2e/hold_sync.so", self.folder / "slow"
         self.broker.daemon.env = {"LD_PRELOAD": str(slow_disk), "TMB_SLOW_SYNC": str(slow)}
         self.broker.start()
-        client, publisher = self.client("cell", clean=False, timeout_s=20), self.client("pub")
+        self.cell = self.client("cell", clean=False)
         slow.write_text("500")
-        for topic in ("a", "b"):
-            publisher.publish("t", b"something that the checkpoint has to sync")
-            self.assertEqual(client.subscribe(topic), 1)
-        client.sock.sendall(subscribe_packet("c", 9))
-        self.assertEqual(select.select([client.sock], [], [], 0.5)[0], [], "it should wait")
-        taker = self.client("cell", clean=False, timeout_s=20)
+        for mid, topic in ((101, "a"), (103, "b")):
+            # In one breath: after a second what was published would be synced, and the checkpoint have nothing to.
+            self.cell.sock.sendall(publish_packet("t", b"to be synced", mid) + subscribe_packet(topic, mid + 1))
+            self.cell.ack()
+            self.assertEqual(self.cell.expect(SUBACK)[1][-1], 1)
+
+    def test_who_is_taken_over_while_it_waits_gets_no_answer(self):
+        """The answer would be a lie; and whoever comes later waits as long as if nobody had waited before."""
+        self.cell.sock.sendall(subscribe_packet("c", 9))
+        self.assertEqual(select.select([self.cell.sock], [], [], 0.5)[0], [], "it should wait")
+        taker = self.client("cell", clean=False)
         with self.assertRaises(ConnectionError):
-            client.expect(SUBACK)
+            self.cell.expect(SUBACK)
         time.sleep(5)
         begin = time.monotonic()
         self.assertEqual(taker.subscribe("d"), 1)
         self.assertGreater(time.monotonic() - begin, 0.5)
 
     def test_nobody_waits_longer_than_five_seconds(self):
-        """Each snapshot takes so long that the third has to wait for more than that."""
-        slow_disk, slow = Path(os.environ["TMB_BUILD"]) / "tests/e2e/hold_sync.so", self.folder / "slow"
-        self.broker.daemon.env = {"LD_PRELOAD": str(slow_disk), "TMB_SLOW_SYNC": str(slow)}
-        self.broker.start()
-        client, publisher = self.client("cell", clean=False, timeout_s=20), self.client("pub")
-        slow.write_text("500")
-        for topic in ("a", "b"):
-            publisher.publish("t", b"something that the checkpoint has to sync")
-            self.assertEqual(client.subscribe(topic), 1)
+        """The third has to wait for more than that."""
         begin = time.monotonic()
-        self.assertEqual(client.subscribe("c"), 1)
+        self.assertEqual(self.cell.subscribe("c"), 1)
         self.assertGreater(time.monotonic() - begin, 4)
         self.assertLess(time.monotonic() - begin, 15)  # of a machine that does other things, too
         self.assertEqual(self.wait_stat("subscribes_early", 1)["subscribes_held"], 3)
