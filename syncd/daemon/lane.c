@@ -112,6 +112,14 @@ static void begin_live(tmb_lane *lane, const tmb_look *look)
         lane->sent_last = range.last < look->last_seq ? range.last : look->last_seq;
 }
 
+/* Is less in the log than there was? A load that came back meanwhile may have read what was not there yet. */
+static bool is_outdated(const tmb_lane *lane)
+{
+    const tmb_look *look = &lane->look;
+    return look->err == TMB_OK && lane->is_known && look->last_seq < lane->last_seq &&
+           look->loads != lane->loads && tmb_incarnation_eq(look->incarnation, lane->incarnation);
+}
+
 static void on_looked(uv_work_t *work, int status)
 {
     tmb_lane *lane = work->data;
@@ -120,6 +128,10 @@ static void on_looked(uv_work_t *work, int status)
     lane->is_looking = false;
     if (lane->is_stopping)
         return;
+    if (is_outdated(lane)) {
+        tmb_lane_look(lane, look->stamp_seq);
+        return;
+    }
     if (look->err == TMB_OK) {
         bool is_new = !lane->is_known || !tmb_incarnation_eq(look->incarnation, lane->incarnation);
         if (is_new) {
@@ -171,6 +183,7 @@ void tmb_lane_look(tmb_lane *lane, uint64_t stamp_seq)
     lane->is_looking = true;
     lane->has_news = false;
     lane->look.stamp_seq = stamp_seq;
+    lane->look.loads = lane->loads;
     lane->look.work.data = lane;
     (void)uv_queue_work(&lane->daemon->loop, &lane->look.work, do_look, on_looked);
 }
@@ -225,12 +238,24 @@ static void note_recent(tmb_lane *lane, const tmb_load *load)
     recent->chain = load->chain;
 }
 
+/* A load may have read more than the last look saw; the log is not said to end before it then. */
+static void note_end(tmb_lane *lane, const tmb_load *load)
+{
+    bool has_records = load->err == TMB_OK && load->batch.first_seq <= load->batch.last_seq;
+    if (!has_records || !tmb_incarnation_eq(load->incarnation, lane->incarnation))
+        return;
+    lane->loads++;
+    if (load->batch.last_seq > lane->last_seq)
+        lane->last_seq = load->batch.last_seq;
+}
+
 static void on_loaded(uv_work_t *work, int status)
 {
     tmb_lane *lane = work->data;
     tmb_load *load = lane->load;
     (void)status;
     lane->load = NULL;
+    note_end(lane, load);
     lane->damaged_ranges += load->damaged_ranges;
     lane->damaged_bytes += load->damaged_bytes;
     note_recent(lane, load);

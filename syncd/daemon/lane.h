@@ -30,6 +30,7 @@ typedef struct tmb_look {
     bool is_of_another; /* node: err is TMB_EDENIED */
     uint64_t first_seq, last_seq, cursor;
     tmb_incarnation incarnation;
+    uint64_t loads;     /* that had come back when it began */
     uint64_t stamp_seq; /* in: the number whose stamp is wanted, 0: none */
     tmb_hlc stamp;      /* out, 0: not found */
 } tmb_look;
@@ -56,12 +57,13 @@ struct tmb_lane {
     tmb_loader *loader;
     uv_work_t load_work;
     tmb_load *load;   /* with the pool now */
+    uint64_t loads;   /* that came back with records */
     tmb_err load_err; /* of the last one: logged once */
 
     bool is_known;
     bool is_dictionary_lost; /* ACK(resend) came since it was told: what that said counts */
     tmb_incarnation incarnation;
-    uint64_t first_seq, last_seq, cursor;
+    uint64_t first_seq, last_seq, cursor; /* of the log, as looks and loads have seen it */
     uint64_t sent_last;    /* of a live_first stream: nothing above it has left in this lane */
     uint64_t retold_epoch; /* link on which one more HELLO told of its backlog; 0: none */
 
