@@ -18,6 +18,7 @@ import time
 import unittest
 from pathlib import Path
 
+from stalls import Stalls
 from tombolo_lab import Lab
 from tombolo_lab.net import wait_until
 from tombolo_lab.node import Settings
@@ -113,7 +114,8 @@ class HerdTest(unittest.TestCase):
     def setUp(self):
         self.lab = Lab()
         self.is_well = False
-        self.addCleanup(lambda: self.lab.close(failed=not self.is_well))
+        self.stalls = Stalls(self.lab.folder)
+        self.addCleanup(self.clean)
         self.hub = self.lab.node("hub", has_children=True, settings=Settings(durability="process"))
         self.names = [f"s{number:04d}" for number in range(1, SITES + 1)]
         issue(self.lab.folder / "certs", "lab.example", self.names)
@@ -123,6 +125,14 @@ class HerdTest(unittest.TestCase):
         self.swarm = Swarm(program, "--port", self.hub.broker.tls_port, "--certs", self.lab.folder / "certs",
                            "--sites", SITES, "--interval-ms", INTERVAL_MS)
         self.addCleanup(self.swarm.close)
+
+    def clean(self):
+        self.stalls.halt()
+        self.lab.close(failed=not self.is_well)
+
+    def age_ms(self, at: float, oldest_ms: int) -> float:
+        """Without the time in which the machine stood still."""
+        return oldest_ms - 1000 * self.stalls.within(at - oldest_ms / 1000, at)
 
     def all_open(self, timeout_s: float, what: str) -> None:
         wait_until(lambda: len(self.swarm.open_now) == SITES or not self.swarm.is_alive, timeout_s,
@@ -154,7 +164,8 @@ class HerdTest(unittest.TestCase):
         times = sorted(at - back for at, _ in self.swarm.opens[opens:])
         arrivals = [at for at, _ in self.swarm.dials[dials:] if at >= back]
         broken = [why for at, _, why in self.swarm.downs[downs:] if at >= back and "refused" not in why]
-        live = sorted(oldest for at, _, oldest, _, is_live in self.swarm.acks[acked:] if at >= back and is_live)
+        live = sorted(round(self.age_ms(at, oldest)) for at, _, oldest, _, is_live in self.swarm.acks[acked:]
+                      if at >= back and is_live)
         after = {"syncd": rss_kib(self.hub.syncd.pid), "broker": rss_kib(self.hub.broker.daemon.pid)}
         figures = {
             "sites": SITES, "capacity_per_s": round(capacity, 1), "best_s": round(SITES / capacity, 2),
@@ -164,7 +175,7 @@ class HerdTest(unittest.TestCase):
             "wasted_per_site": round((len(arrivals) - SITES) / SITES, 2), "broken_off": len(broken),
             "live_age_ms": {"p50": live[len(live) // 2], "p99": live[int(0.99 * (len(live) - 1))], "max": live[-1]},
             "rss_kib": {"before": before, "after": after}}
-        print(json.dumps(figures, indent=1), broken[:5], flush=True)
+        print(json.dumps(figures, indent=1), broken[:5], self.stalls, flush=True)
         if os.environ.get("TMB_HERD_JSON"):
             Path(os.environ["TMB_HERD_JSON"]).write_text(json.dumps(figures), encoding="ascii")
         self.check(figures)
