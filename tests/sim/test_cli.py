@@ -20,7 +20,7 @@ STATE_FAULTS = {"partition", "cut", "loss", "slow", "kill", "power", "full", "re
 
 
 def run(*arguments):
-    return subprocess.run([PROGRAM, *arguments], capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run([PROGRAM, *arguments], capture_output=True, text=True, timeout=300, check=False)
 
 
 class Cli(unittest.TestCase):
