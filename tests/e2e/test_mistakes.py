@@ -16,6 +16,7 @@ from tombolo_lab.node import Settings
 HELLO, WELCOME, ACK = b"\x0a", b"\x12", b"\x22"  # a frame's first byte says which it is
 NOBODY = 65534
 QUIET_S = 2.5  # several of the child's tries
+PATIENCE_S = 30
 SETTINGS = Settings(backoff_base="50ms", backoff_cap="300ms", ack_timeout="1s", keepalive="5s")
 
 
@@ -37,7 +38,7 @@ class MistakesTest(unittest.TestCase):
         return journal.dump(self.hub, self.lab.built) if is_there else []
 
     def wait_hub_log(self, count: int) -> list:
-        wait_until(lambda: len(self.hub_log()) >= count, 20, lambda: f"{count} records\n{self.lab.logs()}", 0.2)
+        wait_until(lambda: len(self.hub_log()) >= count, PATIENCE_S, lambda: f"{count} records\n{self.lab.logs()}", 0.2)
         return self.hub_log()
 
     def test_a_hub_whose_broker_lost_its_plugin_takes_nothing(self):
@@ -46,8 +47,9 @@ class MistakesTest(unittest.TestCase):
         publisher = self.lab.publish(self.s1, "pub", numbers)
         self.wait_hub_log(10)
         publisher.pause()
-        wait_until(lambda: not publisher.in_flight, 10, "the last ack")
-        self.lab.wait_drained(20)
+        time.sleep(0.2)  # it may just be saying one
+        wait_until(lambda: not publisher.in_flight, PATIENCE_S, "the last ack")
+        self.lab.wait_drained()
         before = self.hub_log()
         self.hub.broker.stop()
         whole = self.hub.broker.conf_file.read_text(encoding="utf-8")
@@ -57,22 +59,24 @@ class MistakesTest(unittest.TestCase):
         spy = Ear("spy", self.hub.broker.port, "$tombolo/#")  # without the plugin anybody may
         self.addCleanup(spy.halt)
         publisher.pause(False)
-        self.hub.syncd.wait_for_log("runs without the tombolo plugin", 10)
+        self.hub.syncd.wait_for_log("runs without the tombolo plugin", PATIENCE_S)
+
+        def said() -> set:
+            return {(m.topic, m.payload[:1]) for m in list(spy.messages) if "/stats/" not in m.topic}
+        wait_until(lambda: ("$tombolo/v1/up/s1", HELLO) in said(), PATIENCE_S, lambda: f"a HELLO: {said()}")
         time.sleep(QUIET_S)
+        wait_until(lambda: self.lab.ledger.waiting()[0] > 50, PATIENCE_S, "messages to wait at the site")
         publisher.pause()
-        said = {(m.topic, m.payload[:1]) for m in list(spy.messages) if "/stats/" not in m.topic}
-        self.assertIn(("$tombolo/v1/up/s1", HELLO), said)
-        self.assertEqual(said & {("$tombolo/v1/down/s1", WELCOME), ("$tombolo/v1/down/s1", ACK)}, set())
+        self.assertEqual(said() & {("$tombolo/v1/down/s1", WELCOME), ("$tombolo/v1/down/s1", ACK)}, set())
         self.assertEqual(self.hub_log(), before)
-        self.assertGreater(self.lab.ledger.waiting()[0], 50)
-        self.assertFalse(self.hub.told()["broker"]["up"])
+        wait_until(lambda: not self.hub.told()["broker"]["up"], PATIENCE_S, lambda: str(self.hub.told()))
         self.assertIn("without the tombolo plugin", self.hub.told()["broker"]["down_why"])
         spy.halt()
         self.hub.broker.stop()
         self.hub.broker.conf_file.write_text(whole, encoding="utf-8")
         self.hub.broker.start()
-        self.lab.wait_acked([publisher], 20)
-        self.lab.wait_drained(20)
+        self.lab.wait_acked([publisher])
+        self.lab.wait_drained()
         verdict = self.lab.ledger.verdict()
         self.assertTrue(verdict.is_clean(), self.lab.ledger.evidence())
         self.assertEqual((len(self.hub_log()), verdict.redelivered), (verdict.acked, 0))
@@ -92,7 +96,7 @@ class MistakesTest(unittest.TestCase):
         shutil.rmtree(self.s1.data)
         shutil.copytree(backup, self.s1.data)
         self.s1.start()
-        self.s1.syncd.wait_for_log("session.fenced", 15)
+        self.s1.syncd.wait_for_log("session.fenced", PATIENCE_S)
         self.assertIn("parent_has=60", self.s1.syncd.log())
         self.say(61, 65)  # with the numbers 31 to 35, which the hub has of other messages
         time.sleep(QUIET_S)
@@ -109,7 +113,7 @@ class MistakesTest(unittest.TestCase):
         for name in ("cert", "key"):
             shutil.copy(getattr(other, f"{name}_file"), getattr(self.s1.certificate, f"{name}_file"))
         self.s1.syncd.start()
-        self.s1.syncd.wait_for_log("journal.of_another_node", 10)
+        self.s1.syncd.wait_for_log("journal.of_another_node", PATIENCE_S)
         time.sleep(QUIET_S)
         self.assertEqual(self.hub_log(), before)
 
@@ -129,17 +133,17 @@ class MistakesTest(unittest.TestCase):
         somebody = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", *whole]
         self.s1.syncd.command = somebody
         self.s1.syncd.start()
-        self.s1.syncd.wait_for_log(f"{key}: cannot be read as key: Permission denied", 10)
+        self.s1.syncd.wait_for_log(f"{key}: cannot be read as key: Permission denied", PATIENCE_S)
         self.s1.syncd.stop()
         os.chown(key, NOBODY, NOBODY)
         self.s1.syncd.start()
-        self.s1.syncd.wait_for_log("journal.not_readable", 10)
-        self.assertIn("permission denied", self.s1.syncd.log())
+        self.s1.syncd.wait_for_log("journal.not_readable", PATIENCE_S)
+        self.s1.syncd.wait_for_log("permission denied", PATIENCE_S)
         self.assertNotIn("journal.of_another_node", self.s1.syncd.log())
 
     def test_a_second_daemon_on_one_folder_does_not_start(self):
         self.s1.syncd.wait_for_log(" started ", 30)  # before that the folder is whoever's comes first
-        done = subprocess.run(self.s1.syncd.command, capture_output=True, text=True, timeout=20)
+        done = subprocess.run(self.s1.syncd.command, capture_output=True, text=True, timeout=60)
         self.assertEqual(done.returncode, 1)
         self.assertIn("another tombolo-syncd runs on this data_dir", done.stderr)
 

@@ -8,7 +8,7 @@ import subprocess
 import unittest
 from pathlib import Path
 
-from plugin_lab import PluginTest
+from plugin_lab import PATIENCE_S, PluginTest
 from plugin_raw import encode_record, user_property
 from tombolo_lab.net import wait_until
 
@@ -173,7 +173,7 @@ class CommitTest(PluginTest):
         self.allow("unlimited")
         self.commit(big)
         self.commit(batch(60, 64))
-        wait_until(lambda: len(self.journal(check=False)) >= 64, 5, "64 records")
+        wait_until(lambda: len(self.journal(check=False)) >= 64, PATIENCE_S, "64 records")
         self.assertEqual(self.numbers(self.journal(check=False)), list(range(1, 65)))
         self.assertEqual(self.heard(listener.receive_all(1)), list(range(3, 65)))
 

@@ -3,6 +3,7 @@
 knows its parent's window after it was started anew.
 """
 
+import contextlib
 import itertools
 import time
 import unittest
@@ -15,6 +16,7 @@ from tombolo_lab.talker import Talker
 SITES = 10
 RATE = 2  # sessions a second: a queue of two seconds holds three or four
 LIMIT = 6  # the reason of a BYE
+PATIENCE_S = 30
 
 
 def source(topic):
@@ -37,7 +39,11 @@ class ReturnTest(unittest.TestCase):
         self.addCleanup(self.lab.close)
         self.hub = self.lab.node("hub", has_children=True, settings=settings)
         self.sites = [self.lab.node(f"s{i}", parent=self.hub) for i in range(1, sites + 1)]
-        self.lab.start()
+        self.hub.start()
+        for site in self.sites:
+            site.broker.start()
+        for site in self.sites:  # at once, however long a broker takes
+            site.syncd.start()
 
     def arrivals(self) -> dict:
         return self.hub.told().get("arrivals", {})
@@ -59,15 +65,18 @@ class ReturnTest(unittest.TestCase):
         self.hub.broker.start()
         self.wait_all_open(60)
         time.sleep(1.5)  # what is told of it is a second old
-        told = [site.told()["return"] for site in self.sites]
+        told = []
+
+        def have_come() -> bool:
+            told[:] = [site.told()["return"] for site in self.sites]
+            return 0 < sum(child["slots"] for child in told) == sum(child["refusals"] for child in told)
+        wait_until(have_come, PATIENCE_S, lambda: f"each who was refused to have come at a slot: {told}")
         arrivals = self.arrivals()
         print(arrivals, told)
         self.assertGreater(arrivals["refused"], 0, "nobody was refused")
         self.assertEqual(arrivals["children_known"], SITES)
         self.assertEqual(arrivals["handshakes_per_s"], RATE)
-        self.assertLessEqual(arrivals["queue_worst_ms"], 3000)
-        self.assertGreater(sum(child["slots"] for child in told), 0, "nobody took a slot")
-        self.assertEqual(sum(child["slots"] for child in told), sum(child["refusals"] for child in told))
+        self.assertLess(arrivals["queue_worst_ms"], 4000)  # 2000, and 4500 if nobody had been refused
         # They hang up and come at their slot: so many refusals each are not polling.
         self.assertLess(arrivals["refused"], 8 * SITES)
         self.lab.wait_acked(publishers)
@@ -84,26 +93,28 @@ class ReturnTest(unittest.TestCase):
         self.lab_of(1, Settings(handshakes_per_s=1))
         self.wait_all_open(30)
         old = self.lab.authority.issue("old")
-        session, heard = 7, set()
-        with Talker(self.hub.broker.tls_port, "old", certificate=old) as talker:
+        others = {name: self.lab.authority.issue(name) for name in (f"o{i}" for i in range(6))}
+        session, heard, port = 7, set(), self.hub.broker.tls_port
+        with contextlib.ExitStack() as stack:
+            talker = stack.enter_context(Talker(port, "old", certificate=old))
             self.assertLess(talker.subscribe("$tombolo/v1/down/old", 0), 0x80)
-            # One after the other is let in for the first seconds; the others fill the queue.
-            others = [self.lab.authority.issue(f"o{i}") for i in range(6)]
-            for i, certificate in enumerate(others):
-                with Talker(self.hub.broker.tls_port, f"o{i}", certificate=certificate) as other:
-                    self.assertEqual(other.publish(f"$tombolo/v1/up/o{i}", hello(f"o{i}", session, 2), 1), 0)
+            crowd = {name: stack.enter_context(Talker(port, name, certificate=certificate))
+                     for name, certificate in others.items()}
+            # One is let in each second, and two wait: the others come at once, and before this one.
+            for name, other in crowd.items():
+                self.assertEqual(other.publish(f"$tombolo/v1/up/{name}", hello(name, session, 2), 1), 0)
             self.assertEqual(talker.publish("$tombolo/v1/up/old", hello("old", session, 1), 1), 0)
-            wait_until(lambda: talker.heard, 10, lambda: f"an answer: {self.hub.told()}\n{self.lab.logs()}")
+            wait_until(lambda: talker.heard, PATIENCE_S, lambda: f"an answer: {self.hub.told()}\n{self.lab.logs()}")
             heard = {bytes(message.payload) for message in talker.heard}
         self.assertEqual(heard, {bye(session, LIMIT)})
-        wait_until(lambda: self.arrivals()["refused_version_1"] == 1, 10, lambda: str(self.arrivals()))
+        wait_until(lambda: self.arrivals()["refused_version_1"] == 1, PATIENCE_S, lambda: str(self.arrivals()))
 
     def test_a_window_that_changes_is_told_to_those_who_are_there(self):
         """One second for each child: with three there, the first knows of them all, in the session it has had since."""
         self.lab_of(1, Settings(handshakes_per_s=1))
         self.wait_all_open(30)
         first = self.sites[0]
-        wait_until(lambda: first.told().get("return", {}).get("window_ms", 0) > 0, 10, lambda: str(first.told()))
+        wait_until(lambda: first.told().get("return", {}).get("window_ms", 0) > 0, PATIENCE_S, lambda: str(first.told()))
         before = first.told()
         for name in ("s2", "s3"):
             self.sites.append(self.lab.node(name, parent=self.hub))
@@ -111,11 +122,11 @@ class ReturnTest(unittest.TestCase):
         self.wait_all_open(30)
         window_ms = self.arrivals()["window_ms"]
         self.assertGreater(window_ms, 2 * before["return"]["window_ms"])
-        wait_until(lambda: first.told()["return"]["window_ms"] == window_ms, 10,
+        wait_until(lambda: first.told()["return"]["window_ms"] == window_ms, PATIENCE_S,
                    lambda: f"{window_ms} to be told: {first.told()}\n{self.lab.logs()}")
         self.assertEqual(first.told()["link"]["dials"], before["link"]["dials"])
-        wait_until(lambda: f"window_ms {window_ms}\n" in (first.data / "uplink.window").read_text(encoding="ascii"), 10,
-                   "the new window on the disk")
+        wait_until(lambda: f"window_ms {window_ms}\n" in (first.data / "uplink.window").read_text(encoding="ascii"),
+                   PATIENCE_S, "the new window on the disk")
 
     def test_a_window_is_kept_over_a_restart(self):
         self.lab_of(1, Settings(window_min="3s"))
@@ -126,11 +137,11 @@ class ReturnTest(unittest.TestCase):
         site.syncd.stop()
         site.syncd.start()
         # Nobody has told it since; retries come in its window, not as fast as its backoff would have it.
-        wait_until(lambda: site.told().get("link", {}).get("dials", 0) >= 1, 10, "a dial")
+        wait_until(lambda: site.told().get("link", {}).get("dials", 0) >= 1, PATIENCE_S, "a dial")
         self.assertEqual(site.told()["return"]["window_ms"], 3000)
-        before, began = site.told()["link"]["dials"], time.monotonic()
+        before, began = site.link.connections, time.monotonic()
         time.sleep(7)
-        dials = site.told()["link"]["dials"] - before
+        dials = site.link.connections - before
         self.assertLessEqual(dials, (time.monotonic() - began + 1) / 2.7 + 1)
         self.assertGreaterEqual(dials, 1)
         self.hub.broker.start()
@@ -144,9 +155,9 @@ class ReturnTest(unittest.TestCase):
         text = file.read_bytes()
         file.write_bytes(text.replace(b"2000", b"9000"))
         site.syncd.start()
-        wait_until(lambda: "window.not_read" in site.syncd.tail(50), 10, lambda: site.syncd.tail(50))
+        wait_until(lambda: "window.not_read" in site.syncd.tail(50), PATIENCE_S, lambda: site.syncd.tail(50))
         wait_until(lambda: site.told().get("return", {}).get("window_ms") == 2000, 30, lambda: str(site.told()))
-        wait_until(lambda: file.read_bytes() == text, 10, lambda: str(file.read_bytes()))
+        wait_until(lambda: file.read_bytes() == text, PATIENCE_S, lambda: str(file.read_bytes()))
 
     def test_the_parent_knows_its_children_after_a_restart(self):
         self.lab_of(2, Settings())
@@ -158,7 +169,7 @@ class ReturnTest(unittest.TestCase):
         for site in self.sites:
             site.stop()
         self.hub.syncd.start()
-        wait_until(lambda: self.arrivals().get("children_known") == 2, 20, lambda: str(self.hub.told()))
+        wait_until(lambda: self.arrivals().get("children_known") == 2, PATIENCE_S, lambda: str(self.hub.told()))
 
 
 if __name__ == "__main__":

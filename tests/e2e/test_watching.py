@@ -12,6 +12,7 @@ from tombolo_lab.node import Settings
 
 TOPIC = "$tombolo/v1/stats/syncd"
 COUNT = 20
+PATIENCE_S = 30
 
 
 class WatchingTest(unittest.TestCase):
@@ -28,14 +29,19 @@ class WatchingTest(unittest.TestCase):
         self.addCleanup(self.ear.halt)
 
     def both(self) -> list:
-        """What the file says and what the topic says of the stream."""
+        """What the topic says of the stream and what the file says; one that has not said yet is left out."""
         told = [json.loads(self.ear.wait(TOPIC)[-1].payload), self.hub.told()]
-        return [whole["streams"]["default"] for whole in told]
+        return [whole["streams"]["default"] for whole in told if "default" in whole.get("streams", {})]
 
-    def wait_both(self, what: str, is_so, timeout_s: float = 10) -> list:
-        wait_until(lambda: all(is_so(told) for told in self.both()), timeout_s,
-                   lambda: f"{what}; told: {self.both()}\n{self.lab.logs()}")
-        return self.both()
+    def wait_both(self, what: str, is_so) -> list:
+        """Waits until both say what is_so, and gives it."""
+        found = []
+
+        def are_so() -> bool:
+            found[:] = self.both()
+            return len(found) == 2 and all(is_so(told) for told in found)
+        wait_until(are_so, PATIENCE_S, lambda: f"{what}; told: {found}\n{self.lab.logs()}")
+        return list(found)
 
     def publish(self, count: int) -> None:
         with Talker(self.hub.broker.port, "talker") as talker:
@@ -46,22 +52,22 @@ class WatchingTest(unittest.TestCase):
         self.publish(1)
         self.wait_both("one acked", lambda told: told["acked"] == 1 and told["waiting"] == 0)
         self.hub.link.cut()
-        self.publish(COUNT)
         said_at = time.monotonic()
+        self.publish(COUNT)
         first = self.wait_both("waiting", lambda told: told["waiting"] == COUNT and told["oldest_waiting_age_ms"] > 0)
-        self.wait_both("two seconds old", lambda told: told["oldest_waiting_age_ms"] >= 2000)
-        second, age_ms = self.both(), (time.monotonic() - said_at) * 1000
-        for before, after in zip(first, second):
+        older_ms = max(2000, *(told["oldest_waiting_age_ms"] + 1 for told in first))
+        second = self.wait_both("older, and two seconds", lambda told: told["oldest_waiting_age_ms"] >= older_ms)
+        age_ms = (time.monotonic() - said_at) * 1000
+        for after in second:
             self.assertEqual((after["waiting"], after["acked"], after["last_seq"]), (COUNT, 1, COUNT + 1))
-            self.assertGreater(after["oldest_waiting_age_ms"], before["oldest_waiting_age_ms"])
-            self.assertLess(after["oldest_waiting_age_ms"], age_ms + 1500)
+            self.assertLess(after["oldest_waiting_age_ms"], age_ms + 100)
         self.hub.link.heal()
         self.wait_both("nothing waiting", lambda told: told["waiting"] == 0 and told["oldest_waiting_age_ms"] == 0 and
                        told["acked"] == COUNT + 1)
 
     def test_the_parent_tells_of_its_child(self):
         self.publish(3)
-        wait_until(lambda: self.region.told().get("children", {}).get("hub", {}).get("marks") == {"default": 3}, 10,
+        wait_until(lambda: self.region.told().get("children", {}).get("hub", {}).get("marks") == {"default": 3}, PATIENCE_S,
                    lambda: f"the mark of the child; told: {self.region.told()}")
         child = self.region.told()["children"]["hub"]
         self.assertEqual((child["open"], child["records"], child["refused"]), (True, 3, 0))
