@@ -134,14 +134,14 @@ class BridgeTest(SessionTest):
         far.start()
         publisher = Raw(far.port, "pub")
         self.addCleanup(publisher.sock.close)
-        wait_until(lambda: publisher.publish("up", b"?") == 0 and self.journal(), 20, "the bridge", 0.2)
+        wait_until(lambda: publisher.publish("up", b"?") == 0 and self.journal(), 60, "the bridge", 0.2)
         for life in range(3):
             publish_many(publisher, "t/a", life * 200 + 1, life * 200 + 200, window=50)
             self.restart()
 
         def numbers():
             return {int(r["payload"]) for r in self.journal() if r["topic"] == "t/a"}
-        wait_until(lambda: len(numbers()) == 600, 30, lambda: f"all 600, there are {len(numbers())}", 0.2)
+        wait_until(lambda: len(numbers()) == 600, 60, lambda: f"all 600, there are {len(numbers())}", 0.2)
         self.restart()
         self.assertEqual(sorted(set(self.numbers("sub"))), list(range(1, 601)))
 
@@ -154,11 +154,11 @@ class BridgeTest(SessionTest):
         self.broker.start()
         publisher = Raw(far.port, "pub")
         self.addCleanup(publisher.sock.close)
-        wait_until(lambda: publisher.publish("up", b"?") == 0 and self.journal(), 20, "the bridge", 0.2)
+        wait_until(lambda: publisher.publish("up", b"?") == 0 and self.journal(), 60, "the bridge", 0.2)
         for qos in (1, 2):
             publisher.publish("s9/tombolo/loss", b"forged", qos)
         publisher.publish("t/a", b"behind it")
-        wait_until(lambda: self.journal()[-1]["payload"] == b"behind it", 20, "what came behind", 0.2)
+        wait_until(lambda: self.journal()[-1]["payload"] == b"behind it", 60, "what came behind", 0.2)
         self.assertEqual({record["topic"] for record in self.journal()}, {"up", "t/a"})
         self.assertEqual(self.wait_stat("denied", 2)["denied"], 2, "sent once, and acked")
 
@@ -175,7 +175,7 @@ class BridgeTest(SessionTest):
         reader = Raw(far.port, "reader")
         self.addCleanup(reader.sock.close)
         reader.subscribe("t/#")
-        got, end = set(), time.monotonic() + 20
+        got, end = set(), time.monotonic() + 60
         while len(got) < 200 and time.monotonic() < end:
             got |= {int(m[1]) for m in reader.receive_all(0.3)}
         self.assertEqual(sorted(got), list(range(1, 201)))
