@@ -36,7 +36,7 @@ class Asker(Talker):
                 found.append(said)
         return found
 
-    def wait(self, key: str, count: int = 1, timeout_s: float = 20) -> list:
+    def wait(self, key: str, count: int = 1, timeout_s: float = 30) -> list:
         wait_until(lambda: len(self.receipts(key)) >= count, timeout_s,
                    lambda: f"{count} receipts for {key}; there are {self.receipts(key)}")
         return self.receipts(key)
@@ -44,5 +44,5 @@ class Asker(Talker):
     def wait_level(self, key: str, level: str) -> dict:
         def found():
             return [said for said in self.receipts(key) if said["receipt"] == level]
-        wait_until(lambda: bool(found()), 20, lambda: f"{level} for {key}; there are {self.receipts(key)}")
+        wait_until(lambda: bool(found()), 30, lambda: f"{level} for {key}; there are {self.receipts(key)}")
         return found()[0]

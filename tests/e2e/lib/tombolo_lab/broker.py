@@ -69,7 +69,7 @@ class Broker:
         if wait:
             self.wait_up()
 
-    def wait_up(self, timeout_s: float = 15) -> None:
+    def wait_up(self, timeout_s: float = 30) -> None:
         wait_until(lambda: self.answers() or not self.daemon.is_alive(), timeout_s,
                    lambda: f"{self.name} broker to answer\n{self.daemon.tail()}")
         if not self.daemon.is_alive():

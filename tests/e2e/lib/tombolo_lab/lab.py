@@ -62,9 +62,11 @@ class Lab:
         return node
 
     def start(self) -> None:
-        """Starts parents before children, in the order in which they were named."""
+        """Starts parents before children, in the order in which they were named; each listens before the next comes."""
         for node in self.nodes.values():
             node.start()
+            if node.has_children:
+                node.syncd.wait_for_log("broker.up")
 
     def subscribe(self, node: Node, name: str = "", topic: str = "#", **options) -> Subscriber:
         """A persistent subscriber that fills the ledger, ready when this returns."""

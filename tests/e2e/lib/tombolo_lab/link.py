@@ -81,7 +81,7 @@ class Link(threading.Thread):
         with self._lock:
             self._orders.append((state, done))
         self._wake_out.send(b"!")
-        if not done.wait(5):
+        if not done.wait(30):
             raise TimeoutError(f"{self.name} does not answer")
 
     # On the link's own thread.

@@ -32,12 +32,14 @@ def free_port() -> int:
 
 
 def wait_until(condition, timeout_s: float, what: str, step_s: float = 0.02):
-    """Waits until condition() is true and gives its value; TimeoutError says what was waited for."""
+    """Waits until condition() is true and gives its value; TimeoutError says what was waited for. It is looked at once
+    more when the time is over: this process may have stood still, and the others not."""
     end = time.monotonic() + timeout_s
     while True:
+        is_over = time.monotonic() > end
         value = condition()
         if value:
             return value
-        if time.monotonic() > end:
+        if is_over:
             raise TimeoutError(f"waited {timeout_s:g} s for {what() if callable(what) else what}")
         time.sleep(step_s)

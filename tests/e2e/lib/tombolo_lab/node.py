@@ -62,7 +62,7 @@ class Node:
         self.config_file = self.folder / "node.yaml"
         self.settings = settings or Settings()
         self.certificate = authority.issue(name)
-        self._domain, self._has_children = authority.domain, has_children
+        self._domain, self.has_children = authority.domain, has_children
         self._parent_host = parent_host
         self._parent_port = parent_port or (parent.broker.tls_port if parent else 0)
         self._is_own_client = has_children or bool(self.settings.state)
@@ -104,7 +104,7 @@ broker:
   host: 127.0.0.1
   port: {self.broker.tls_port}
 """
-        if self._has_children:
+        if self.has_children:
             text += f"""\
 children:
   accept: true

@@ -43,12 +43,12 @@ class Daemon:
         pid = self._child.pid
         assert self._child.poll() is None, f"{self.name} was gone before it was killed\n{self.tail()}"
         os.kill(pid, signal.SIGKILL)
-        code = self._child.wait(10)
+        code = self._child.wait(30)
         assert code == -signal.SIGKILL, f"{self.name} ended with {code}, not by SIGKILL"
         assert not Path(f"/proc/{pid}").exists(), f"{self.name}: pid {pid} is still there"
         return pid
 
-    def stop(self, timeout_s: float = 10) -> int:
+    def stop(self, timeout_s: float = 30) -> int:
         """Asks it to end, and gives its exit code; kills it when it will not."""
         if not self._child:
             return 0
@@ -69,6 +69,6 @@ class Daemon:
     def tail(self, lines: int = 20) -> str:
         return "\n".join(f"    {self.name}: {line}" for line in self.log().splitlines()[-lines:])
 
-    def wait_for_log(self, text: str, timeout_s: float = 10) -> None:
+    def wait_for_log(self, text: str, timeout_s: float = 30) -> None:
         wait_until(lambda: text in self.log(), timeout_s,
                    lambda: f"{text!r} in the log of {self.name}\n{self.tail()}")

@@ -86,6 +86,6 @@ class StateClient:
         except ValueError:
             return payload
 
-    def wait(self, path: str, value, timeout_s: float = 15) -> None:
+    def wait(self, path: str, value, timeout_s: float = 30) -> None:
         wait_until(lambda: self.get(path) == value, timeout_s,
                    lambda: f"{path} to be {value!r}: it is {self.get(path)!r}\n{self.node.logs()}")

@@ -48,7 +48,7 @@ class Subscriber(ClientThread):
         assert all(reason.value < 0x80 for reason in reasons), f"subscription refused: {reasons}"
         self._ready.set()
 
-    def wait_ready(self, timeout_s: float = 10) -> None:
+    def wait_ready(self, timeout_s: float = 30) -> None:
         if not self._ready.wait(timeout_s):
             raise TimeoutError(f"{self.name} is not subscribed after {timeout_s:g} s")
 

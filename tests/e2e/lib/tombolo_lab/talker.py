@@ -48,7 +48,7 @@ class Talker:
         self.is_gone = threading.Event()
         self.heard = []
         self._client.on_connect = lambda _c, _u, _f, reason, *_: self._note_connect(reason)
-        self._client.on_disconnect = lambda *_: self.is_gone.set()
+        self._client.on_disconnect = lambda *_: self._note_disconnect()
         self._client.on_publish = lambda client, _u, mid: self._answer(mid, client.refused_mids.pop(mid, 0))
         self._client.on_subscribe = lambda _c, _u, mid, granted, *_: self._answer(
             mid, max(getattr(code, "value", code) for code in granted))
@@ -58,6 +58,11 @@ class Talker:
     def _note_connect(self, reason) -> None:
         if getattr(reason, "value", reason) == 0:
             self.connected.set()
+
+    def _note_disconnect(self) -> None:
+        with self._changed:
+            self.is_gone.set()
+            self._changed.notify_all()
 
     def _answer(self, mid: int, reason: int) -> None:
         with self._changed:
@@ -72,16 +77,16 @@ class Talker:
     def __enter__(self):
         self._client.connect("127.0.0.1", self._port, 30)
         self._client.loop_start()
-        if not self.connected.wait(10):
+        if not self.connected.wait(30):
             self._client.loop_stop()
-            raise TimeoutError(f"{self.client_id} is not connected after 10 s")
+            raise TimeoutError(f"{self.client_id} is not connected after 30 s")
         return self
 
     def __exit__(self, *_):
         self._client.disconnect()
         self._client.loop_stop()
 
-    def publish(self, topic: str, payload=b"", qos: int = 1, retain: bool = False, timeout_s: float = 10,
+    def publish(self, topic: str, payload=b"", qos: int = 1, retain: bool = False, timeout_s: float = 30,
                 **properties):
         """The reason code of the ack: 0 is well; None: hung up, or no answer in time. QoS 0: always 0."""
         info = self._client.publish(topic, payload, qos, retain,
@@ -90,7 +95,7 @@ class Talker:
             return 0
         return self._wait_answer(info.mid, timeout_s)
 
-    def subscribe(self, topic: str, qos: int = 1, timeout_s: float = 10):
+    def subscribe(self, topic: str, qos: int = 1, timeout_s: float = 30):
         """The reason code: 0 to 2 is the QoS granted, 0x80 and above a refusal."""
         _rc, mid = self._client.subscribe(topic, qos)
         return self._wait_answer(mid, timeout_s)
@@ -114,7 +119,7 @@ class Ear(Subscriber):
     def of(self, topic: str) -> list:
         return [message for message in list(self.messages) if message.topic == topic]
 
-    def wait(self, topic: str, count: int = 1, timeout_s: float = 20) -> list:
+    def wait(self, topic: str, count: int = 1, timeout_s: float = 30) -> list:
         """Waits until count messages of a topic are there, and gives them."""
         wait_until(lambda: len(self.of(topic)) >= count, timeout_s,
                    lambda: f"{count} of {topic} (there are {len(self.of(topic))}; heard: "
@@ -126,5 +131,5 @@ def plugin_stats(port: int) -> dict:
     """The plugin's counters since the broker's start, at most about a second old."""
     with Talker(port, "stats-reader") as reader:
         reader.subscribe("$tombolo/v1/stats/plugin", 0)
-        wait_until(lambda: bool(reader.heard), 10, "the plugin's statistics")
+        wait_until(lambda: bool(reader.heard), 30, "the plugin's statistics")
         return json.loads(reader.heard[-1].payload)
