@@ -6,13 +6,15 @@ import itertools
 import os
 import random
 import shutil
+import subprocess
+import sys
 import tempfile
 import time
 import unittest
 from pathlib import Path
 
 from tombolo_lab import Broker, Ledger, Link, Message, Publisher, Subscriber
-from tombolo_lab.net import wait_until
+from tombolo_lab.net import free_port, wait_until
 
 SEED = int(os.environ.get("TMB_SEED", "1"))
 
@@ -157,6 +159,19 @@ class LabTest(unittest.TestCase):
         publisher.finish()
         publisher.join(10)
         self.assertFalse(publisher.is_alive())
+
+
+class PortsTest(unittest.TestCase):
+    def test_labs_beside_each_other_take_other_ports(self):
+        """Nobody listens on it yet, and another process draws it."""
+        port = free_port()
+        done = subprocess.run([sys.executable, "-c", f"""
+from tombolo_lab import net
+draws = iter([{port}, *range(12000, 32000)])
+net._draw.randrange = lambda *_: next(draws)
+print(net.free_port())"""], capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertNotEqual(int(done.stdout), port)
 
 
 if __name__ == "__main__":

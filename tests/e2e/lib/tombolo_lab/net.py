@@ -4,21 +4,39 @@
 Ports are taken from below the range that the kernel gives to outgoing connections. A port of that range
 could be handed to some client while a killed broker is away, and a client that calls a closed port of that
 range again and again will one day be connected to itself.
+
+Labs run beside each other, and a port on which nobody listens may be that of a broker that is yet to start, or was
+just killed. So each port is claimed, until its process ends, by a lock on the byte of that number of one file.
 """
 
+import fcntl
+import os
 import random
 import socket
+import tempfile
 import time
 
 _taken = set()
 _draw = random.SystemRandom()
+_claims = []  # the file, open; closing it would let go of all
+
+
+def _claim(port: int) -> bool:
+    if not _claims:
+        name = os.path.join(tempfile.gettempdir(), f"tombolo-lab-ports-{os.geteuid()}")
+        _claims.append(open(name, "ab"))
+    try:
+        fcntl.lockf(_claims[0], fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def free_port() -> int:
-    """A port on 127.0.0.1 that nobody listens on, never the same twice in one process."""
+    """A port on 127.0.0.1 that nobody listens on, never the same twice, also of labs of other processes."""
     for _ in range(1000):
         port = _draw.randrange(12000, 32000)
-        if port in _taken:
+        if port in _taken or not _claim(port):
             continue
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
