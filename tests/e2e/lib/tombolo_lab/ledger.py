@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from .judge import Judge, Verdict, total
 
-CHECKPOINT_SLACK_S = 2.0  # a message takes its way to the subscriber, its ack back, a checkpoint to the disk
+CHECKPOINT_SLACK_S = 4.0  # a message takes its way to the subscriber, its ack back, a checkpoint to the disk; any may pause
 
 
 def written_at(file) -> float:
