@@ -110,7 +110,7 @@ class MalformedTest(unittest.TestCase):
         client.tls_set(str(certificate.ca_file), str(certificate.cert_file), str(certificate.key_file))
         client.connect("127.0.0.1", self.hub.broker.tls_port, 30)
         client.loop_start()
-        wait_until(client.is_connected, 10, "the forger")
+        wait_until(client.is_connected, 30, "the forger")
         for number in range(FRAMES):
             # A true frame now and then: a session is opened, and what follows is aimed at it.
             frame = draw.choice(frames) if draw.random() < 0.2 else mutate(draw, draw.choice(frames))

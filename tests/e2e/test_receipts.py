@@ -21,10 +21,11 @@ RECEIPTS_MAX = 4096  # TMB_RECEIPTS_MAX
 STREAMS = (("safe", '["safe/#"]', "strict"), ("many", '["many/#"]', "group"), ("fast", '["fast/#"]', "process"),
            ("loose", '["loose/#"]', "none"))
 WAITS = ("strict", "group")
+PATIENCE_S = 60
 
 
 def wait_stat(broker, name: str, at_least: int) -> None:
-    wait_until(lambda: plugin_stats(broker.port)[name] >= at_least, 10,
+    wait_until(lambda: plugin_stats(broker.port)[name] >= at_least, PATIENCE_S,
                lambda: f"{name} of {at_least}: {plugin_stats(broker.port)}", 0.2)
 
 
@@ -145,7 +146,8 @@ class RoadTest(unittest.TestCase):
         with Talker(self.s1.broker.port, "pub") as pub:
             for i in range(5):
                 self.assertEqual(pub.publish("safe/t", f"lost-{i}"), 0)
-        wait_until(lambda: marks.exists() and "stream safe 10 " in marks.read_text(encoding="utf-8"), 20, "the marks")
+        wait_until(lambda: marks.exists() and "stream safe 10 " in marks.read_text(encoding="utf-8"), PATIENCE_S,
+                   "the marks")
         self.s1.stop()
         shutil.rmtree(self.s1.journal_root)
         shutil.copytree(backup, self.s1.journal_root)
@@ -242,7 +244,7 @@ class RoadTest(unittest.TestCase):
             self.assertIn("too many", [r["why"] for r in found if r["receipt"] == "refused"][0])
             self.assertEqual(len(asker.heard), 2)
             self.s1.link.heal()
-            wait_until(lambda: len(asker.heard) >= RECEIPTS_MAX + 2, 60, lambda: f"{len(asker.heard)} heard")
+            wait_until(lambda: len(asker.heard) >= RECEIPTS_MAX + 2, PATIENCE_S, lambda: f"{len(asker.heard)} heard")
             seqs = [json.loads(m.payload)["seq"] for m in asker.heard[2:]]
             self.assertEqual(seqs, list(range(1, RECEIPTS_MAX + 1)))
             self.assertEqual(asker.ask("loose/t", "again", "committed"), 0)
@@ -283,7 +285,7 @@ class LostRepeatTest(unittest.TestCase):
             def has_dropped() -> bool:  # a message more, so that the counters are told again
                 self.assertEqual(asker.publish("t", "more"), 0)
                 return plugin_stats(s1.broker.port)["journal_dropped_records"] > 0
-            wait_until(has_dropped, 40, "retention to drop", 0.5)
+            wait_until(has_dropped, PATIENCE_S, "retention to drop", 0.5)
             self.check_refused(asker, "late")
             s1.broker.kill9()
         s1.broker.start()
@@ -344,6 +346,7 @@ class RulesTest(PluginTest):
                 self.assertEqual(asker.ask("t", "not-mine", "synced", to=topic), 0)
             self.assertEqual(asker.ask("t", "last", "committed"), 0)
             self.assertEqual(asker.wait("last")[0]["receipt"], "committed")
+            wait_until(lambda: len(thief.heard) >= 8, PATIENCE_S, lambda: f"6 of t and 2 receipts: {thief.heard}")
             self.assertEqual({m.topic for m in thief.heard}, {"t", "receipts/asker/a"})
         self.assertEqual(self.wait_stat("receipts_refused", 4)["receipts_refused"], 4)
 

@@ -20,7 +20,7 @@ from tombolo_lab.net import wait_until
 from tombolo_lab.node import Settings
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs/state.md"
-PATIENCE_S = 15
+PATIENCE_S = 30
 
 
 def commands() -> list:
@@ -45,7 +45,7 @@ class DocumentTest(unittest.TestCase):
                                   settings=Settings(more="state: { scopes: [ line-7, fleet ] }\n"))
         self.lab.start()
         self.node.syncd.wait_for_log("state.broker_up")  # answers are told to who is there
-        wait_until(lambda: '"equal"' in json.dumps(self.node.told().get("merging")), 20, self.lab.logs)
+        wait_until(lambda: '"equal"' in json.dumps(self.node.told().get("merging")), PATIENCE_S, self.lab.logs)
         hub.stop()  # the site has left it
         self.variables = {}
         self.shims = Path(self.lab.folder) / "bin"

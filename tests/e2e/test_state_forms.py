@@ -13,7 +13,7 @@ from tombolo_lab.node import Settings
 
 PROTOBUF = b"\x03\x00\x14application/protobuf"
 JSON = b"\x03\x00\x10application/json"
-PATIENCE_S = 15
+PATIENCE_S = 30
 
 
 def field(number: int, kind: int, value: bytes) -> bytes:

@@ -53,7 +53,7 @@ class NeighboursTest(unittest.TestCase):
     def row(self, neighbour: str = "s1", node=None) -> dict:
         return next((row for row in self.state("neighbours", "s1", node=node) if row["neighbour"] == neighbour), {})
 
-    def wait_row(self, timeout_s: float = 20, **wanted) -> None:
+    def wait_row(self, timeout_s: float = 30, **wanted) -> None:
         found = {}
 
         def is_so() -> bool:
@@ -104,7 +104,7 @@ class LapseAfterTest(NeighboursTest):
         self.wait_row(state="lapsed", holds=0)
         self.assertGreater(self.row()["behind"], 0)
         self.hub.syncd.wait_for_log("state.neighbour_lapsed")
-        wait_until(lambda: self.hub.told()["merging"]["unstable_removals"] == 0, 15, self.lab.logs)
+        wait_until(lambda: self.hub.told()["merging"]["unstable_removals"] == 0, 30, self.lab.logs)
         self.site.link.heal()
         self.check_all_is_well(["wo-2", "wo-9"])
         self.assertRegex(self.hub.syncd.log() + self.site.syncd.log(), "report=below .*nothing needs to be done")
@@ -157,7 +157,7 @@ class RetireTest(NeighboursTest):
         self.assertEqual(self.state("retire", "*", "s1")[0]["verdict"], "same")
         self.hub.syncd.kill9()  # it is durable
         self.hub.syncd.start()
-        wait_until(lambda: self.row_or_none().get("state") == "retired", 20, self.lab.logs, 0.3)
+        wait_until(lambda: self.row_or_none().get("state") == "retired", 30, self.lab.logs, 0.3)
         self.site.syncd.start()
         self.check_all_is_well(["wo-2", "wo-9"])
         self.assertRegex(self.hub.syncd.log() + self.site.syncd.log(), "report=below .*nothing needs to be done")
@@ -231,7 +231,7 @@ class RetireTest(NeighboursTest):
         client.subscribe("$tombolo/v1/state/told/+", 1)
         client.loop_start()
         self.addCleanup(client.loop_stop)
-        self.assertTrue(ready.wait(10))
+        self.assertTrue(ready.wait(30))
         client.publish(ASK, json.dumps({"id": "first", "do": "retire", "scope": "s1", "neighbour": "s1"}), 1)
         for i in range(40):
             client.publish(ASK, json.dumps({"id": f"a{i}", "do": "neighbours", "scope": "*"}), 1)

@@ -30,7 +30,7 @@ class SyncTest(unittest.TestCase):
         self.addCleanup(client.close)
         return client
 
-    def wait_equal(self, clients, scope, timeout_s=20):
+    def wait_equal(self, clients, scope, timeout_s=30):
         """Values of a scope are the same at all of them."""
         def values(client):
             return {topic: client.get(topic) for topic in list(client.values)
@@ -80,11 +80,11 @@ class TwoTest(SyncTest):
         self.assertEqual(values["s1/orders"], ["wo-1", "wo-3", "wo-4", "wo-5"])
         self.assertIn(values["s1/speed"], (20, 30))
         self.assertNotIn("s1/old", values)
-        wait_until(lambda: all("s1/speed/conflicts" in c.values for c in (self.at_site, self.at_hub)), 10,
+        wait_until(lambda: all("s1/speed/conflicts" in c.values for c in (self.at_site, self.at_hub)), 30,
                    "both values of the register to be shown")
         self.at_site.say("s1/speed/set", "25")
         self.at_hub.wait("s1/speed", 25)
-        wait_until(lambda: all("s1/speed/conflicts" not in c.values for c in (self.at_site, self.at_hub)), 10,
+        wait_until(lambda: all("s1/speed/conflicts" not in c.values for c in (self.at_site, self.at_hub)), 30,
                    "the conflict to be over")
 
     def test_daemons_killed_while_they_sync(self):
@@ -102,13 +102,13 @@ class TwoTest(SyncTest):
     def test_what_can_be_seen(self):
         self.at_site.say("s1/parts/inc", "3")
         self.at_hub.wait("s1/parts", 3)
-        wait_until(lambda: self.told(self.site, "hub").get("report") == "equal", 10, lambda: str(self.site.told()))
+        wait_until(lambda: self.told(self.site, "hub").get("report") == "equal", 30, lambda: str(self.site.told()))
         merging = self.site.told()["merging"]
         self.assertEqual(merging["scopes_count"], 1)
         self.assertEqual(merging["operations"]["verdicts"]["done"], 1)
         self.assertEqual(merging["clock"]["state"], "ok")
         self.assertGreaterEqual(merging["values"]["published"], 1)
-        wait_until(lambda: self.told(self.hub, "s1").get("state") == "syncing", 10, lambda: str(self.hub.told()))
+        wait_until(lambda: self.told(self.hub, "s1").get("state") == "syncing", 30, lambda: str(self.hub.told()))
 
     @staticmethod
     def told(node, neighbour):
@@ -205,7 +205,7 @@ class ManyTest(SyncTest):
         self.assertEqual(at[0].get("rules/floor"), 7)
         self.assertEqual(at[2].get("rules/floor"), 7)
         at[2].say("rules/floor/raise", "11")  # and knows it
-        wait_until(lambda: at[2].errors, 10, "an error")
+        wait_until(lambda: at[2].errors, 30, "an error")
         self.assertEqual(at[2].get("rules/floor"), 7)
         at[2].say("fleet/more/set", "on")
         at[1].wait("fleet/more", b"on")
@@ -225,7 +225,7 @@ class ManyTest(SyncTest):
         time.sleep(0.5)
         self.assertEqual(len(at_hub.values), limit)
         at_hub.say(f"{sorted(at_hub.values)[0]}/inc", "1")
-        wait_until(lambda: at_site.get(sorted(at_hub.values)[0]) == 2, 10, self.lab.logs)
+        wait_until(lambda: at_site.get(sorted(at_hub.values)[0]) == 2, 30, self.lab.logs)
 
     def test_three_tiers(self):
         region = self.lab.node("region", has_children=True, settings=hub_settings(
