@@ -4,7 +4,8 @@
  *   dirty --TMB_STATE_FLUSH_MS--> gather (job) --> publish --all PUBACKs--> mark --PUBACK--> commit (job)
  *
  * A path is dirty in the store until its value has been acknowledged and the mark behind it: what a kill cuts
- * off is published again. The mark is a number that rises with each flush, retained like the values. A broker
+ * off is published again. Which other outputs it has is written down before they are said, so that they can
+ * be cleared. The mark is a number that rises with each flush, retained like the values. A broker
  * that comes back with the mark that the store knows has all values that were published before it, since it
  * writes its snapshot at one moment; one with another mark, or none, has lost some: then everything is dirty
  * (all), and what it still retains of paths that are gone is looked for (list) and cleared.
@@ -124,6 +125,8 @@ static tmb_err gather_path(tmb_state_values *v, const tmb_kv *kv, tmb_bytes path
     if (err == TMB_OK)
         err = tmb_state_value_make(v->state->daemon->config, v->state->twins, scope, own,
                                    v->items_count, it->had, &v->said, &it->has);
+    if (err == TMB_OK && (it->has & ~it->had) != 0) /* first: that it was said we may not hear */
+        err = tmb_values_has(kv, tmb_bytes_str(it->scope), own, it->had | it->has);
     v->items_count += err == TMB_OK;
     return err;
 }
