@@ -90,6 +90,7 @@ static void forget_flush(tmb_state_values *v)
         if (held)
             held->is_dirty = true;
     }
+    v->is_wanted = true;
     v->scopes_count = v->items_count = 0;
     v->waiting = 0;
     v->mark_id = 0;
@@ -200,6 +201,7 @@ static void done_commit(tmb_state_job *job)
     if (job->err != TMB_OK || has_refused) {
         forget_flush(v);
         v->is_late = true;
+        v->must_mark = v->must_mark || job->err != TMB_OK;
     }
     v->scopes_count = v->items_count = 0;
     tmb_said_clear(&v->said);
@@ -322,9 +324,13 @@ static void on_timer(uv_timer_t *timer)
         gather(v);
 }
 
+/* What is new does not wait as long as what was refused. */
 void tmb_state_values_wake(tmb_state_values *v)
 {
     v->is_wanted = true;
+    v->is_late = false;
+    if (uv_is_active((uv_handle_t *)&v->timer) && uv_timer_get_due_in(&v->timer) > FLUSH_MS)
+        wait(v, FLUSH_MS);
     look(v);
 }
 

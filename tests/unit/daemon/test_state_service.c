@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* tests/unit/daemon/test_state_service.c - moments that come seldom, stepped by hand: what was said before
- * a cut is cleared behind it.
+/* tests/unit/daemon/test_state_service.c - moments that come seldom, stepped by hand: a value that fails
+ * is tried again, what was said before a cut is cleared behind it.
  */
 #include "tests/unit/daemon/state_service.h"
 
@@ -13,6 +13,37 @@ static void begin_and_come_up(scene *at)
     come_up();
     go_on(at, QUIET_MS);
     assert_string_not_equal(kept("$tombolo/v1/state/mark"), "");
+}
+
+/* No second is told: what is tried again is so by itself. */
+static void wait_for(scene *at, const char *topic, const char *payload)
+{
+    for (unsigned i = 0; i < 100 && strcmp(kept(topic), payload) != 0; i++)
+        go_on(at, QUIET_MS);
+    assert_string_equal(kept(topic), payload);
+}
+
+static void a_refused_value_is_said_again(void **state)
+{
+    scene *at = *state;
+    begin_and_come_up(at);
+    apply(at, TMB_VERB_SET, "press/speed", "80");
+    wait_for_job(at);
+    run_job(TMB_OK); /* gathered, and said */
+    assert_string_equal(broker->sent[broker->sent_count - 1].topic, "state/line-7/press/speed");
+    assert_true(take_message(0x97, true));
+    assert_string_equal(kept("state/line-7/press/speed"), "");
+    wait_for(at, "state/line-7/press/speed", "80"); /* though nothing else changes */
+}
+
+static void values_that_could_not_be_read_are_read_again(void **state)
+{
+    scene *at = *state;
+    begin_and_come_up(at);
+    apply(at, TMB_VERB_SET, "press/speed", "80");
+    wait_for_job(at);
+    run_job(TMB_EIO);
+    wait_for(at, "state/line-7/press/speed", "80");
 }
 
 static int begin_with_protobuf(void **state)
@@ -43,6 +74,8 @@ static void what_was_said_before_a_cut_is_cleared(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_refused_value_is_said_again, begin, end),
+        cmocka_unit_test_setup_teardown(values_that_could_not_be_read_are_read_again, begin, end),
         cmocka_unit_test_setup_teardown(what_was_said_before_a_cut_is_cleared, begin_with_protobuf,
                                         end),
     };
