@@ -13,6 +13,8 @@
 #include "syncd/daemon/state_value.h"
 #include "syncd/daemon/state_values.h"
 
+#define TRIES_MAX 6u /* 2^6 s between two */
+
 typedef enum stage { STAGE_NONE = 0, STAGE_ALL, STAGE_LIST, STAGE_CHECK } stage;
 
 struct tmb_state_sweep {
@@ -26,6 +28,7 @@ struct tmb_state_sweep {
     size_t count, cap;
     bool *is_stale; /* of topics */
     uint64_t cleared;
+    unsigned tries, ticks; /* of one that came to nothing */
 };
 
 static void forget_topics(tmb_state_sweep *sweep)
@@ -102,6 +105,17 @@ void tmb_state_sweep_stop(tmb_state_sweep *sweep)
 {
     sweep->must_begin = false;
     sweep->stage = STAGE_NONE;
+    sweep->tries = sweep->ticks = 0;
+}
+
+void tmb_state_sweep_tick(tmb_state_sweep *sweep)
+{
+    bool is_idle = sweep->stage == STAGE_NONE && !sweep->is_job_busy;
+    if (!sweep->is_due || !is_idle || ++sweep->ticks < 1u << sweep->tries)
+        return;
+    sweep->ticks = 0;
+    sweep->tries += sweep->tries < TRIES_MAX;
+    tmb_state_sweep_begin(sweep);
 }
 
 bool tmb_state_sweep_is_due(const tmb_state_sweep *sweep)
@@ -168,6 +182,7 @@ static void done_check(tmb_state_job *job)
         LOG(TMB_LOG_NOTICE, "state.values_looked_through", tmb_num("topics", sweep->count),
             tmb_num("cleared", sweep->cleared - before));
         sweep->is_due = false;
+        sweep->tries = 0;
         tmb_state_values_mark(sweep->values);
     }
     sweep->stage = STAGE_NONE;
@@ -202,7 +217,7 @@ void tmb_state_sweep_hear(tmb_state_sweep *sweep, const char *topic)
     char *copy = strdup(topic);
     if (!copy || !make_room(sweep)) {
         free(copy);
-        sweep->stage = STAGE_NONE; /* stays due: the next connection tries again */
+        sweep->stage = STAGE_NONE; /* stays due: tick tries again */
         return;
     }
     sweep->topics[sweep->count++] = copy;

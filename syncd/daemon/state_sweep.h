@@ -19,9 +19,12 @@ TMB_MUST_USE tmb_err tmb_state_sweep_new(tmb_state *state, tmb_state_values *val
                                          tmb_state_sweep **ret_sweep);
 void tmb_state_sweep_free(tmb_state_sweep *sweep);
 
-/* tmb_state_sweep_begin begins one, from its first step; stop: the broker is gone, another is due. */
+/* tmb_state_sweep_begin begins one, from its first step; stop: the broker is gone, another is due.
+ * tick: once a second while the broker is there; one that came to nothing, as when the store fails, is begun
+ * again, after longer and longer. */
 void tmb_state_sweep_begin(tmb_state_sweep *sweep);
 void tmb_state_sweep_stop(tmb_state_sweep *sweep);
+void tmb_state_sweep_tick(tmb_state_sweep *sweep);
 bool tmb_state_sweep_is_due(const tmb_state_sweep *sweep);
 
 /* tmb_state_sweep_hear: a topic that the broker retains; NULL: that was all. */

@@ -465,6 +465,8 @@ void tmb_state_values_tick(tmb_state_values *v)
 {
     if (v->stage == STAGE_AWAY && tmb_state_link_is_up(v->link))
         learn(v);
+    else if (v->stage != STAGE_AWAY && v->stage != STAGE_LEARNING)
+        tmb_state_sweep_tick(v->sweep);
     look(v);
 }
 

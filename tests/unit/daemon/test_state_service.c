@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* tests/unit/daemon/test_state_service.c - moments that come seldom, stepped by hand: a value that fails
- * is tried again, what was said before a cut is cleared behind it.
+/* tests/unit/daemon/test_state_service.c - moments that come seldom, stepped by hand: a value or a sweep
+ * that fails is tried again, what was said before a cut is cleared behind it.
  */
 #include "tests/unit/daemon/state_service.h"
 
@@ -71,6 +71,67 @@ static void what_was_said_before_a_cut_is_cleared(void **state)
     assert_string_equal(kept("state/line-7/press/speed/pb"), "");
 }
 
+/* Everything was said, then the broker lost one value and kept another that is gone since. */
+static void lose_values(scene *at)
+{
+    apply(at, TMB_VERB_SET, "press/old", "1");
+    go_on(at, QUIET_MS);
+    sent old = broker->kept[0];
+    for (unsigned i = 0; i < broker->kept_count; i++)
+        if (strcmp(broker->kept[i].topic, "state/line-7/press/old") == 0)
+            old = broker->kept[i];
+    apply(at, TMB_VERB_SET, "press/speed", "80");
+    apply(at, TMB_VERB_DEL, "press/old", NULL);
+    go_on(at, QUIET_MS);
+    go_down();
+    broker->kept_count = 0;
+    keep(&old);
+    assert_string_equal(kept("state/line-7/press/old"), "1");
+}
+
+static bool is_mended(void)
+{
+    return strcmp(kept("state/line-7/press/speed"), "80") == 0 &&
+           kept("state/line-7/press/old")[0] == '\0';
+}
+
+/* To the next job; what the broker retains is listed on the way. */
+static void come_to_job(scene *at)
+{
+    while (!turn(at)) {
+        if (broker->is_listing)
+            tell_list();
+        uv_sleep(1);
+    }
+}
+
+static void fail_after(scene *at, unsigned jobs_before)
+{
+    lose_values(at);
+    come_up();
+    run_job(TMB_OK); /* that they are lost is known, and written down */
+    for (unsigned i = 0; i < jobs_before; i++) {
+        come_to_job(at);
+        run_job(TMB_OK);
+    }
+    come_to_job(at);
+    run_job(TMB_EIO);
+    for (unsigned i = 0; i < 50 && !is_mended(); i++) {
+        tmb_state_tick(at->state);
+        go_on(at, QUIET_MS);
+    }
+    assert_true(is_mended());
+}
+
+/* Its jobs are one a scope, one behind the last scope, and one that looks at the list. */
+static void a_sweep_that_fails_is_begun_again(void **state)
+{
+    scene *at = *state;
+    begin_and_come_up(at);
+    for (unsigned jobs_before = 0; jobs_before < 4; jobs_before++)
+        fail_after(at, jobs_before);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -78,6 +139,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(values_that_could_not_be_read_are_read_again, begin, end),
         cmocka_unit_test_setup_teardown(what_was_said_before_a_cut_is_cleared, begin_with_protobuf,
                                         end),
+        cmocka_unit_test_setup_teardown(a_sweep_that_fails_is_begun_again, begin, end),
     };
     return cmocka_run_group_tests_name("unit.daemon.state_service", tests, NULL, NULL);
 }
