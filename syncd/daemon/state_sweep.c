@@ -133,7 +133,7 @@ static tmb_err check(tmb_state_sweep *sweep, const tmb_kv *kv, const char *topic
 {
     const tmb_config *config = sweep->state->daemon->config;
     tmb_state_topic at = tmb_state_topic_parse(config->state.root, tmb_bytes_str(topic));
-    tmb_said_list said = {NULL, 0, 0, 0};
+    tmb_said_list said = {.is_draft = true};
     tmb_err err = TMB_OK;
     unsigned has = 0;
     *ret_stale = false;

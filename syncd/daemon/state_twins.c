@@ -144,7 +144,7 @@ tmb_err tmb_state_twins_say(tmb_state_twins *t, tmb_scope *scope, tmb_bytes path
     tmb_wall now = tmb_clock_now(&t->state->clock, tmb_state_wall());
     uv_mutex_lock(&t->mutex);
     err = tmb_twin_payload(t->twin, is_reachable(t, scope->name), now, &payload);
-    if (err == TMB_OK)
+    if (err == TMB_OK && !list->is_draft) /* what is not said stays due */
         remember(t, scope->name, twin);
     uv_mutex_unlock(&t->mutex);
     return err == TMB_OK ? tmb_said_add(list, item, topic, payload, NULL, true, false) : err;

@@ -35,7 +35,8 @@ void tmb_state_twins_free(tmb_state_twins *twins);
 void tmb_state_twins_expect(tmb_state_twins *twins, const char *scope);
 
 /* tmb_state_twins_say is blocking: adds the delta of the twin that path is of, once to a list; for
- * another path nothing. Errors: of the kv; TMB_ENOMEM. */
+ * another path nothing. It is not due any more then, unless the list is a draft. Errors: of the kv;
+ * TMB_ENOMEM. */
 TMB_MUST_USE tmb_err tmb_state_twins_say(tmb_state_twins *twins, tmb_scope *scope, tmb_bytes path,
                                          unsigned item, tmb_said_list *list);
 

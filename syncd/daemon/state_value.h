@@ -26,6 +26,7 @@ typedef struct tmb_said_list {
     tmb_said *v;
     size_t count, cap;
     size_t bytes;
+    bool is_draft; /* what would be said, for who compares: none of it is */
 } tmb_said_list;
 
 /* tmb_said_add copies; payload may be empty, token NULL. Errors: TMB_ENOMEM. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* tests/unit/daemon/test_state_service.c - moments that come seldom, stepped by hand: a value or a sweep
- * that fails is tried again, what was said before a cut is cleared behind it.
+ * that fails is tried again, what was said before a cut is cleared behind it, a device that falls silent
+ * meanwhile shows so.
  */
 #include "tests/unit/daemon/state_service.h"
 
@@ -132,6 +133,44 @@ static void a_sweep_that_fails_is_begun_again(void **state)
         fail_after(at, jobs_before);
 }
 
+static void second(scene *at)
+{
+    tmb_state_tick(at->state);
+    go_on(at, QUIET_MS);
+}
+
+/* Between the silence and the second in which it is looked for, what the broker retains is looked through. */
+static void what_is_looked_at_and_not_said_stays_due(void **state)
+{
+    scene *at = *state;
+    static const char topic[] = "state/line-7/twin/a/delta";
+    begin_and_come_up(at);
+    second(at); /* twins of the run before: none */
+    second(at);
+    apply(at, TMB_VERB_SET, "twin/a/reported/every", "0.3");
+    apply(at, TMB_VERB_SET, "twin/a/reported/online", "true");
+    int64_t silent_ms = tmb_state_wall().ms + 3 * 300;
+    go_on(at, QUIET_MS);
+    assert_non_null(strstr(kept(topic), "\"seen\""));
+    go_down();
+    sent delta = broker->kept[0];
+    for (unsigned i = 0; i < broker->kept_count; i++)
+        if (strcmp(broker->kept[i].topic, topic) == 0)
+            delta = broker->kept[i];
+    broker->kept_count = 0;
+    keep(&delta);
+    come_up();
+    broker->is_slow = true;
+    go_on(at, QUIET_MS); /* said again, as online */
+    broker->is_slow = false;
+    while (tmb_state_wall().ms <= silent_ms)
+        uv_sleep(1);
+    go_on(at, QUIET_MS);
+    second(at);
+    second(at);
+    assert_non_null(strstr(kept(topic), "\"online\":false"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -140,6 +179,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_was_said_before_a_cut_is_cleared, begin_with_protobuf,
                                         end),
         cmocka_unit_test_setup_teardown(a_sweep_that_fails_is_begun_again, begin, end),
+        cmocka_unit_test_setup_teardown(what_is_looked_at_and_not_said_stays_due, begin, end),
     };
     return cmocka_run_group_tests_name("unit.daemon.state_service", tests, NULL, NULL);
 }
