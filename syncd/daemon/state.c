@@ -232,6 +232,7 @@ static void done_begin(tmb_state_job *job)
         LOG(TMB_LOG_NOTICE, "state.begun", tmb_num("scopes", c->count));
         tmb_state_ops_tick(state->ops);
         tmb_state_values_wake(state->values);
+        tmb_state_peers_begin(state);
     }
     free(c->names);
     c->names = NULL;

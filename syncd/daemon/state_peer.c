@@ -131,7 +131,10 @@ static void open_all(tmb_state_peer *peer)
 
 void tmb_state_peer_look(tmb_state_peer *peer, uint64_t session)
 {
-    if (!peer || peer->session == session || (session != 0 && !peer->state->is_begun))
+    if (!peer)
+        return;
+    peer->offered = session;
+    if (peer->session == session || (session != 0 && !peer->state->is_begun))
         return;
     if (peer->session != 0) {
         peer->session = 0;
@@ -149,6 +152,12 @@ void tmb_state_peer_look(tmb_state_peer *peer, uint64_t session)
     peer->window = TMB_STATE_WINDOW_FIRST;
     if (peer->options.is_parent)
         open_all(peer);
+}
+
+void tmb_state_peers_begin(tmb_state *state)
+{
+    for (tmb_state_peer *peer = state->peers; peer; peer = peer->next)
+        tmb_state_peer_look(peer, peer->offered);
 }
 
 void tmb_state_peer_is_old(const char *name, unsigned version)

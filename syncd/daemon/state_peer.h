@@ -47,7 +47,8 @@ TMB_MUST_USE tmb_err tmb_state_peer_new(tmb_state *state, const tmb_state_peer_o
                                         tmb_state_peer **ret_peer);
 
 /* tmb_state_peer_look: the session with the neighbour as it is now, 0 when there is none that has state.
- * What is news begins or ends all its machines. peer NULL: nothing. */
+ * What is news begins or ends all its machines; before the store has begun (state.c) a session waits for it.
+ * peer NULL: nothing. */
 void tmb_state_peer_look(tmb_state_peer *peer, uint64_t session);
 
 /* tmb_state_peer_is_old logs that a session with name is of a version without state. */
@@ -60,8 +61,9 @@ void tmb_state_peer_frame(tmb_state_peer *peer, const tmb_frame *frame, void *ar
 void tmb_state_peer_pump(tmb_state_peer *peer);
 bool tmb_state_peer_has_chunks(const tmb_state_peer *peer);
 
-/* For state.c: a scope has changed (from NULL: here); leaves of it hold what no clock covers; once a
- * second. */
+/* For state.c: the store has begun, sessions that are open already are taken; a scope has changed (from NULL:
+ * here); leaves of it hold what no clock covers; once a second. */
+void tmb_state_peers_begin(tmb_state *state);
 void tmb_state_peers_changed(tmb_state *state, struct tmb_held *held, const tmb_state_peer *from);
 void tmb_state_peers_compare(const struct tmb_held *held);
 void tmb_state_peers_tick(tmb_state *state);

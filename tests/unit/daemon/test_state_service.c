@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /* tests/unit/daemon/test_state_service.c - moments that come seldom, stepped by hand: a value or a sweep
  * that fails is tried again, what was said before a cut is cleared behind it, a device that falls silent
- * meanwhile shows so.
+ * meanwhile shows so, a session that is older than the store is taken.
  */
 #include "tests/unit/daemon/state_service.h"
+
+#include "syncd/daemon/state_peer.h"
 
 #define QUIET_MS 100 /* longer than values wait for each other */
 
@@ -171,9 +173,71 @@ static void what_is_looked_at_and_not_said_stays_due(void **state)
     assert_non_null(strstr(kept(topic), "\"online\":false"));
 }
 
+/* ---- a session is there before the store ---- */
+
+static unsigned frames;
+
+static bool count_frame(void *arg, tmb_bytes frame)
+{
+    (void)arg;
+    frames += frame.len > 0;
+    return true;
+}
+
+static bool has_room(void *arg)
+{
+    (void)arg;
+    return true;
+}
+
+static uint32_t chunk_bytes(void *arg)
+{
+    (void)arg;
+    return TMB_STATE_CHUNK_BYTES;
+}
+
+static tmb_state_peer *meet_parent(scene *at)
+{
+    tmb_state_peer *peer;
+    tmb_state_peer_options options = {.name = "hub",
+                                      .is_parent = true,
+                                      .send = count_frame,
+                                      .has_room = has_room,
+                                      .chunk_bytes = chunk_bytes};
+    frames = 0;
+    assert_int_equal(tmb_state_peer_new(at->state, &options, &peer), TMB_OK);
+    return peer;
+}
+
+static void a_session_that_is_older_than_the_store_is_taken(void **state)
+{
+    scene *at = *state;
+    tmb_state_peer *peer = meet_parent(at);
+    tmb_state_peer_look(peer, 7);
+    assert_false(at->state->is_begun);
+    go_on(at, QUIET_MS);
+    assert_true(at->state->is_begun);
+    assert_int_equal(frames, 1);
+}
+
+static void a_session_that_ended_before_the_store_was_there_is_not(void **state)
+{
+    scene *at = *state;
+    tmb_state_peer *peer = meet_parent(at);
+    tmb_state_peer_look(peer, 7);
+    tmb_state_peer_look(peer, 0);
+    go_on(at, QUIET_MS);
+    assert_true(at->state->is_begun);
+    assert_int_equal(frames, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_session_that_is_older_than_the_store_is_taken, begin,
+                                        end),
+        cmocka_unit_test_setup_teardown(a_session_that_ended_before_the_store_was_there_is_not,
+                                        begin, end),
         cmocka_unit_test_setup_teardown(a_refused_value_is_said_again, begin, end),
         cmocka_unit_test_setup_teardown(values_that_could_not_be_read_are_read_again, begin, end),
         cmocka_unit_test_setup_teardown(what_was_said_before_a_cut_is_cleared, begin_with_protobuf,
