@@ -20,18 +20,24 @@ _VERBS = set("set inc dec reset count add rm admit revoke insert enable disable 
 
 
 class StateClient:
-    """version 4 is MQTT 3.1.1. Every say waits for its ack, and is said again when the connection is lost."""
+    """version 4 is MQTT 3.1.1. Every say waits for its ack, and is said again when the connection is lost.
+
+    What is said while there is no connection waits for it: Paho would send it before what it repeats.
+    """
 
     def __init__(self, node, name: str = "", *, root: str = "state", version: int = 4):
         self.node, self.root = node, root
         self.values, self.heard, self.errors = {}, [], []
         self.acked = set()
         self._lock = threading.Lock()
+        self._there, self._is_there = threading.Condition(), False
         self._client = mqtt.Client(name or f"state-{next(_NAMES)}",
                                    protocol=mqtt.MQTTv311 if version == 4 else mqtt.MQTTv5)
         self._client.max_queued_messages_set(0)
         self._client.reconnect_delay_set(0.1, 0.5)
         self._client.on_connect = self._on_connect
+        self._client.on_subscribe = lambda *_: self._turn(True)  # behind what is repeated
+        self._client.on_disconnect = lambda *_: self._turn(False)
         self._client.on_message = self._on_message
         self._client.on_publish = lambda _client, _data, mid: self.acked.add(mid)
 
@@ -52,6 +58,11 @@ class StateClient:
     def _on_connect(self, client, *_):
         client.subscribe(f"{self.root}/#", 1)
 
+    def _turn(self, is_there: bool) -> None:
+        with self._there:
+            self._is_there = is_there
+            self._there.notify_all()
+
     def _on_message(self, _client, _data, message):
         topic = message.topic[len(self.root) + 1:]
         if topic.rsplit("/", 1)[-1] in _VERBS:
@@ -70,7 +81,9 @@ class StateClient:
         """Gives the message's id; it is in acked when it is acked."""
         if not isinstance(payload, (bytes, str)):
             payload = json.dumps(payload)
-        return self._client.publish(f"{self.root}/{topic}", payload, 1, **options).mid
+        with self._there:
+            self._there.wait_for(lambda: self._is_there, 30)
+            return self._client.publish(f"{self.root}/{topic}", payload, 1, **options).mid
 
     def say(self, topic: str, payload="", timeout_s: float = 30, **options) -> None:
         mid = self.publish(topic, payload, **options)
