@@ -81,7 +81,7 @@ class DemoTest(unittest.TestCase):
     def test_its_table_and_json_agree_and_what_it_says_to_try_works(self):
         file = self.folder / "table.json"
         demo, said = self.demo("--seconds", "15", "--seed", "11", "--json", str(file), "--keep")
-        wait_until(lambda: "Ctrl-C ends it." in said.read_text(encoding="utf-8") or demo.poll() is not None, 150,
+        wait_until(lambda: "Ctrl-C ends it." in said.read_text(encoding="utf-8") or demo.poll() is not None, 300,
                    lambda: said.read_text(encoding="utf-8"), 0.2)
         output = said.read_text(encoding="utf-8")
         print(output)
@@ -89,7 +89,7 @@ class DemoTest(unittest.TestCase):
         self.check_table(output, file)
         self.try_its_words(output)
         demo.send_signal(signal.SIGINT)
-        self.assertEqual(demo.wait(30), 0, said.read_text(encoding="utf-8"))
+        self.assertEqual(demo.wait(90), 0, said.read_text(encoding="utf-8"))
         folder = ROOT / ".demo" / f"lab-{demo.pid}"
         self.assertEqual((folder.exists(), processes_under(str(folder))), (False, []))
 
@@ -100,16 +100,18 @@ class DemoTest(unittest.TestCase):
         self.assertEqual([Path(command.split()[0]).name for command in commands],
                          ["mosquitto_sub", "mosquitto_sub", "mosquitto_pub", "mosquitto_sub", "tombolo-journal"])
         hear, hear_hello, say_hello, hear_tls, read_log = commands
-        self.assertRegex(self.run_words(f"{hear} -C 3 -W 15"), r"^(machine/\S+ .+\n){3}$")
-        self.assertRegex(self.run_words(f"{hear_tls} -C 1 -W 15"), r"^(weather|machine)/")
+        self.assertRegex(self.run_words(f"{hear} -C 3 -W 45"), r"^(machine/\S+ .+\n){3}$")
+        self.assertRegex(self.run_words(f"{hear_tls} -C 1 -W 45"), r"^(weather|machine)/")
         log = self.run_words(read_log).splitlines()
         self.assertEqual([json.loads(line)["stream"] for line in log], ["default"] * 3)
         self.assertTrue(hear_hello.endswith("&"), hear_hello)
-        heard = self.run_words(f"{hear_hello[:-1]} -C 1 -W 15 & sleep 1; {say_hello}; wait $!")
+        # Said until it is heard: who has not subscribed yet hears nothing.
+        heard = self.run_words(f"{hear_hello[:-1]} -C 1 -W 45 & while kill -0 $! 2>&-; do {say_hello}; sleep 1; done; "
+                               "wait $!")
         self.assertEqual(heard, "line/hello from the line\n")
 
     def run_words(self, words: str) -> str:
-        done = subprocess.run(["bash", "-c", words], text=True, capture_output=True, timeout=30,
+        done = subprocess.run(["bash", "-c", words], text=True, capture_output=True, timeout=60,
                               stdin=subprocess.DEVNULL)
         self.assertEqual((done.returncode, done.stderr), (0, ""), f"{words}\n{done.stdout}")
         return done.stdout
@@ -140,11 +142,11 @@ class DemoTest(unittest.TestCase):
             demo = subprocess.Popen([*self.arguments, "--seconds", "30"], stdout=subprocess.PIPE, text=True,
                                     stderr=subprocess.STDOUT)
             folder = ROOT / ".demo" / f"lab-{demo.pid}"
-            wait_until(lambda: len(processes_under(str(folder))) >= 8, 30, lambda: f"eight daemons in {folder}")
+            wait_until(lambda: len(processes_under(str(folder))) >= 8, 90, lambda: f"eight daemons in {folder}")
             time.sleep(1)
             demo.send_signal(how)
-            output, _ = demo.communicate(timeout=30)
-            wait_until(lambda: not processes_under(str(folder)), 5, lambda: f"{processes_under(str(folder))}")
+            output, _ = demo.communicate(timeout=90)
+            wait_until(lambda: not processes_under(str(folder)), 30, lambda: f"{processes_under(str(folder))}")
             if how != signal.SIGKILL:
                 self.assertEqual(demo.returncode, 130, output)
                 self.assertFalse(folder.exists(), output)
@@ -155,7 +157,7 @@ class DemoTest(unittest.TestCase):
         plant.write_text(PLANTED, encoding="utf-8")
         self.arguments[1:2] = [str(plant), str(DEMO.parent)]
         demo, said = self.demo("--json", str(file))
-        self.assertEqual(demo.wait(120), 1, said.read_text(encoding="utf-8"))
+        self.assertEqual(demo.wait(240), 1, said.read_text(encoding="utf-8"))
         folder = ROOT / ".demo" / f"lab-{demo.pid}"
         self.addCleanup(shutil.rmtree, folder, ignore_errors=True)
         output = said.read_text(encoding="utf-8")
@@ -168,10 +170,10 @@ class DemoTest(unittest.TestCase):
         self.assertEqual(processes_under(str(folder)), [])
 
     def test_wrong_words_are_told(self):
-        done = subprocess.run([*self.arguments, "--seconds", "3"], text=True, capture_output=True, timeout=30)
+        done = subprocess.run([*self.arguments, "--seconds", "3"], text=True, capture_output=True, timeout=90)
         self.assertEqual(done.returncode, 2)
         self.assertIn("at least 12", done.stderr)
-        done = subprocess.run([*self.arguments, "--weather", "/no/such.csv"], text=True, capture_output=True, timeout=30)
+        done = subprocess.run([*self.arguments, "--weather", "/no/such.csv"], text=True, capture_output=True, timeout=90)
         self.assertEqual(done.returncode, 2)
         self.assertIn("/no/such.csv", done.stderr)
 
