@@ -44,7 +44,7 @@ class FullDiskTest(PluginTest):
         def is_so():
             found.update(self.stats())
             return found[name] == value
-        wait_until(is_so, 20, lambda: f"{name} to be {value}: {found}", 0.1)
+        wait_until(is_so, 30, lambda: f"{name} to be {value}: {found}", 0.1)
         return found
 
     def become_full(self) -> None:
@@ -154,7 +154,7 @@ class FailingDiskTest(PluginTest):
         v5.publish("t/a", b"qos 0", 0)
         self.assertEqual(self.wait_stat("streams_failing", 1)["journal_full"], 0)
         subprocess.run(["prlimit", f"--pid={pid}", "--fsize=unlimited:"], check=True)
-        wait_until(lambda: self.stats()["streams_failing"] == 0, 10, "the stream to be written again", 0.1)
+        wait_until(lambda: self.stats()["streams_failing"] == 0, 30, "the stream to be written again", 0.1)
         self.assertEqual([record["payload"] for record in self.journal(1)], [b"before"])
         self.assertLess(v5.publish("t/a", b"after"), 0x80)
         self.assertEqual([record["payload"] for record in self.journal(2)], [b"before", b"after"])
@@ -168,11 +168,13 @@ class DropNewestTest(FullDiskTest):
         v5 = self.client("v5", 5)
         before = self.publish(v5, 100)
         self.become_full()
+        began = time.monotonic()
         shed = self.publish(v5, 500, start=100)
+        took_s = time.monotonic() - began
         self.assertEqual(len(shed), 500)
         self.become_well()
         after = self.publish(v5, 100, start=600)
-        wait_until(lambda: lost(entries(self.data / "journal")) >= 500, 10, "the ledger to have it all")
+        wait_until(lambda: lost(entries(self.data / "journal")) >= 500, 30, "the ledger to have it all")
         found = entries(self.data / "journal")
         self.assertEqual(self.heard(), sorted(before + shed + after))
         records = self.journal(200)
@@ -180,13 +182,12 @@ class DropNewestTest(FullDiskTest):
         self.assertEqual(lost(found, "full-newest"), 500)
         self.assertEqual(lost(found), 500)
         self.assertEqual((found[0]["first"], found[-1]["last"]), (101, 600))
-        self.assertLess(len(found), 20, "an entry a second at most")
+        self.assertLess(len(found), took_s + 4, "an entry a second at most")
         self.assertEqual(found[0]["node"], "hub")
         self.assertEqual(sum(entry["bytes"] for entry in found), sum(len(p) + len("t/a") for p in shed))
         self.assertEqual([record["seq"] for record in records], list(range(1, 101)) + list(range(601, 701)))
-        stats = self.stats()
+        stats = self.wait_state("loss_entries", len(found))
         self.assertEqual((stats["shed_records"], stats["unstored_full"], stats["loss_waiting"]), (500, 500, 0))
-        self.assertEqual(stats["loss_entries"], len(found))
         self.assert_same_broker()
 
     def test_no_receipt_for_it_and_no_file_is_gone(self):
@@ -229,7 +230,7 @@ class DropNewestTest(FullDiskTest):
         self.assertEqual(len(self.publish(again, 50, start=400)), 50)
         self.become_well()
         self.assertEqual(len(self.publish(again, 10, start=500)), 10)
-        wait_until(lambda: lost(entries(self.data / "journal")) >= 350, 10, "the ledger to have it all")
+        wait_until(lambda: lost(entries(self.data / "journal")) >= 350, 30, "the ledger to have it all")
         found = entries(self.data / "journal")
         self.assertEqual(lost(found), 350)
         numbers = [record["seq"] for record in self.journal(20)]
@@ -262,7 +263,7 @@ class DropOldestTest(FullDiskTest):
         v5 = self.client("v5", 5)
         sent = 2 * DISK_KIB * KIB // 4000
         # Refused only for as long as it takes to get a checkpoint that needs the oldest no more.
-        acked = self.publish(v5, sent, 4000, tries=100)
+        acked = self.publish(v5, sent, 4000, tries=1000)
         self.assertEqual(len(acked), sent, "a message was refused though older ones could go")
         print("refused for a moment:", self.stats()["store_failures"], "of", sent)
         told = []
@@ -270,8 +271,8 @@ class DropOldestTest(FullDiskTest):
         def is_quiet() -> bool:  # until there is room enough, more of them go
             new = [json.loads(m[1]) for m in self.ear.receive_all(1.5) if m[0] == "tombolo/loss"]
             told.extend(new)
-            return told and not new
-        wait_until(is_quiet, 30, "the last entry of the ledger")
+            return told and not new and told == entries(self.data / "journal")
+        wait_until(is_quiet, 60, lambda: f"the last entry of the ledger: {told}, not {entries(self.data / 'journal')}")
         records, found = self.journal(1, check=False), entries(self.data / "journal")
         self.assertEqual(told, found, "subscribers hear of it too")
         self.assertLess(len(records), sent)
@@ -286,7 +287,7 @@ class DropOldestTest(FullDiskTest):
         self.broker.kill9()
         self.broker.start()
         self.pid = self.broker.daemon.pid
-        wait_until(lambda: self.client("again", 5).publish("t/a", b"x" * 4000) < 0x80, 20, "room to be made", 0.1)
+        wait_until(lambda: self.client("again", 5).publish("t/a", b"x" * 4000) < 0x80, 60, "room to be made", 0.1)
         self.disk.clear()
 
 
@@ -302,7 +303,7 @@ class LostOnDiskTest(PluginTest):
         self.broker.kill9()
         harm(self.data / "journal" / "default" / "00000000000000000001.seg")
         self.broker.start()
-        wait_until(lambda: entries(self.data / "journal"), 10, "an entry of the ledger")
+        wait_until(lambda: entries(self.data / "journal"), 30, "an entry of the ledger")
         self.broker.kill9()
         self.broker.start()  # it is told once
         self.wait_stat("loss_waiting", 0)
