@@ -51,7 +51,7 @@ class ClientsTest(unittest.TestCase):
 
     def mosquitto_pub(self, *words, **options):
         done = subprocess.run(["mosquitto_pub", "-h", "127.0.0.1", "-p", str(self.s1.broker.port), *words], text=True,
-                              capture_output=True, timeout=30, **options)
+                              capture_output=True, timeout=60, **options)
         self.assertEqual(done.returncode, 0, done.stderr)
 
     def test_mosquitto_pub_and_sub(self):
@@ -61,7 +61,7 @@ class ClientsTest(unittest.TestCase):
                 count = 5
                 with subprocess.Popen(["stdbuf", "-oL", "mosquitto_sub", "-h", "127.0.0.1", "-p",
                                        str(self.hub.broker.port), "-V", version, "-q", "2", "-t", f"s1/{topic}", "-F",
-                                       "%t %q %p", "-C", str(count), "-W", "30", "-d"],
+                                       "%t %q %p", "-C", str(count), "-W", "60", "-d"],
                                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as sub:
                     seen = []
                     for line in sub.stdout:  # -d: until the subscription is there
@@ -71,7 +71,7 @@ class ClientsTest(unittest.TestCase):
                     text = "".join(f"line {number}\n" for number in range(count))
                     self.mosquitto_pub("-V", version, "-q", qos, "-t", topic, "-l", input=text)
                     heard = sub.stdout.read()  # to its end: -C messages, or -W seconds
-                self.assertEqual(sub.wait(10), 0, "".join(seen) + heard)
+                self.assertEqual(sub.wait(30), 0, "".join(seen) + heard)
                 got = [line for line in heard.splitlines() if line.startswith("s1/")]
                 self.assertEqual(got, [f"s1/{topic} {qos} line {number}" for number in range(count)])
 
@@ -94,9 +94,9 @@ class ClientsTest(unittest.TestCase):
             client.on_connect = lambda *_, ready=ready: ready.set()
             client.connect("127.0.0.1", self.s1.broker.port)
             client.loop_start()
-            self.assertTrue(ready.wait(10))
+            self.assertTrue(ready.wait(30))
             for number in range(30):
-                client.publish(f"paho/{name}", str(number), number % 3).wait_for_publish(10)
+                client.publish(f"paho/{name}", str(number), number % 3).wait_for_publish(30)
             client.disconnect()
             client.loop_stop()
             heard = ear.wait(f"s1/paho/{name}", 30)
@@ -113,7 +113,7 @@ class ClientsTest(unittest.TestCase):
             done = subprocess.run(
                 ["node", HERE / "mqttjs_client.js", version, f"mqtt://127.0.0.1:{self.s1.broker.port}",
                  f"mqtt://127.0.0.1:{self.hub.broker.port}"], env={**os.environ, "NODE_PATH": str(modules)},
-                stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+                stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
             self.assertEqual(done.returncode, 0, done.stderr)
             heard = [json.loads(line) for line in done.stdout.splitlines()]
             for qos in (1, 2):

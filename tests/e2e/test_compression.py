@@ -25,7 +25,7 @@ class Dictionaries(unittest.TestCase):
         return told.get("dictionaries", 0), told.get("batches_with_dictionary", 0)
 
     def wait_used(self, sent: int, more_than: int, why: str) -> None:
-        wait_until(lambda: self.counts()[0] == sent and self.counts()[1] > more_than, 30,
+        wait_until(lambda: self.counts()[0] == sent and self.counts()[1] > more_than, 60,
                    lambda: f"{why}: dictionaries sent and batches with one are {self.counts()}\n{self.lab.logs()}")
 
     def test_trained_carried_once_kept_and_asked_for_again(self):
