@@ -156,8 +156,8 @@ class ManyScopesTest(unittest.TestCase):
         node.syncd.wait_for_log("state.broker_up")
         with StateClient(node) as c:
             mids = [c.publish(f"s{i}/parts/inc", "1") for i in range(self.SCOPES)]
-            wait_until(lambda: c.acked.issuperset(mids), 60, node.logs)
-            wait_until(lambda: len(c.values) == self.SCOPES, 60, lambda: f"{len(c.values)} values\n{node.logs()}")
+            wait_until(lambda: c.acked.issuperset(mids), 120, node.logs)
+            wait_until(lambda: len(c.values) == self.SCOPES, 120, lambda: f"{len(c.values)} values\n{node.logs()}")
         for _ in range(2):
             status = Path(f"/proc/{node.syncd.pid}/status").read_text(encoding="utf-8")
             resident = int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1])
