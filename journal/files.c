@@ -125,12 +125,28 @@ static tmb_err fill(const tmb_file_port *files, int fd, tmb_bytes bytes)
     return err ? err : tmb_files_err(files->sync(files->context, fd));
 }
 
+/* The folder is open before the name is given: what could not be made sure of then changes nothing. */
+static tmb_err give_name(const tmb_file_port *files, const char *folder, const char *temporary,
+                         const char *path, bool *ret_is_named)
+{
+    int fd = files->open(files->context, folder, O_RDONLY | O_DIRECTORY, 0);
+    if (fd < 0)
+        return tmb_files_err(fd);
+    tmb_err err = tmb_files_err(files->rename(files->context, temporary, path));
+    *ret_is_named = !err;
+    if (!err)
+        err = tmb_files_err(files->sync(files->context, fd));
+    files->close(files->context, fd);
+    return err;
+}
+
 tmb_err tmb_files_create(const tmb_file_port *files, const char *folder, const char *name,
                          tmb_bytes bytes, int *ret_fd)
 {
     tmb_path path = tmb_path_join(folder, name);
     tmb_path temporary = path;
     size_t len = strlen(path.text);
+    bool is_named = false;
     if (len == 0 || len + sizeof ".tmp" > sizeof temporary.text)
         return TMB_EIO;
     memcpy(temporary.text + len, ".tmp", sizeof ".tmp");
@@ -138,20 +154,17 @@ tmb_err tmb_files_create(const tmb_file_port *files, const char *folder, const c
         files->open(files->context, temporary.text, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0640);
     if (fd < 0)
         return tmb_files_err(fd);
-    const char *left = temporary.text; /* what to remove when the rest fails */
     tmb_err err = fill(files, fd, bytes);
     if (!err)
-        err = tmb_files_err(files->rename(files->context, temporary.text, path.text));
-    if (!err) {
-        left = path.text;
-        err = tmb_files_sync_folder(files, folder);
-    }
+        err = give_name(files, folder, temporary.text, path.text, &is_named);
     if (!err && ret_fd) {
         *ret_fd = fd;
         return TMB_OK;
     }
     files->close(files->context, fd);
-    if (err)
-        files->unlink(files->context, left);
+    if (err && !is_named)
+        files->unlink(files->context, temporary.text);
+    else if (err && ret_fd) /* else it has replaced one that was there, and is all there is */
+        files->unlink(files->context, path.text);
     return err;
 }

@@ -43,7 +43,9 @@ TMB_MUST_USE tmb_err tmb_files_sync_folder(const tmb_file_port *files, const cha
 TMB_MUST_USE tmb_err tmb_files_make_folder(const tmb_file_port *files, const char *path, bool deep);
 
 /* tmb_files_create writes a file so that it is there whole or not at all, even after power loss: beside
- * it as .tmp, synced, renamed, folder synced. ret_fd (may be NULL) gets it open for writing at its end. */
+ * it as .tmp, synced, renamed, folder synced. After an error what was there before is there, or, when the
+ * last step has failed, the new one. ret_fd gets it open for writing at its end, of a file that is new: after
+ * an error there is none. */
 TMB_MUST_USE tmb_err tmb_files_create(const tmb_file_port *files, const char *folder,
                                       const char *name, tmb_bytes bytes, int *ret_fd);
 

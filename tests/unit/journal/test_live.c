@@ -147,6 +147,30 @@ static void the_stored_files_are_read(void **state)
     assert_memory_equal(&marks_back, &marks, sizeof marks);
 }
 
+/* A file that could not be replaced is there as it was; at worst it is the new one that may not last. */
+static void a_write_that_fails_leaves_a_file(void **state)
+{
+    static const int ops[] = {TEST_OP_OPEN, TEST_OP_WRITE, TEST_OP_SYNC, TEST_OP_RENAME};
+    static test_port port;
+    (void)state;
+    tmb_live before = make_live(), after = before, read;
+    tmb_live_grow(&after, "meters", 9000);
+    for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) {
+        for (unsigned n = 1;; n++) {
+            assert_int_equal(tmb_live_write(NULL, root, &before), TMB_OK);
+            test_port_init(&port);
+            port.fail_op = ops[i];
+            port.fail_at = n;
+            tmb_err err = tmb_live_write(&port.port, root, &after);
+            assert_int_equal(tmb_live_read(NULL, root, &read), TMB_OK);
+            bool is_old = err && (ops[i] != TEST_OP_SYNC || n == 1);
+            assert_true(are_equal(&read, is_old ? &before : &after));
+            if (!port.failed)
+                break;
+        }
+    }
+}
+
 static void check_about(const tmb_marks *marks, uint64_t first, uint64_t last, uint64_t at_parent,
                         uint64_t not_there)
 {
@@ -248,6 +272,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(written_ranges_come_back, setup, teardown),
         cmocka_unit_test_setup_teardown(what_breaks_a_rule_is_not_written, setup, teardown),
         cmocka_unit_test_setup_teardown(every_cut_and_every_flip_is_noticed, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_write_that_fails_leaves_a_file, setup, teardown),
         cmocka_unit_test(the_stored_files_are_read),
         cmocka_unit_test(both_lanes_tell_what_the_parent_has),
         cmocka_unit_test(jumps_end_grow_and_forget),
