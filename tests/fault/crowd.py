@@ -282,7 +282,7 @@ class Crowd(threading.Thread):
     def _order(self, what: str) -> None:
         done = threading.Event()
         self._orders.append((what, done))
-        if not done.wait(10):
+        if not done.wait(30):
             raise TimeoutError("the crowd does not answer")
 
     # On the crowd's own thread.

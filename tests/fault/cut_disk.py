@@ -65,7 +65,7 @@ class CutDisk:
         self._mount()
 
     def _unmount(self) -> None:
-        end = time.monotonic() + 10
+        end = time.monotonic() + 30
         while True:
             try:
                 run("umount", self.at)
@@ -89,7 +89,10 @@ def stop(pid: int) -> None:
     def is_stopped():
         states = []
         for task in Path(f"/proc/{pid}/task").iterdir():
-            states.append((task / "stat").read_text().rpartition(")")[2].split()[0])
+            try:
+                states.append((task / "stat").read_text().rpartition(")")[2].split()[0])
+            except (FileNotFoundError, ProcessLookupError):
+                return False  # a thread has just ended
         return all(state in "Tt" for state in states)
     wait_until(is_stopped, 20, f"process {pid} to stand still", 0.001)
 

@@ -22,7 +22,7 @@ LONG = bool(os.environ.get("TMB_LONG"))
 LANES = 4  # most of a life is waiting
 LEVELS = ("strict", "group")  # drawn for each case
 PAD = b"." * 900
-SOON_S = 15  # a message that is refused for so long after the fault is over will never be acked
+SOON_S = 30  # a message that is refused for so long after the fault is over will never be acked
 
 
 @dataclass(frozen=True)

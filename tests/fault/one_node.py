@@ -177,7 +177,7 @@ def _close(client: Raw) -> None:
         client.sock.close()
 
 
-def wait_ended(node: OneNode, timeout_s: float = 10) -> None:
+def wait_ended(node: OneNode, timeout_s: float = 30) -> None:
     wait_until(lambda: not node.daemon.is_alive(), timeout_s, "the broker to end")
 
 

@@ -65,7 +65,7 @@ class DiskTest(unittest.TestCase):
 
     def check_well(self, node: OneNode) -> None:
         """Stores again by itself; nothing is lost, now and after a kill."""
-        wait_until(lambda: node.publish(self.payload()), 15,
+        wait_until(lambda: node.publish(self.payload()), 30,
                    lambda: f"a message to be stored again\n{node.daemon.tail()}", 0.05)
         self.assertTrue(node.publish(self.payload(), 2))
         node.snapshot()
@@ -93,7 +93,7 @@ class FullTest(DiskTest):
                     node.snapshot()  # the broker cuts its database off, and the plugin puts it back
                     self.assertFalse(node.publish(self.payload()), "stored on a full disk")
                     self.disk.clear()
-                    wait_until(lambda: node.publish(self.payload()), 15, "a message to be stored again", 0.05)
+                    wait_until(lambda: node.publish(self.payload()), 30, "a message to be stored again", 0.05)
                 self.assertIn("has space again", node.daemon.log())
                 self.check_well(node)
                 node.end("stop")
@@ -120,7 +120,7 @@ class FullTest(DiskTest):
         self.disk.fill()
         self.assertLess(self.disk.free(), 4096, "the disk is not full")
         node.broker.start(wait=False)
-        wait_until(lambda: node.broker.answers() or not node.daemon.is_alive(), 15, "the broker, or its end")
+        wait_until(lambda: node.broker.answers() or not node.daemon.is_alive(), 30, "the broker, or its end")
         if node.daemon.is_alive():
             node.end("stop")
         else:

@@ -65,7 +65,7 @@ class SlowLineTest(unittest.TestCase):
             self.assertEqual(self.timeouts(), before)
 
             self.say(talker, "dead")
-            wait_until(lambda: link.bytes_up > bytes_before + went_up + SIZE // 8, 10, "the line to be busy")
+            wait_until(lambda: link.bytes_up > bytes_before + went_up + SIZE // 8, 30, "the line to be busy")
             link.cut("blackhole")
             began = time.monotonic()
             wait_until(lambda: self.timeouts() > before, 15, "the dead line to be noticed")

@@ -72,7 +72,7 @@ class ThinLineTest(unittest.TestCase):
             if pad:
                 value["pad"] = self.draw.randbytes(pad).hex()
             talker.publish(f"line/{number % 20}", json.dumps(value), 0)
-        wait_until(lambda: self.told() and self.waiting() > records - 50, 20, "the backlog")
+        wait_until(lambda: self.told() and self.waiting() > records - 50, 60, "the backlog")
         self.line.heal()
 
     def took(self, began: float) -> float:

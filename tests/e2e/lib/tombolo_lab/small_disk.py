@@ -79,7 +79,7 @@ class SmallDisk:
         self.stranger.unlink()
 
     def unmount(self) -> None:
-        end = time.monotonic() + 10
+        end = time.monotonic() + 30
         while True:
             try:
                 run("umount", self.at)
