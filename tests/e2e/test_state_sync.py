@@ -102,12 +102,13 @@ class TwoTest(SyncTest):
     def test_what_can_be_seen(self):
         self.at_site.say("s1/parts/inc", "3")
         self.at_hub.wait("s1/parts", 3)
-        wait_until(lambda: self.told(self.site, "hub").get("report") == "equal", 30, lambda: str(self.site.told()))
+        self.at_site.wait("s1/parts", 3)
+        wait_until(lambda: self.told(self.site, "hub").get("report") == "equal" and
+                   self.site.told()["merging"]["values"]["published"] >= 1, 30, lambda: str(self.site.told()))
         merging = self.site.told()["merging"]
         self.assertEqual(merging["scopes_count"], 1)
         self.assertEqual(merging["operations"]["verdicts"]["done"], 1)
         self.assertEqual(merging["clock"]["state"], "ok")
-        self.assertGreaterEqual(merging["values"]["published"], 1)
         wait_until(lambda: self.told(self.hub, "s1").get("state") == "syncing", 30, lambda: str(self.hub.told()))
 
     @staticmethod

@@ -3,7 +3,6 @@
 type."""
 
 import json
-import time
 import unittest
 
 from tombolo_lab import Lab, StateClient
@@ -51,7 +50,9 @@ class CutTest(unittest.TestCase):
             self.say(self.at_hub, *what)
         for what in site:
             self.say(self.at_site, *what)
-        time.sleep(0.3)
+        # Each has applied its own: what is applied behind the meeting would be the later one.
+        self.at_hub.wait(f"{SITE}/seq", 3)
+        self.at_site.wait(f"{SITE}/recipe/temperature", 180)
         self.site.link.heal()
 
     def test_both_sides_of_every_type(self):
