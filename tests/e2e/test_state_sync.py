@@ -73,6 +73,8 @@ class TwoTest(SyncTest):
         self.at_hub.say("s1/speed/set", "30")
         self.at_hub.wait("s1/parts", 101)
         self.at_site.wait("s1/parts", 11)
+        self.at_hub.wait("s1/speed", 30)  # the last that each says: applied behind the meeting, none would be beside another
+        self.at_site.wait("s1/speed", 20)
         self.site.link.heal()
         self.at_site.wait("s1/parts", 111, 30)
         self.at_hub.wait("s1/parts", 111)
