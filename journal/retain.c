@@ -59,14 +59,15 @@ static int64_t age_ms(const tmb_journal_stream *stream, size_t i, tmb_mono now, 
     return today_ms - date_ms;
 }
 
-static bool is_due(const tmb_journal_stream *stream, size_t i, const tmb_retention *rule,
-                   uint64_t bytes, uint64_t keep_from, tmb_mono now, int64_t today_ms)
+/* May the oldest segment go? */
+static bool is_due(const tmb_journal_stream *stream, const tmb_retention *rule, uint64_t bytes,
+                   uint64_t keep_from, tmb_mono now, int64_t today_ms)
 {
-    if (i + 1 >= stream->segments_count || stream->segments[i + 1].base > keep_from)
+    if (stream->segments_count < 2 || stream->segments[1].base > keep_from)
         return false;
     if (rule->bytes_max > 0 && bytes > rule->bytes_max)
         return true;
-    return rule->age_ms_max > 0 && age_ms(stream, i, now, today_ms) > rule->age_ms_max;
+    return rule->age_ms_max > 0 && age_ms(stream, 0, now, today_ms) > rule->age_ms_max;
 }
 
 static tmb_err drop(tmb_journal_stream *stream, const tmb_segment_info *info,
@@ -94,11 +95,12 @@ static tmb_err drop(tmb_journal_stream *stream, const tmb_segment_info *info,
     return TMB_OK;
 }
 
-/* Takes the first count of the list, whose files are gone. */
-static tmb_err forget(tmb_journal_stream *stream, size_t count)
+/* Takes the first of the list, whose file is gone. The folder is synced each time, for a disk may keep the
+ * later of two removals and lose the earlier: a file between two others would then be missing. */
+static tmb_err forget(tmb_journal_stream *stream)
 {
-    stream->segments_count -= count;
-    memmove(stream->segments, stream->segments + count,
+    stream->segments_count--;
+    memmove(stream->segments, stream->segments + 1,
             stream->segments_count * sizeof *stream->segments);
     return tmb_files_sync_folder(stream->journal->files, stream->folder.text) ? TMB_EIO : TMB_OK;
 }
@@ -107,7 +109,6 @@ tmb_err tmb_journal_retain(tmb_journal_stream *stream, const tmb_retention *rule
                            uint64_t keep_from, tmb_mono now, tmb_wall wall)
 {
     uint64_t bytes = stream->buffer_len;
-    size_t dropped = 0;
     tmb_err err = TMB_OK;
     int64_t today_ms = believe(stream->journal, now, wall);
     for (size_t i = 0; i < stream->segments_count; i++) {
@@ -116,15 +117,13 @@ tmb_err tmb_journal_retain(tmb_journal_stream *stream, const tmb_retention *rule
         if (i + 1 < stream->segments_count && info->closed.ns == tmb_mono_never().ns)
             info->closed = now;
     }
-    while (!err && is_due(stream, dropped, rule, bytes, keep_from, now, today_ms)) {
-        err = drop(stream, &stream->segments[dropped], &stream->segments[dropped + 1], false);
+    while (!err && is_due(stream, rule, bytes, keep_from, now, today_ms)) {
+        bytes -= stream->segments[0].bytes;
+        err = drop(stream, &stream->segments[0], &stream->segments[1], false);
         if (!err)
-            bytes -= stream->segments[dropped++].bytes;
+            err = forget(stream);
     }
-    if (dropped == 0)
-        return err;
-    tmb_err forgotten = forget(stream, dropped);
-    return err ? err : forgotten;
+    return err;
 }
 
 tmb_err tmb_journal_drop_oldest(tmb_journal_stream *stream, uint64_t keep_from)
@@ -134,5 +133,5 @@ tmb_err tmb_journal_drop_oldest(tmb_journal_stream *stream, uint64_t keep_from)
     if (stream->segments[1].base > keep_from)
         return TMB_EBUSY;
     tmb_err err = drop(stream, &stream->segments[0], &stream->segments[1], true);
-    return err ? err : forget(stream, 1);
+    return err ? err : forget(stream);
 }

@@ -524,6 +524,41 @@ static void the_power_goes_while_it_is_taken_back(void **state)
     assert_true(partly > 0);
 }
 
+/* Of segments that go together, too, the oldest are gone first, whatever of it had reached the disk. */
+static void the_power_goes_while_segments_are_dropped(void **state)
+{
+    (void)state;
+    static fixture_log log;
+    tmb_rng rng = {fixture_seed()};
+    const tmb_retention rule = {.bytes_max = 2000};
+    unsigned partly = 0;
+    for (unsigned call = 1, late = 0; late == 0; call++) {
+        for (unsigned round = 0; round < 4; round++) {
+            begin_anew();
+            test_port_init(&port);
+            tmb_journal *journal = fixture_open(root, &port.port, SEGMENT_BYTES);
+            tmb_journal_stream *stream = fixture_stream(journal, "data");
+            fixture_append(stream, 1, 40);
+            assert_int_equal(tmb_journal_sync(stream), TMB_OK);
+            size_t segments = fixture_segments(root, "data");
+            port.dies_at = call;
+            tmb_err err = tmb_journal_retain(stream, &rule, 40, (tmb_mono){0}, (tmb_wall){1});
+            late += !port.is_dead;
+            assert_true(err == (port.is_dead ? TMB_EIO : TMB_OK));
+            test_port_lose_power(&port, &rng);
+            port.is_dead = true;
+            tmb_journal_close(journal);
+            fixture_read_log(root, "data", &log);
+            assert_true(log.gaps_count <= 1);
+            if (log.gaps_count == 1)
+                assert_int_equal(log.gaps[0].reason, TMB_GAP_RETENTION);
+            size_t left = fixture_segments(root, "data");
+            partly += left < segments && left > 4;
+        }
+    }
+    assert_true(partly > 0);
+}
+
 /* The power goes after a random number of steps; what was synced must be there, in order. */
 static void the_power_goes(void **state)
 {
@@ -570,6 +605,7 @@ int main(void)
         CASE(a_reader_comes_through_each_failure),
         CASE(a_reader_sees_a_head_of_what_is_taken_back),
         CASE(the_power_goes_while_it_is_taken_back),
+        CASE(the_power_goes_while_segments_are_dropped),
         CASE(the_power_goes),
         RING_CASE(each_call_fails_once),
         RING_CASE(each_call_fails_from_then_on),
