@@ -159,7 +159,7 @@ static bool read_part(tmb_loader *loader, tmb_load *load, uint64_t first, uint64
     tmb_loader_read(loader, load);
     if (load->err != TMB_OK)
         return true;
-    if (load->batch.gap_first != 0 && *lost == TMB_GAP_NONE)
+    if (load->batch.gap_first != 0 && (*lost == TMB_GAP_NONE || *lost == TMB_GAP_TORN))
         *lost = load->batch.gap_reason;
     return load->batch.first_seq <= load->batch.last_seq || load->batch.first_seq <= last;
 }

@@ -154,15 +154,14 @@ static tmb_err append(tmb_loader *loader, const tmb_record *record, tmb_load *lo
     return TMB_OK;
 }
 
-/* What is missing before the first record is told as one gap, for the first reason. */
+/* What is missing before the first record is told as one gap, for the first reason that is a loss. */
 static void widen_gap(tmb_load *load, uint64_t last_seq, tmb_gap_reason reason)
 {
     if (last_seq < load->seq)
         return;
-    if (load->batch.gap_first == 0) {
-        load->batch.gap_first = load->seq;
+    if (load->batch.gap_first == 0 || load->batch.gap_reason == TMB_GAP_TORN)
         load->batch.gap_reason = reason;
-    }
+    load->batch.gap_first = load->seq;
     load->batch.first_seq = last_seq + 1;
     load->batch.last_seq = last_seq;
 }

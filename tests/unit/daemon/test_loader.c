@@ -224,6 +224,24 @@ static void harm_the_log(void)
     assert_int_equal(close(fd), 0);
 }
 
+/* What was promised to nobody does not hide what was lost beside it. */
+static void test_a_loss_behind_a_torn_write_is_told(void **state)
+{
+    (void)state;
+    const tmb_wall now = {1000000};
+    append(2, 10);
+    assert_int_equal(tmb_journal_skip(stream, 4, TMB_GAP_TORN, now), TMB_OK);
+    assert_int_equal(tmb_journal_skip(stream, 9, TMB_GAP_MISSING, now), TMB_OK);
+    assert_int_equal(tmb_journal_skip(stream, 11, TMB_GAP_TORN, now), TMB_OK);
+    append(1, 10);
+    tmb_load *l = load(3, 4096);
+    assert_int_equal(l->err, TMB_OK);
+    assert_int_equal(l->batch.gap_first, 3);
+    assert_int_equal(l->batch.first_seq, 12);
+    assert_int_equal(l->batch.gap_reason, TMB_GAP_MISSING);
+    tmb_load_free(l);
+}
+
 /* A batch ends in front of damaged bytes, the next begins behind them and says so. */
 static void test_damage_ends_a_batch_and_is_kept(void **state)
 {
@@ -370,6 +388,7 @@ int main(void)
         TEST(test_no_more_records_than_a_batch_may_have),
         TEST(test_nothing_yet),
         TEST(test_retention_is_told_as_a_gap),
+        TEST(test_a_loss_behind_a_torn_write_is_told),
         TEST(test_damage_ends_a_batch_and_is_kept),
         TEST(test_damage_is_counted_once),
         TEST(test_a_batch_is_synced_before_it_is_ready),
