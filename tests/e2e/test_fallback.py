@@ -123,7 +123,8 @@ class CommonParentTest(FallbackCase):
         first_by_b = min(seq for seq, road in born if road == "b")
         self.assertLess(first_by_b, held, "the fault was none: a had handed on all that it took")
         moves = self.parent_of(self.s1)["moves"]
-        self.assertEqual((moves["gone"], moves["return"]), (1, 1), moves)
+        self.assertEqual(moves["gone"], moves["return"], moves)
+        self.assertIn(moves["gone"], (1, 2), moves)  # once more when a stood still for MOVE_S at the return
         # Marks were shared: b was not sent what the top had, and a not what had gone by b.
         if self.was_told(self.a, self.b):
             self.assertEqual(min(seq for seq, _ in self.born_at(self.b, "s1")), first_by_b)
