@@ -38,8 +38,10 @@ struct tmb_state_peer {
     tmb_state *state;
     tmb_state_peer_options options;
     char name[TMB_NAME_BYTES_MAX + 1];
-    uint64_t session; /* 0: none */
-    uint64_t offered; /* as it was looked at last: not taken before the store has begun */
+    uint64_t session;      /* 0: none */
+    uint64_t offered;      /* as it was looked at last: not taken before the store has begun ... */
+    tmb_state_came *early; /* ... and greetings in it that came by then */
+    unsigned early_count;
     tmb_state_lane *lanes;
     unsigned lanes_count;
     tmb_state_goes_list at_once, paced;

@@ -129,10 +129,39 @@ static void open_all(tmb_state_peer *peer)
     }
 }
 
+static void forget_early(tmb_state_peer *peer)
+{
+    while (peer->early) {
+        tmb_state_came *came = peer->early;
+        peer->early = came->next;
+        tmb_state_came_free(came);
+    }
+    peer->early_count = 0;
+}
+
+/* Else the neighbour would say it again only when an answer is late. */
+static bool keep_early(tmb_state_peer *peer, tmb_state_came *came)
+{
+    bool is_early = !peer->state->is_begun && peer->offered != 0 &&
+                    tmb_frame_state_session(&came->frame) == peer->offered;
+    if (!is_early || came->frame.type != TMB_FRAME_SCOPE ||
+        peer->early_count == TMB_STATE_SCOPES_OF_CHILD_MAX)
+        return false;
+    tmb_state_came **place = &peer->early;
+    while (*place)
+        place = &(*place)->next;
+    came->next = NULL;
+    *place = came;
+    peer->early_count++;
+    return true;
+}
+
 void tmb_state_peer_look(tmb_state_peer *peer, uint64_t session)
 {
     if (!peer)
         return;
+    if (peer->offered != session)
+        forget_early(peer);
     peer->offered = session;
     if (peer->session == session || (session != 0 && !peer->state->is_begun))
         return;
@@ -152,12 +181,6 @@ void tmb_state_peer_look(tmb_state_peer *peer, uint64_t session)
     peer->window = TMB_STATE_WINDOW_FIRST;
     if (peer->options.is_parent)
         open_all(peer);
-}
-
-void tmb_state_peers_begin(tmb_state *state)
-{
-    for (tmb_state_peer *peer = state->peers; peer; peer = peer->next)
-        tmb_state_peer_look(peer, peer->offered);
 }
 
 void tmb_state_peer_is_old(const char *name, unsigned version)
@@ -203,9 +226,24 @@ static bool unpack(tmb_state_came *came)
     return true;
 }
 
-void tmb_state_peer_frame(tmb_state_peer *peer, const tmb_frame *frame, void *arena)
+/* Takes came. */
+static void route(tmb_state_peer *peer, tmb_state_came *came)
 {
     tmb_state_lane *lane = NULL;
+    tmb_err err = make_lane(peer, tmb_frame_scope_name(&came->frame), &lane);
+    if (err != TMB_OK) {
+        refuse(peer, &came->frame, err == TMB_EDENIED ? TMB_REFUSAL_UNKNOWN : TMB_REFUSAL_LIMIT);
+        tmb_state_came_free(came);
+        return;
+    }
+    if (lane->sync.session != peer->session && !lane->must_open)
+        tmb_state_lane_open(lane, false);
+    tmb_state_lane_frame(lane, came);
+    tmb_state_peer_pump(peer);
+}
+
+void tmb_state_peer_frame(tmb_state_peer *peer, const tmb_frame *frame, void *arena)
+{
     tmb_state_came *came = calloc(1, sizeof *came);
     if (!came) {
         free(arena);
@@ -214,21 +252,27 @@ void tmb_state_peer_frame(tmb_state_peer *peer, const tmb_frame *frame, void *ar
     came->arena = arena;
     came->frame = *frame;
     peer->came_chunks += frame->type == TMB_FRAME_LEAVES;
+    if (keep_early(peer, came))
+        return;
     if (peer->session == 0 || tmb_frame_state_session(frame) != peer->session || !unpack(came)) {
         peer->dropped++;
         tmb_state_came_free(came);
         return;
     }
-    tmb_err err = make_lane(peer, tmb_frame_scope_name(frame), &lane);
-    if (err != TMB_OK) {
-        refuse(peer, frame, err == TMB_EDENIED ? TMB_REFUSAL_UNKNOWN : TMB_REFUSAL_LIMIT);
-        tmb_state_came_free(came);
-        return;
+    route(peer, came);
+}
+
+void tmb_state_peers_begin(tmb_state *state)
+{
+    for (tmb_state_peer *peer = state->peers; peer; peer = peer->next) {
+        tmb_state_peer_look(peer, peer->offered);
+        while (peer->early) {
+            tmb_state_came *came = peer->early;
+            peer->early = came->next;
+            peer->early_count--;
+            route(peer, came);
+        }
     }
-    if (lane->sync.session != peer->session && !lane->must_open)
-        tmb_state_lane_open(lane, false);
-    tmb_state_lane_frame(lane, came);
-    tmb_state_peer_pump(peer);
 }
 
 tmb_err tmb_state_peer_new(tmb_state *state, const tmb_state_peer_options *options,
@@ -310,6 +354,7 @@ void tmb_state_peers_free(tmb_state *state)
         }
         forget_goes(&peer->at_once);
         forget_goes(&peer->paced);
+        forget_early(peer);
         free(peer);
     }
 }

@@ -61,7 +61,8 @@ void tmb_state_peer_frame(tmb_state_peer *peer, const tmb_frame *frame, void *ar
 void tmb_state_peer_pump(tmb_state_peer *peer);
 bool tmb_state_peer_has_chunks(const tmb_state_peer *peer);
 
-/* For state.c: the store has begun, sessions that are open already are taken; a scope has changed (from NULL:
+/* For state.c: the store has begun, sessions that are open already are taken, with the greetings that came in
+ * them; a scope has changed (from NULL:
  * here); leaves of it hold what no clock covers; once a second. */
 void tmb_state_peers_begin(tmb_state *state);
 void tmb_state_peers_changed(tmb_state *state, struct tmb_held *held, const tmb_state_peer *from);

@@ -231,6 +231,52 @@ static void a_session_that_ended_before_the_store_was_there_is_not(void **state)
     assert_int_equal(frames, 0);
 }
 
+/* A child's SCOPE, as it says it once and then waits for an answer. */
+static void hear_child(tmb_state_peer *peer)
+{
+    tmb_frame frame = {.type = TMB_FRAME_SCOPE};
+    frame.u.scope = (tmb_frame_scope){.session = 7, .turn = 1, .self = {{2}}};
+    frame.u.scope.scope = tmb_bytes_str("s2");
+    tmb_state_peer_frame(peer, &frame, malloc(1));
+}
+
+static tmb_state_peer *meet_child(scene *at)
+{
+    tmb_state_peer *peer;
+    tmb_state_peer_options options = {
+        .name = "s2", .send = count_frame, .has_room = has_room, .chunk_bytes = chunk_bytes};
+    frames = 0;
+    at->config.state.scopes.count = 2;
+    memcpy(at->config.state.scopes.v[1].text, "s2", sizeof "s2");
+    assert_int_equal(tmb_state_peer_new(at->state, &options, &peer), TMB_OK);
+    return peer;
+}
+
+static void a_greeting_that_came_before_the_store_is_answered(void **state)
+{
+    scene *at = *state;
+    tmb_state_peer *peer = meet_child(at);
+    tmb_state_peer_look(peer, 7);
+    hear_child(peer);
+    go_on(at, QUIET_MS);
+    assert_int_equal(frames, 1);
+}
+
+static void a_greeting_of_a_session_that_is_over_is_not(void **state)
+{
+    scene *at = *state;
+    tmb_state_peer *peer = meet_child(at);
+    tmb_state_peer_look(peer, 7);
+    hear_child(peer);
+    tmb_state_peer_look(peer, 8);
+    go_on(at, QUIET_MS);
+    assert_int_equal(frames, 0);
+    tmb_state_peer_look(peer, 7);
+    hear_child(peer);
+    go_on(at, QUIET_MS);
+    assert_int_equal(frames, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -238,6 +284,9 @@ int main(void)
                                         end),
         cmocka_unit_test_setup_teardown(a_session_that_ended_before_the_store_was_there_is_not,
                                         begin, end),
+        cmocka_unit_test_setup_teardown(a_greeting_that_came_before_the_store_is_answered, begin,
+                                        end),
+        cmocka_unit_test_setup_teardown(a_greeting_of_a_session_that_is_over_is_not, begin, end),
         cmocka_unit_test_setup_teardown(a_refused_value_is_said_again, begin, end),
         cmocka_unit_test_setup_teardown(values_that_could_not_be_read_are_read_again, begin, end),
         cmocka_unit_test_setup_teardown(what_was_said_before_a_cut_is_cleared, begin_with_protobuf,
