@@ -56,6 +56,7 @@ class Stalls:
 
     def within(self, begin: float, end: float) -> float:
         """For how many seconds of these (time.monotonic()) one of them stood still."""
+        assert all(watch.is_alive() for watch in self._watches), "who watches this machine has ended"
         return max(sum(max(0.0, min(end, until) - max(begin, since)) for since, until in watch.seen())
                    for watch in self._watches)
 
