@@ -252,6 +252,14 @@ static tmb_err step_checkpoint_back(const char *checkpoint)
     return errno == ENOENT && (unlink(checkpoint) == 0 || errno == ENOENT) ? TMB_OK : TMB_EIO;
 }
 
+/* Under both names, where links can be made, until another takes its place: a broker that is started without
+ * the file begins with no session. */
+static tmb_err set_aside(const char *path, const char *damaged)
+{
+    bool is_aside = rename_link(path, damaged) == TMB_OK || rename(path, damaged) == 0;
+    return is_aside ? TMB_OK : TMB_EIO;
+}
+
 tmb_err tmb_snapshot_step_back(const char *path, const char *checkpoint)
 {
     names n;
@@ -262,7 +270,7 @@ tmb_err tmb_snapshot_step_back(const char *path, const char *checkpoint)
     if (err != TMB_OK)
         return err;
     if (!is_same_file(path, n.kept) && tmb_seal_check(n.kept, n.seal) == TMB_OK) {
-        err = rename(path, damaged) == 0 ? TMB_OK : TMB_EIO;
+        err = set_aside(path, damaged);
         return err == TMB_OK ? tmb_snapshot_put_back(path) : err;
     }
     if (tmb_seal_check(n.kept_old, n.seal_old) != TMB_OK)
@@ -271,7 +279,8 @@ tmb_err tmb_snapshot_step_back(const char *path, const char *checkpoint)
     if (err != TMB_OK)
         return err;
     (void)unlink(n.kept);
-    if (rename(path, damaged) < 0 || rename(n.kept_old, path) < 0 || rename(n.seal_old, n.seal) < 0)
-        return TMB_EIO;
-    return TMB_OK;
+    err = set_aside(path, damaged);
+    if (err == TMB_OK && (rename(n.kept_old, path) < 0 || rename(n.seal_old, n.seal) < 0))
+        err = TMB_EIO;
+    return err;
 }
