@@ -261,14 +261,14 @@ static bool take_message(unsigned reason_code, bool is_acked)
     return false;
 }
 
-static void come_up(void)
+static inline void come_up(void)
 {
     broker->is_up = true;
     broker->sent_count = 0;
     broker->options.up(broker->options.arg, kept("$tombolo/v1/state/mark"));
 }
 
-static void go_down(void)
+static inline void go_down(void)
 {
     broker->is_up = false;
     broker->is_listing = false;
@@ -294,7 +294,7 @@ static bool turn(scene *at)
 }
 
 /* Everything goes its way, until nothing was left to do for so long. */
-static void go_on(scene *at, unsigned quiet_ms)
+static inline void go_on(scene *at, unsigned quiet_ms)
 {
     for (unsigned quiet = 0; quiet < quiet_ms; quiet++) {
         bool was_busy = false;
@@ -314,7 +314,7 @@ static void go_on(scene *at, unsigned quiet_ms)
 }
 
 /* Until a job waits: what is due in half a second or so. */
-static void wait_for_job(scene *at)
+static inline void wait_for_job(scene *at)
 {
     unsigned ms = 0;
     for (; !turn(at) && ms < 10000; ms++)
@@ -339,7 +339,7 @@ static void kill_service(scene *at)
     at->state = NULL;
 }
 
-static int begin(void **state)
+static inline int begin(void **state)
 {
     scene *at = calloc(1, sizeof *at);
     assert_non_null(at);
@@ -360,7 +360,7 @@ static int begin(void **state)
     return 0;
 }
 
-static int end(void **state)
+static inline int end(void **state)
 {
     scene *at = *state;
     kill_service(at);
@@ -401,7 +401,7 @@ static void done_doing(tmb_state_job *job)
 }
 
 /* Behind the jobs that wait; they are run. */
-static void apply(scene *at, tmb_verb verb, const char *path, const char *value)
+static inline void apply(scene *at, tmb_verb verb, const char *path, const char *value)
 {
     tmb_bytes bytes = tmb_bytes_str(value ? value : "");
     doing d = {.state = at->state, .op = {.verb = verb, .scope = tmb_bytes_str(own_name)}};
