@@ -202,6 +202,7 @@ class FullDiskRoadTest(unittest.TestCase):
             time.sleep(draw.uniform(0.3, 0.8))
             disk.clear()
             self.wait_full(hub, False)
+        wait_until(lambda: self.lab.ledger.counts()[1] > 500, 60, lambda: f"500 acks: {self.lab.ledger.counts()}")
         self.lab.wait_acked(publishers)
         self.lab.wait_drained(90)
         time.sleep(0.3)
