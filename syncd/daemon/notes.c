@@ -44,7 +44,7 @@ void tmb_uplink_note_mark(tmb_uplink *u, const tmb_session_action *action)
     begin_notes(u, &action->incarnation);
     if (!has_notes(u, lane->name) && action->seq > 0) /* carried up when nobody took notes */
         tmb_marks_add_gap(&u->marks, lane->name, 1, action->seq, TMB_GAP_NONE);
-    u->are_marks_news = tmb_marks_move(&u->marks, lane->name, action->seq);
+    u->are_marks_news |= tmb_marks_move(&u->marks, lane->name, action->seq);
     const tmb_chain *told = &u->session.lanes[lane->index].told;
     tmb_chain chain =
         told->is_known && told->seq == action->seq ? *told : tmb_lane_chain(lane, action->seq);
