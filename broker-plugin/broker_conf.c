@@ -6,12 +6,21 @@
  * session takes all memory, and a refused message closes the connection. persistence false: sessions do not
  * survive the broker at all. message_size_limit: what is larger is dropped before the plugin sees it, and yet
  * acked to clients of MQTT 3.1.1; a child's frame that is dropped would be sent again for ever.
+ *
+ * Two settings of a bridge are only told, because the far broker may know nothing better:
+ * - MQTT 3.1.1. Mosquitto 2.0.11 counts what it queues for a bridge without a connection as in flight, and
+ *   begins to count anew when it begins to connect, a second or so before it is connected. When
+ *   max_inflight_messages come in between, and a replay does, nothing is sent, so nothing is acked, so nothing
+ *   is ever sent. The CONNACK of MQTT 5 begins the count anew.
+ * - QoS 2. Behind a backlog the bridge has twice as many in flight as a far Mosquitto takes, which then throws
+ *   some away (MQTT 5) or lets the bridge stand still (3.1.1). Plain brokers at both ends do the same.
  */
 #include "broker-plugin/broker_conf.h"
 
 #include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define PLUGIN_FILE "tombolo-mosquitto.so"
 
@@ -20,6 +29,11 @@ typedef struct scan {
     char location[PATH_MAX];
     char db_name[NAME_MAX + 1];
     bool has_seen_us;
+    struct {
+        char name[TMB_BRIDGE_NAME_BYTES];
+        int qos; /* the highest it sends with */
+        bool is_v5;
+    } bridge; /* whose lines are being read */
 } scan;
 
 tmb_err tmb_broker_conf_find(const char *cmdline, char ret_file[PATH_MAX])
@@ -62,6 +76,51 @@ static void note_plugin(scan *s, const char *path)
         s->conf->has_plugin_before = true;
 }
 
+static void count_bridge(tmb_bridges *bridges, const char *name)
+{
+    if (bridges->count++ == 0)
+        memcpy(bridges->first, name, sizeof bridges->first);
+}
+
+/* end_bridge judges the bridge whose lines have been read, if there was one. */
+static void end_bridge(scan *s)
+{
+    if (s->bridge.qos == 1 && !s->bridge.is_v5)
+        count_bridge(&s->conf->bridges_v3, s->bridge.name);
+    if (s->bridge.qos == 2)
+        count_bridge(&s->conf->bridges_qos2, s->bridge.name);
+    memset(&s->bridge, 0, sizeof s->bridge);
+}
+
+/* `topic PATTERN [out|in|both [QOS ...]]`: out and 0 where it does not say. 0 for what only comes in. */
+static int qos_out(const char *value)
+{
+    char direction[8];
+    int qos;
+    if (sscanf(value, "%*s %7s %d", direction, &qos) != 2 || strcasecmp(direction, "in") == 0)
+        return 0;
+    return qos;
+}
+
+/* note_bridge takes in a line that says something of a bridge; false: it says nothing of any. */
+static bool note_bridge(scan *s, const char *key, const char *value)
+{
+    if (strcmp(key, "connection") == 0) {
+        end_bridge(s);
+        s->conf->has_bridge = true;
+        snprintf(s->bridge.name, sizeof s->bridge.name, "%.*s", (int)sizeof s->bridge.name - 1,
+                 value);
+    } else if (strcmp(key, "topic") == 0) {
+        int qos = qos_out(value);
+        s->bridge.qos = qos > s->bridge.qos ? qos : s->bridge.qos;
+    } else if (strcmp(key, "bridge_protocol_version") == 0) {
+        s->bridge.is_v5 = strcmp(value, "mqttv50") == 0;
+    } else {
+        return false;
+    }
+    return true;
+}
+
 /* note takes in one line; gives the folder of an include_dir line, else NULL. */
 static const char *note(scan *s, char *line)
 {
@@ -76,6 +135,8 @@ static const char *note(scan *s, char *line)
     for (size_t len = strlen(value); len > 0 && value[len - 1] == ' '; len--)
         value[len - 1] = '\0';
     tmb_broker_conf *conf = s->conf;
+    if (note_bridge(s, key, value))
+        return NULL;
     if (strcmp(key, "persistence") == 0 || strcmp(key, "retained_persistence") == 0)
         conf->persistence = is_true(value);
     else if (strcmp(key, "per_listener_settings") == 0)
@@ -92,8 +153,8 @@ static const char *note(scan *s, char *line)
         conf->has_no_retain = !is_true(value);
     else if (strcmp(key, "acl_file") == 0)
         conf->has_acl_file = true;
-    else if (strcmp(key, "connection") == 0)
-        conf->has_bridge = true;
+    else if (strcmp(key, "max_inflight_messages") == 0)
+        conf->max_inflight_messages = strtoll(value, NULL, 10);
     else if (strcmp(key, "plugin") == 0 || strcmp(key, "auth_plugin") == 0)
         note_plugin(s, value);
     else if (strcmp(key, "persistence_location") == 0 && strlen(value) < sizeof s->location)
@@ -151,7 +212,7 @@ static tmb_err read_file(scan *s, const char *file, bool is_main)
 
 tmb_err tmb_broker_conf_read(const char *file, tmb_broker_conf *ret_conf)
 {
-    tmb_broker_conf conf = {.max_queued_messages = 1000};
+    tmb_broker_conf conf = {.max_queued_messages = 1000, .max_inflight_messages = 20};
     scan s = {.conf = &conf, .db_name = "mosquitto.db"};
     if (strlen(file) >= sizeof conf.file)
         return TMB_ELIMIT;
@@ -159,6 +220,7 @@ tmb_err tmb_broker_conf_read(const char *file, tmb_broker_conf *ret_conf)
     tmb_err err = read_file(&s, file, true);
     if (err != TMB_OK)
         return err;
+    end_bridge(&s);
     int len = s.location[0]
                   ? snprintf(conf.db_file, sizeof conf.db_file, "%s/%s", s.location, s.db_name)
                   : snprintf(conf.db_file, sizeof conf.db_file, "%s", s.db_name);
@@ -219,6 +281,31 @@ tmb_err tmb_broker_conf_check(const tmb_broker_conf *conf, bool has_children, FI
                 "it: plugin .../" PLUGIN_FILE "\n",
                 conf->file);
     return wrong ? TMB_ECONFIG : TMB_OK;
+}
+
+static void tell_bridges(const char *file, const tmb_bridges *bridges, const char *rest,
+                         FILE *warnings)
+{
+    if (bridges->count == 0)
+        return;
+    fprintf(warnings, "%s: the bridge \"%s\"", file, bridges->first);
+    if (bridges->count > 1)
+        fprintf(warnings, " (the first of %u)", bridges->count);
+    fprintf(warnings, " %s\n", rest);
+}
+
+void tmb_broker_conf_warn(const tmb_broker_conf *conf, FILE *warnings)
+{
+    if (conf->max_inflight_messages != 0)
+        tell_bridges(
+            conf->file, &conf->bridges_v3,
+            "speaks MQTT 3.1.1, with which this broker can leave it standing: connected, and "
+            "nothing is sent; add below its connection line: bridge_protocol_version mqttv50",
+            warnings);
+    tell_bridges(conf->file, &conf->bridges_qos2,
+                 "sends with QoS 2, which behind a backlog loses messages or stands still; "
+                 "give its topic lines QoS 1, and add: bridge_protocol_version mqttv50",
+                 warnings);
 }
 
 tmb_err tmb_broker_conf_check_state(const tmb_broker_conf *conf, uint64_t value_max, FILE *errors)

@@ -24,6 +24,15 @@ extern "C" {
 /* Room for a frame of a child (TMB_FRAME_BYTES_MAX) and for what is around it. */
 #define TMB_MAX_PACKET_SIZE_MIN (32 * 1024 * 1024)
 
+/* Of a bridge's name, with its end; a longer one is told cut. */
+#define TMB_BRIDGE_NAME_BYTES 64
+
+/* Bridges of one kind: how many, and the name of the first. */
+typedef struct tmb_bridges {
+    unsigned count;
+    char first[TMB_BRIDGE_NAME_BYTES];
+} tmb_bridges;
+
 typedef struct tmb_broker_conf {
     char file[PATH_MAX];    /* the main file */
     char db_file[PATH_MAX]; /* the broker's snapshot */
@@ -32,10 +41,13 @@ typedef struct tmb_broker_conf {
     bool has_no_retain; /* retain_available false */
     bool has_acl_file;
     bool has_bridge;
+    tmb_bridges bridges_v3;   /* that send QoS 1, none QoS 2, and do not speak MQTT 5 */
+    tmb_bridges bridges_qos2; /* that send QoS 2 */
     bool has_other_plugins;
     bool has_plugin_before;      /* another plugin line comes before ours */
     int64_t max_queued_messages; /* 1000 when the file does not say */
     int64_t max_queued_bytes;
+    int64_t max_inflight_messages;               /* 20 when the file does not say; 0: no limit */
     int64_t message_size_limit, max_packet_size; /* 0: none */
 } tmb_broker_conf;
 
@@ -52,6 +64,10 @@ TMB_MUST_USE tmb_err tmb_broker_conf_read(const char *file, tmb_broker_conf *ret
  * Errors: TMB_ECONFIG (at least one line written). */
 TMB_MUST_USE tmb_err tmb_broker_conf_check(const tmb_broker_conf *conf, bool has_children,
                                            FILE *errors);
+
+/* tmb_broker_conf_warn writes a line for settings with which the broker may do well, or not: see the head of
+ * broker_conf.c. */
+void tmb_broker_conf_warn(const tmb_broker_conf *conf, FILE *warnings);
 
 /* Beside a value of state: its topic, token, and what else is around it. */
 #define TMB_VALUE_PACKET_EXTRA 16384

@@ -20,12 +20,12 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
-/* log_lines logs each line of text as an error and frees text. */
-static void log_lines(char *text)
+/* log_lines logs each line of text and frees text. */
+static void log_lines(int level, char *text)
 {
     char *rest = text, *line;
     while (text && (line = strtok_r(rest, "\n", &rest)))
-        mosquitto_log_printf(MOSQ_LOG_ERR, "tombolo: %s", line);
+        mosquitto_log_printf(level, "tombolo: %s", line);
     free(text);
 }
 
@@ -38,7 +38,7 @@ static tmb_err load_config(const char *file, tmb_config **ret_config)
         return TMB_ENOMEM;
     tmb_err err = tmb_config_load(file, errors, ret_config);
     fclose(errors);
-    log_lines(text);
+    log_lines(MOSQ_LOG_ERR, text);
     return err;
 }
 
@@ -58,6 +58,18 @@ static tmb_err check_snapshot_folder(const tmb_broker_conf *broker, FILE *errors
             "broker's user, or set persistence_location to one that is\n",
             broker->file, broker->db_file, strerror(errno));
     return TMB_ECONFIG;
+}
+
+static void warn_of_broker(const tmb_broker_conf *broker)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *warnings = open_memstream(&text, &len);
+    if (!warnings)
+        return;
+    tmb_broker_conf_warn(broker, warnings);
+    fclose(warnings);
+    log_lines(MOSQ_LOG_WARNING, text);
 }
 
 static tmb_err check_broker(const tmb_config *config, tmb_broker_conf *ret_broker)
@@ -91,7 +103,7 @@ static tmb_err check_broker(const tmb_config *config, tmb_broker_conf *ret_broke
     if (err == TMB_OK)
         err = folder_err;
     fclose(errors);
-    log_lines(text);
+    log_lines(MOSQ_LOG_ERR, text);
     return err;
 }
 
@@ -328,6 +340,7 @@ static tmb_err start(tmb_plugin *p, const char *file)
         err = broker_err;
     if (err != TMB_OK)
         return err;
+    warn_of_broker(&p->broker);
     if (snprintf(p->journal_root, sizeof p->journal_root, "%s/journal", p->config->data_dir) >=
             (int)sizeof p->journal_root ||
         snprintf(p->checkpoint.file, sizeof p->checkpoint.file, "%s/checkpoint",

@@ -162,20 +162,63 @@ class BridgeTest(SessionTest):
         self.assertEqual({record["topic"] for record in self.journal()}, {"up", "t/a"})
         self.assertEqual(self.wait_stat("denied", 2)["denied"], 2, "sent once, and acked")
 
-    def test_bridged_out_the_far_broker_gets_what_was_acked_here(self):
-        far = self.far_broker()
+    def bridge_out(self, far: Broker, *lines: str):
         self.broker.conf_file.write_text(self.broker.conf_file.read_text(encoding="utf-8") + "\n".join((
-            "connection out", f"address 127.0.0.1:{far.port}", "topic t/# out 1", "cleansession false",
-            "restart_timeout 1", "try_private false", "notifications false", "")), encoding="utf-8")
-        self.broker.start()
-        publish_many(self.client("pub"), "t/a", 1, 100)
-        self.restart()
-        publish_many(self.client("pub"), "t/a", 101, 200)
-        far.start()
+            "connection out", f"address 127.0.0.1:{far.port}", "topic t/# out 1", "topic live/# out 0",
+            "cleansession false", "restart_timeout 1", "try_private false", "notifications false", *lines, "")),
+            encoding="utf-8")
+
+    def reader(self, far: Broker) -> Raw:
         reader = Raw(far.port, "reader")
         self.addCleanup(reader.sock.close)
-        reader.subscribe("t/#")
+        self.assertEqual(reader.subscribe("#"), 1)
+        return reader
+
+    def check_bridged_out(self, is_far_up: bool):
+        """The far broker is there before ours comes back with what was acked, or after."""
+        far = self.far_broker()
+        self.bridge_out(far, "bridge_protocol_version mqttv50")
+        self.broker.start()
+        publish_many(self.client("pub"), "t/a", 1, 100)
+        self.broker.kill9()
+        if is_far_up:
+            far.start()
+            reader = self.reader(far)
+        self.broker.start()
+        publish_many(self.client("pub"), "t/a", 101, 200)
+        if not is_far_up:
+            far.start()
+            reader = self.reader(far)
         got, end = set(), time.monotonic() + 60
         while len(got) < 200 and time.monotonic() < end:
             got |= {int(m[1]) for m in reader.receive_all(0.3)}
         self.assertEqual(sorted(got), list(range(1, 201)))
+        self.assertNotIn("leave it standing", self.broker.daemon.log())
+
+    def test_bridged_out_the_far_broker_gets_what_was_acked_before_it_was_there(self):
+        self.check_bridged_out(False)
+
+    def test_bridged_out_the_far_broker_is_there_when_ours_comes_back(self):
+        self.check_bridged_out(True)
+
+    def test_known_a_bridge_of_mqtt_3_1_1_can_stand_still(self):
+        """Mosquitto 2.0.11 counts what is queued while the bridge has no connection as in flight. What comes over the
+        bridge with QoS 0, when it is connected, shows that it is, and that nothing was sent before."""
+        far = self.far_broker()
+        self.bridge_out(far)
+        self.broker.start()
+        publish_many(self.client("pub"), "t/a", 1, 100)
+        self.broker.kill9()
+        far.start()
+        reader = self.reader(far)
+        self.broker.start()
+        publisher, got = self.client("pub"), []
+
+        def is_connected():
+            publisher.publish("live/a", b"0", 0)
+            got.extend(reader.receive_all(0.1))
+            return any(topic == "live/a" for topic, *_ in got)
+        wait_until(is_connected, 60, "the bridge", 0.1)
+        self.assertEqual({topic for topic, *_ in got}, {"live/a"})
+        self.assertIn('"out" speaks MQTT 3.1.1, with which this broker can leave it standing',
+                      self.broker.daemon.log())

@@ -177,6 +177,63 @@ static void a_bridge_is_seen(void **state)
     assert_false(read_text(GOOD "connection_messages true\n").has_bridge);
 }
 
+#define OUT "connection out\naddress 127.0.0.1\ntopic t/# out 1\n"
+#define V5  "bridge_protocol_version mqttv50\n"
+
+static void a_bridge_that_may_stand_still_is_told(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *lines, *want; /* want "": nothing is told */
+    } list[] = {
+        {"", ""},
+        {OUT, "\"out\" speaks MQTT 3.1.1"},
+        {OUT "bridge_protocol_version mqttv311\n", "add below its connection line: " V5},
+        {OUT V5, ""},
+        {"connection out\n" V5 "topic t/# out 1\n", ""},
+        {OUT "max_inflight_messages 0\n", ""},
+        {OUT "max_inflight_messages 100\n", "\"out\" speaks"},
+        {"connection c\ntopic t/# in 2\n", ""},
+        {"connection c\ntopic t/# both 1 a/ b/\n", "\"c\" speaks"},
+        {"connection c\ntopic t/# both 2 a/ b/\n", "\"c\" sends with QoS 2"},
+        {"connection c\ntopic t/# out 1\n" V5 "topic u/# out 2\ntopic v/# out 1\n", "\"c\" sends"},
+        {"max_inflight_messages 0\nconnection c\ntopic t/# out 2\n", "give its topic lines QoS 1"},
+        {OUT "connection d\ntopic t/# out 2\n", "\"d\" sends"},
+        {"connection c\ntopic \"\" OUT 1 a b\n", "\"c\" speaks"},
+        {"connection c\ntopic t/#\ntopic u/# out\ntopic v/# out 0\n", ""},
+        {"connection c\ntopic t/# out 1\ntopic u/# in 1\n", "\"c\" speaks"},
+        {OUT V5 "connection d\ntopic t/# out 1\n", "\"d\" speaks"},
+        {OUT "connection d\ntopic t/# out 1\n", "\"out\" (the first of 2) speaks"},
+        {OUT "connection d\n" V5 "topic t/# out 1\n", "\"out\" speaks"},
+    };
+    for (size_t i = 0; i < sizeof list / sizeof list[0]; i++) {
+        char text[512], *lines = NULL;
+        size_t len = 0;
+        snprintf(text, sizeof text, "%s%s", GOOD, list[i].lines);
+        tmb_broker_conf conf = read_text(text);
+        FILE *out = open_memstream(&lines, &len);
+        assert_non_null(out);
+        tmb_broker_conf_warn(&conf, out);
+        assert_int_equal(fclose(out), 0);
+        print_message("%zu: %s", i, len > 0 ? lines : "nothing\n");
+        assert_non_null(strstr(lines, list[i].want));
+        assert_true((len > 0) == (list[i].want[0] != '\0'));
+        free(lines);
+    }
+}
+
+static void the_name_of_a_bridge_is_cut(void **state)
+{
+    (void)state;
+    char text[512], name[2 * TMB_BRIDGE_NAME_BYTES];
+    memset(name, 'b', sizeof name);
+    name[sizeof name - 1] = '\0';
+    snprintf(text, sizeof text, "%sconnection %s\ntopic t/# out 1\n", GOOD, name);
+    tmb_broker_conf conf = read_text(text);
+    assert_int_equal(conf.bridges_v3.count, 1);
+    assert_int_equal(strlen(conf.bridges_v3.first), TMB_BRIDGE_NAME_BYTES - 1);
+}
+
 static void what_cannot_be_read_is_an_error(void **state)
 {
     (void)state;
@@ -245,6 +302,8 @@ int main(void)
         cmocka_unit_test(all_mistakes_are_told_at_once),
         cmocka_unit_test(includes_are_read_from_the_main_file_only),
         cmocka_unit_test(a_bridge_is_seen),
+        cmocka_unit_test(a_bridge_that_may_stand_still_is_told),
+        cmocka_unit_test(the_name_of_a_bridge_is_cut),
         cmocka_unit_test(what_cannot_be_read_is_an_error),
         cmocka_unit_test(the_file_is_found_in_the_command_line),
     };
