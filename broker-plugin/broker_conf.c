@@ -10,10 +10,10 @@
  * Two settings of a bridge are only told, because the far broker may know nothing better:
  * - MQTT 3.1.1. Mosquitto 2.0.11 counts what it queues for a bridge without a connection as in flight, and
  *   begins to count anew when it begins to connect, a second or so before it is connected. When
- *   max_inflight_messages come in between, and a replay does, nothing is sent, so nothing is acked, so nothing
- *   is ever sent. The CONNACK of MQTT 5 begins the count anew.
- * - QoS 2. Behind a backlog the bridge has twice as many in flight as a far Mosquitto takes, which then throws
- *   some away (MQTT 5) or lets the bridge stand still (3.1.1). Plain brokers at both ends do the same.
+ *   max_inflight_messages come in between, and a replay does, nothing is sent, so nothing is acked, so
+ *   nothing is ever sent. The CONNACK of MQTT 5 begins the count anew.
+ * - QoS 2. Behind a backlog the bridge has twice as many in flight as a far Mosquitto takes, which then
+ *   throws some away (MQTT 5) or lets the bridge stand still (3.1.1). Plain brokers at both ends do so too.
  */
 #include "broker-plugin/broker_conf.h"
 
