@@ -332,6 +332,20 @@ static tmb_err say_keys(talk *t, ids *list, bool is_listed)
     return TMB_OK;
 }
 
+/* The smallest key behind it; no key is longer than the longest. */
+static void bound_behind(tmb_bytes key, bound *ret)
+{
+    memcpy(ret->key, key.ptr, key.len);
+    ret->len = key.len;
+    if (key.len < TMB_LEAF_KEY_BYTES_MAX) {
+        ret->key[ret->len++] = 0;
+        return;
+    }
+    while (ret->len > 1 && ret->key[ret->len - 1] == 0xff)
+        ret->len--;
+    ret->key[ret->len - 1]++;
+}
+
 /* Those that are wanted first: their keys, too, may lie anywhere in the range. */
 static tmb_err on_differ(talk *t, tmb_reader *r)
 {
@@ -353,9 +367,7 @@ static tmb_err on_differ(talk *t, tmb_reader *r)
     (void)tmb_get_varint(&keys);
     for (uint64_t i = 0; i < count && !err; i++) {
         tmb_bytes key = tmb_get_slice(&keys);
-        memcpy(t->last.key, key.ptr, key.len);
-        t->last.key[key.len] = 0; /* the smallest one behind it */
-        t->last.len = key.len + 1;
+        bound_behind(key, &t->last);
         err = take(t, key);
     }
     return err;

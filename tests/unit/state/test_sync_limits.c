@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* tests/unit/state/test_sync_limits.c - the limits of the sync of a scope, reached: chunks that nobody has
- * acknowledged, answers that do not come, new incarnations of one session, rounds of a comparison.
+ * acknowledged, answers that do not come, new incarnations of one session, rounds of a comparison, room of
+ * its frames.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -190,6 +191,39 @@ static void a_comparison_without_an_end_is_given_up(void **state)
     assert_int_equal(m.sync.acked_out, m.sync.next_out); /* nothing was adopted, nothing waits */
 }
 
+/* A set that was removed and forgotten while the neighbour was away, with more keys than a RANGES holds. */
+static void forget_a_set(unsigned path_bytes, unsigned element_bytes)
+{
+    world w;
+    char path[TMB_PATH_BYTES_MAX + 1], element[TMB_ELEMENT_BYTES_MAX + 1];
+    world_init(&w, 2);
+    unsigned line = world_join(&w, 0, 1);
+    memset(path, 'p', path_bytes);
+    path[path_bytes] = 0;
+    for (unsigned i = 0; i < 2 * TMB_RANGES_BYTES_MAX / element_bytes; i++) {
+        memset(element, 'e', element_bytes);
+        snprintf(element + element_bytes - 5, 6, "%05u", i % 100000);
+        world_op(&w, 0, TMB_VERB_ADD, path, element, 0);
+    }
+    world_up(&w, line, false);
+    assert_true(world_run(&w, 120000));
+    world_down(&w, line);
+    world_op(&w, 0, TMB_VERB_DEL, path, NULL, 0);
+    world_lapse(&w, 0);
+    world_up(&w, line, false);
+    assert_true(world_run(&w, 120000));
+    assert_int_equal(world_told(&w.lines[line], TMB_SYNC_REPORT_RANGED), 1);
+    assert_int_equal(world_load(&w, 1)->fingerprint.leaves, 0);
+    assert_true(world_is_equal(&w, 0, 1));
+    world_free(&w);
+}
+
+static void a_comparison_goes_on_behind_the_longest_key(void **state)
+{
+    (void)state;
+    forget_a_set(TMB_PATH_BYTES_MAX, TMB_ELEMENT_BYTES_MAX);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -197,6 +231,7 @@ int main(void)
         cmocka_unit_test(answers_that_do_not_come_are_reported_once_and_waited_for_longer),
         cmocka_unit_test(who_is_reborn_too_often_rests),
         cmocka_unit_test(a_comparison_without_an_end_is_given_up),
+        cmocka_unit_test(a_comparison_goes_on_behind_the_longest_key),
     };
     return cmocka_run_group_tests_name("unit.state.sync_limits", tests, NULL, NULL);
 }
