@@ -314,6 +314,10 @@ static tmb_err say_keys(talk *t, ids *list, bool is_listed)
         if (err && err != TMB_ENOENT)
             return err;
     }
+    if (is_short && count == 0) { /* nor for one of them: who drives goes on before this range */
+        cut(t, bytes_of(&t->first));
+        return TMB_OK;
+    }
     if (!open_range(t, &t->first, &t->end, DIFFER, TMB_VARINT_BYTES_MAX + bytes + tail))
         return TMB_OK;
     tmb_put_varint(&t->w, count);

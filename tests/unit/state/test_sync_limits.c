@@ -224,6 +224,14 @@ static void a_comparison_goes_on_behind_the_longest_key(void **state)
     forget_a_set(TMB_PATH_BYTES_MAX, TMB_ELEMENT_BYTES_MAX);
 }
 
+/* Of some of these the frame has room for a range's head, and for no key of it. */
+static void keys_without_room_are_compared_in_the_next_go(void **state)
+{
+    (void)state;
+    for (unsigned bytes = 956; bytes <= TMB_ELEMENT_BYTES_MAX; bytes += 4)
+        forget_a_set(400, bytes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -232,6 +240,7 @@ int main(void)
         cmocka_unit_test(who_is_reborn_too_often_rests),
         cmocka_unit_test(a_comparison_without_an_end_is_given_up),
         cmocka_unit_test(a_comparison_goes_on_behind_the_longest_key),
+        cmocka_unit_test(keys_without_room_are_compared_in_the_next_go),
     };
     return cmocka_run_group_tests_name("unit.state.sync_limits", tests, NULL, NULL);
 }
