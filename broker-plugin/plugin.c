@@ -419,6 +419,7 @@ EXPORT int mosquitto_plugin_init(mosquitto_plugin_id_t *id, void **userdata,
         free_plugin(p);
         return rc;
     }
+    tmb_plugin_begin_state(p);
     *userdata = p;
     return MOSQ_ERR_SUCCESS;
 }

@@ -372,12 +372,14 @@ TMB_MUST_USE tmb_err tmb_plugin_heal(tmb_plugin *p, unsigned stream);
 
 /* state.c: topics of state. is_state: state is on, and topic is below its root. stream_for gives the stream
  * that takes a message, -1 for none. may_write_state: asked of each publish and will below the root; who is
- * the node of the client's certificate, or NULL. False: refused, counted and told. */
+ * the node of the client's certificate, or NULL. False: refused, counted and told. begin_state: once, at
+ * start. */
 bool tmb_plugin_is_state(const tmb_plugin *p, tmb_bytes topic);
 int tmb_plugin_stream_for(const tmb_plugin *p, tmb_bytes topic);
 bool tmb_plugin_may_write_state(tmb_plugin *p, const struct mosquitto_evt_acl_check *event,
                                 const char *who);
 void tmb_plugin_keep_state(tmb_plugin *p, const tmb_record *record);
+void tmb_plugin_begin_state(tmb_plugin *p);
 
 /* message.c, commit.c, events.c: the events. may_log: some lines a second, of refusals. */
 bool tmb_plugin_may_log_refusal(tmb_plugin *p);

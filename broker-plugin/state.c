@@ -13,10 +13,13 @@
  * told by 0x87, the one code that the broker gives for a plugin; 3.1.1 has none, hence the error topic.
  * What a child or a bridge brings below the root is no state of this node: a bridge's is refused, a child's,
  * which it holds for delivered, is kept in its stream and not published.
+ * While state is off its topics are anybody's, so that the broker retains what was published is not vouched
+ * for any more: the mark goes (syncd/daemon/state_values.c).
  */
 #include "broker-plugin/state_rule.h"
 
 #include "broker-plugin/plugin.h"
+#include "proto/topics.h"
 
 bool tmb_plugin_is_state(const tmb_plugin *p, tmb_bytes topic)
 {
@@ -65,6 +68,12 @@ bool tmb_plugin_may_write_state(tmb_plugin *p, const struct mosquitto_evt_acl_ch
                          event->topic, why);
     tell_on_error_topic(p, event->topic, why);
     return false;
+}
+
+void tmb_plugin_begin_state(tmb_plugin *p)
+{
+    if (!tmb_state_is_on(&p->config->state))
+        (void)mosquitto_broker_publish(NULL, TMB_TOPIC_STATE_MARK, 0, NULL, 0, true, NULL);
 }
 
 void tmb_plugin_keep_state(tmb_plugin *p, const tmb_record *record)

@@ -6,6 +6,9 @@
 #include <stdio.h>
 #include <uv.h>
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #include "syncd/state/op.h"
 
 #define ROW_BYTES 32u
@@ -120,21 +123,36 @@ tmb_err tmb_values_row_put(const tmb_kv *kv, const tmb_values_row *row)
     return put_row(kv, "mark", bytes, sizeof row->tag + 9);
 }
 
-void tmb_values_row_text(const tmb_values_row *row, char *out, size_t cap)
+/* Where values are published, and in which forms. */
+static uint64_t print_of(const tmb_state_policy *policy)
 {
+    uint64_t print = policy->value_max << 1 | policy->protobuf;
+    print = XXH3_64bits_withSeed(policy->root, strlen(policy->root), print);
+    for (unsigned i = 0; i < policy->scopes.count; i++) {
+        const char *text = policy->scopes.v[i].text;
+        print = XXH3_64bits_withSeed(text, strlen(text), print);
+    }
+    return print;
+}
+
+void tmb_values_row_text(const tmb_values_row *row, const tmb_state_policy *policy, char *out,
+                         size_t cap)
+{
+    uint64_t print = print_of(policy);
     size_t len = 0;
     for (size_t i = 0; i < sizeof row->tag && len + 3 < cap; i++)
-        len += (size_t)snprintf(out + len, cap - len, "%02x", row->tag[i]);
+        len += (size_t)snprintf(out + len, cap - len, "%02x",
+                                row->tag[i] ^ (unsigned)(print >> 8 * (i % 8) & 0xff));
     (void)snprintf(out + len, cap - len, " %" PRIu64, row->counter);
 }
 
-bool tmb_values_row_vouches(tmb_values_row *row, const char *mark)
+bool tmb_values_row_vouches(tmb_values_row *row, const tmb_state_policy *policy, const char *mark)
 {
     for (unsigned more = 0; more < 2; more++) {
         char text[64];
         tmb_values_row next = *row;
         next.counter += more;
-        tmb_values_row_text(&next, text, sizeof text);
+        tmb_values_row_text(&next, policy, text, sizeof text);
         if (strcmp(text, mark) == 0) {
             row->counter = next.counter;
             return true;

@@ -4,7 +4,7 @@
  *   0 "cursor"                16 incarnation of the journal, u64 seq: operations up to there are applied
  *   0 "clock"                 u64 floor of the node's clock (syncd/state/clock.h)
  *   0 "mark"                  16 tag of this store, u64 counter, u8 1: what the broker retains is to be
- *                             looked through
+ *                             looked through; what is published is the tag under a print of the policy
  *   0 "has" 0 scope 0 path    u8 bits: outputs of the path (policy/state_topic.h) that are retained
  *
  * A row is written in the transaction of what it tells of.
@@ -15,6 +15,7 @@
 
 #include "base/hlc.h"
 #include "base/incarnation.h"
+#include "policy/state_policy.h"
 #include "syncd/state/kv.h"
 
 /* Where a store that was lost goes on: at the copy of its cursor in the store of marks (state_ops.c), without
@@ -44,10 +45,11 @@ TMB_MUST_USE tmb_err tmb_values_row_get(const tmb_kv *kv, tmb_values_row *ret);
 TMB_MUST_USE tmb_err tmb_values_row_put(const tmb_kv *kv, const tmb_values_row *row);
 
 /* tmb_values_row_text writes what is published as the mark; vouches says whether a mark that the broker
- * retains is of this store, and not older: this one, or the next, whose commit did not come to the disk (row
- * then goes on behind it). */
-void tmb_values_row_text(const tmb_values_row *row, char *out, size_t cap);
-bool tmb_values_row_vouches(tmb_values_row *row, const char *mark);
+ * retains is of this store, of values that are published as policy says, and not older: this one, or the
+ * next, whose commit did not come to the disk (row then goes on behind it). */
+void tmb_values_row_text(const tmb_values_row *row, const tmb_state_policy *policy, char *out,
+                         size_t cap);
+bool tmb_values_row_vouches(tmb_values_row *row, const tmb_state_policy *policy, const char *mark);
 
 TMB_MUST_USE tmb_err tmb_values_had(const tmb_kv *kv, tmb_bytes scope, tmb_bytes path,
                                     unsigned *ret_bits);

@@ -8,7 +8,9 @@
  * be cleared. The mark is a number that rises with each flush, retained like the values. A broker
  * that comes back with the mark that the store knows has all values that were published before it, since it
  * writes its snapshot at one moment; one with another mark, or none, has lost some: then everything is dirty
- * (all), and what it still retains of paths that are gone is looked for (list) and cleared.
+ * (all), and what it still retains of paths that are gone is looked for (list) and cleared. So it is with the
+ * mark of another configuration, under which other topics were published. Of a scope that is not held any
+ * more nothing is published; its paths stay dirty.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -215,7 +217,7 @@ static void say_mark(tmb_state_values *v)
     char text[TMB_STATE_MARK_BYTES_MAX];
     v->row.counter++;
     v->row.is_sweep_due = tmb_state_sweep_is_due(v->sweep);
-    tmb_values_row_text(&v->row, text, sizeof text);
+    tmb_values_row_text(&v->row, &v->state->daemon->config->state, text, sizeof text);
     tmb_link_message message = {
         .topic = TMB_TOPIC_STATE_MARK, .payload = tmb_bytes_str(text), .is_retained = true};
     v->must_mark = false;
@@ -293,7 +295,8 @@ static void gather(tmb_state_values *v)
     v->is_wanted = false;
     HASH_ITER(hh, v->state->held, held, next)
     {
-        if (!held->is_dirty)
+        if (!held->is_dirty ||
+            !tmb_state_holds(&v->state->daemon->config->state, tmb_bytes_str(held->name)))
             continue;
         if (v->scopes_count == SCOPES_MAX) {
             v->is_wanted = true;
@@ -341,7 +344,8 @@ static tmb_err run_learn(tmb_state_job *job, const tmb_kv *kv)
     tmb_err err = tmb_values_row_get(kv, &v->row);
     if (err != TMB_OK)
         return err;
-    v->is_current = tmb_values_row_vouches(&v->row, v->mark) && !v->row.is_sweep_due;
+    v->is_current = tmb_values_row_vouches(&v->row, &v->state->daemon->config->state, v->mark) &&
+                    !v->row.is_sweep_due;
     if (v->is_current)
         return TMB_OK;
     v->row.is_sweep_due = true;

@@ -139,14 +139,30 @@ class RefusalTest(StateTest):
         self.assertEqual(self.wait_stat("state_refused", 200)["state_refused"], 200)
         self.assertLess(self.broker.daemon.log().count("did you mean inc?"), 60)
 
-    def test_without_state_these_are_ordinary_topics(self):
+    def turn_off(self):
         self.broker.stop()
         text = self.config_file.read_text(encoding="utf-8")
         self.config_file.write_text("".join(line for line in text.splitlines(True) if "scopes" not in line),
                                     encoding="utf-8")
         self.broker.start()
+
+    def test_without_state_these_are_ordinary_topics(self):
+        self.turn_off()
         self.assertEqual(self.client("plc").publish("state/hub/parts/incr", b"3", retain=True), 0)
         self.assertEqual([r["retain"] for r in self.journal(1, stream="all")], [True])
+
+    def test_without_state_nobody_vouches_for_values(self):
+        def marks():
+            reader = self.tls_client("hub", "reader")
+            self.assertLess(reader.subscribe("$tombolo/v1/state/mark"), 0x80)
+            return [message[1] for message in reader.receive_all(0.3)]
+        self.assertEqual(self.tls_client("hub", "tombolo-state").publish(
+            "$tombolo/v1/state/mark", b"ab 1", retain=True) & 0x80, 0)
+        self.broker.stop()
+        self.broker.start()
+        self.assertEqual(marks(), [b"ab 1"])
+        self.turn_off()
+        self.assertEqual(marks(), [])
 
 
 class ValueTest(StateTest):

@@ -173,6 +173,80 @@ static void what_is_looked_at_and_not_said_stays_due(void **state)
     assert_non_null(strstr(kept(topic), "\"online\":false"));
 }
 
+/* ---- another configuration ---- */
+
+/* The daemon alone: the broker retains what it did. */
+static void start_again(scene *at)
+{
+    tmb_state_link *before = malloc(sizeof *before);
+    assert_non_null(before);
+    *before = *broker;
+    kill_service(at);
+    start_service(at);
+    memcpy(broker->kept, before->kept, sizeof before->kept);
+    broker->kept_count = before->kept_count;
+    free(before);
+    begin_and_come_up(at);
+}
+
+static void say_speed(scene *at)
+{
+    begin_and_come_up(at);
+    apply(at, TMB_VERB_SET, "press/speed", "80");
+    go_on(at, QUIET_MS);
+    assert_string_equal(kept("state/line-7/press/speed"), "80");
+}
+
+static void below_another_root_are_all_values(void **state)
+{
+    static char other[] = "st";
+    scene *at = *state;
+    say_speed(at);
+    at->config.state.root = other;
+    start_again(at);
+    assert_string_equal(kept("st/line-7/press/speed"), "80");
+    assert_string_equal(kept("state/line-7/press/speed"), "80");
+}
+
+static void in_another_form_are_all_values(void **state)
+{
+    scene *at = *state;
+    say_speed(at);
+    at->config.state.protobuf = true;
+    start_again(at);
+    assert_string_not_equal(kept("state/line-7/press/speed/pb"), "");
+    at->config.state.protobuf = false;
+    at->config.state.value_max = 1;
+    start_again(at);
+    assert_string_equal(kept("state/line-7/press/speed/pb"), "");
+    assert_non_null(strstr(kept("state/line-7/press/speed"), "too_large"));
+}
+
+/* And all of it, when the scope is held again. */
+static void of_a_scope_that_is_not_held_any_more_nothing_is_said(void **state)
+{
+    scene *at = *state;
+    say_speed(at);
+    memcpy(at->config.state.scopes.v[0].text, "other", sizeof "other");
+    start_again(at);
+    assert_string_equal(kept("state/line-7/press/speed"), "80");
+    broker->kept_count = 0;
+    start_again(at);
+    assert_string_equal(kept("state/line-7/press/speed"), "");
+    memcpy(at->config.state.scopes.v[0].text, own_name, sizeof own_name);
+    start_again(at);
+    assert_string_equal(kept("state/line-7/press/speed"), "80");
+}
+
+static void in_the_same_configuration_nothing_is_said_again(void **state)
+{
+    scene *at = *state;
+    say_speed(at);
+    start_again(at);
+    for (unsigned i = 0; i < broker->sent_count; i++)
+        assert_string_not_equal(broker->sent[i].topic, "state/line-7/press/speed");
+}
+
 /* ---- a session is there before the store ---- */
 
 static unsigned frames;
@@ -293,6 +367,12 @@ int main(void)
                                         end),
         cmocka_unit_test_setup_teardown(a_sweep_that_fails_is_begun_again, begin, end),
         cmocka_unit_test_setup_teardown(what_is_looked_at_and_not_said_stays_due, begin, end),
+        cmocka_unit_test_setup_teardown(below_another_root_are_all_values, begin, end),
+        cmocka_unit_test_setup_teardown(in_another_form_are_all_values, begin, end),
+        cmocka_unit_test_setup_teardown(of_a_scope_that_is_not_held_any_more_nothing_is_said, begin,
+                                        end),
+        cmocka_unit_test_setup_teardown(in_the_same_configuration_nothing_is_said_again, begin,
+                                        end),
     };
     return cmocka_run_group_tests_name("unit.daemon.state_service", tests, NULL, NULL);
 }
