@@ -143,7 +143,8 @@ static tmb_err apply(tmb_state_ops *ops, const tmb_kv *kv, const tmb_record *rec
     return tmb_scope_apply(&state->scope, &ask->op, is_owner, &ask->verdict, ret_why);
 }
 
-static tmb_err answer(tmb_state_ops *ops, const tmb_ask *ask, const char *why)
+/* is_read: the op was understood, so the scope that is loaded is the one it is about. */
+static tmb_err answer(tmb_state_ops *ops, const tmb_ask *ask, bool is_read, const char *why)
 {
     const tmb_config *config = ops->state->daemon->config;
     uint8_t token[TMB_TOKEN_BYTES_MAX];
@@ -154,7 +155,7 @@ static tmb_err answer(tmb_state_ops *ops, const tmb_ask *ask, const char *why)
     tmb_err err = TMB_OK;
     if ((is_ok && !is_asked) || (ask->op.scope.len == 0 && !is_asked))
         return TMB_OK;
-    if (is_asked && ops->has_scope && ask->verdict != TMB_VERDICT_SCOPE)
+    if (is_asked && is_read && ask->verdict != TMB_VERDICT_SCOPE)
         err = tmb_scope_token(&ops->state->scope, ask->op.path, token, sizeof token, &len);
     if (err == TMB_OK)
         err = tmb_answer_json(ask, ask->verdict, why, tmb_bytes_of(token, len), &text);
@@ -179,15 +180,16 @@ static tmb_err take_record(tmb_state_ops *ops, const tmb_kv *kv, const tmb_recor
     const char *why = NULL;
     tmb_ask ask;
     tmb_err err = tmb_ask_read(ops->state->daemon->config->state.root, record, &ask);
+    bool is_read = err == TMB_OK;
     if (err == TMB_ENOMEM)
         return err;
-    if (err == TMB_OK)
+    if (is_read)
         err = apply(ops, kv, record, &ask, &why);
     else
         err = TMB_OK; /* a refusal: verdict and why are said */
     if (err == TMB_OK) {
         ops->verdicts[ask.verdict]++;
-        err = answer(ops, &ask, why ? why : ask.why[0] ? ask.why : NULL);
+        err = answer(ops, &ask, is_read, why ? why : ask.why[0] ? ask.why : NULL);
     }
     tmb_ask_clear(&ask);
     return err;

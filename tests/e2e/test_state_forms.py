@@ -3,6 +3,8 @@
 mosquitto_pub line shows."""
 
 import json
+import os
+import signal
 import struct
 import time
 import unittest
@@ -30,7 +32,7 @@ class FormsTest(unittest.TestCase):
         cls.lab = Lab()
         cls.addClassCleanup(cls.lab.close)
         cls.node = cls.lab.node("line-7", has_children=True, settings=Settings(
-            more="state: { scopes: [ line-7 ], protobuf: true, value_max: 1KiB }\n"))
+            more="state: { scopes: [ line-7, fleet ], protobuf: true, value_max: 1KiB }\n"))
         cls.lab.start()
         cls.node.syncd.wait_for_log("state.broker_up")  # answers are told to who is there
 
@@ -80,6 +82,20 @@ class FormsTest(unittest.TestCase):
         self.assertEqual(listener.receive()[0], "answers/me")
         self.wait("asked", b"3")
         self.assertEqual(listener.receive_all(0.3), [])
+
+    def test_what_is_not_understood_has_no_token_of_the_operation_before_it(self):
+        listener = self.client("listener")
+        listener.subscribe("answers/#")
+        self.say("before/inc", b"1")
+        self.wait("before", b"1")
+        os.kill(self.node.syncd.pid, signal.SIGSTOP)  # it takes both at once
+        try:
+            self.assertLess(self.client("other").publish("state/fleet/parts/inc", b"1"), 0x80)
+            self.say("before/inc", b"many", props=b"\x08" + struct.pack(">H", 10) + b"answers/me")
+        finally:
+            os.kill(self.node.syncd.pid, signal.SIGCONT)
+        told = json.loads(listener.receive()[1])
+        self.assertEqual((told["verdict"], told.get("token")), ("malformed", None))
 
     def test_a_mistake_in_protobuf_is_told(self):
         listener = self.client("listener")
