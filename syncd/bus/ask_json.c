@@ -230,7 +230,7 @@ static tmb_err read_json(tmb_ask *ask, tmb_bytes payload, tmb_bytes text, bool m
     json_error_t error;
     tmb_takes takes = tmb_verb_takes(ask->op.verb);
     memory->json = json_loadb((const char *)text.ptr, text.len,
-                              JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &error);
+                              JSON_DECODE_ANY | JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
     if (!memory->json && json_error_code(&error) == json_error_out_of_memory)
         return TMB_ENOMEM;
     bool has_verb = json_object_get(memory->json, tmb_verb_str(ask->op.verb)) != NULL;

@@ -82,6 +82,11 @@ static void take_a_register_as_it_comes(void **state)
         assert_bytes(a.op.values[0], list[i].bytes);
         tmb_ask_clear(&a);
     }
+    tmb_ask a;
+    assert_int_equal(ask("set", "{\"set\":\"a\\u0000b\",\"id\":\"r:1\"}", &a), TMB_OK);
+    assert_true(tmb_bytes_eq(a.op.values[0], tmb_bytes_of((const uint8_t *)"a\0b", 3)));
+    assert_bytes(a.id, "r:1");
+    tmb_ask_clear(&a);
 }
 
 static void take_counts(void **state)
@@ -164,6 +169,9 @@ static void take_elements(void **state)
     assert_why("add", "[\"a\",", TMB_VERDICT_MALFORMED, "line 1, column 5: no JSON; add takes");
     assert_why("add", "[\"\"]", TMB_VERDICT_MALFORMED, "an element is a text in UTF-8");
     assert_why("add", "\xff", TMB_VERDICT_MALFORMED, "an element is a text in UTF-8");
+    assert_why("add", "[\"\\u0000\"]", TMB_VERDICT_MALFORMED, "an element is a text in UTF-8");
+    assert_why("add", "{\"add\":\"a\",\"id\":\"r\\u0000:1\"}", TMB_VERDICT_MALFORMED, "id: write");
+    assert_why("add", "{\"add\":\"a\",\"if\":\"\\u0000\"}", TMB_VERDICT_TOKEN, "no token");
     assert_why("add", "{\"rm\":\"a\"}", TMB_VERDICT_MALFORMED, "the envelope lacks \"add\"");
 }
 
