@@ -37,8 +37,10 @@
  * one that was heard longest ago; nobody is retired: refused with TMB_ELIMIT. */
 #define TMB_NEIGHBOURS_MAX 256u
 
-/* A level of a path that makes it the owner's alone: reported values of a twin. Somebody else's op on such a
- * path is refused with TMB_VERDICT_OWNER; a del above it is not (a twin may be cleared away as a whole). */
+/* What stands at twin/<device>/reported and below it is the owner's alone. Somebody else's op on it is
+ * refused with TMB_VERDICT_OWNER; a del above it is not (a twin may be cleared away as a whole). In any other
+ * place of a path the words mean nothing. */
+#define TMB_TWIN_LEVEL  "twin"
 #define TMB_OWNED_LEVEL "reported"
 
 /* What a leaf is on disk at most: all its concurrent values with their dots, removals, and extra context. */

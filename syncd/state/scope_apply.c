@@ -253,17 +253,24 @@ static tmb_err change_all(apply *at, tmb_verdict *verdict)
     return err;
 }
 
-static bool has_level(tmb_bytes path, tmb_bytes level)
+/* The number-th level of a path, from 0; nothing: it has fewer. */
+static tmb_bytes level_of(tmb_bytes path, unsigned number)
 {
     size_t begin = 0;
     for (size_t i = 0; i <= path.len; i++) {
         if (i < path.len && path.ptr[i] != '/')
             continue;
-        if (tmb_bytes_eq(tmb_bytes_of(path.ptr + begin, i - begin), level))
-            return true;
+        if (number-- == 0)
+            return tmb_bytes_of(path.ptr + begin, i - begin);
         begin = i + 1;
     }
-    return false;
+    return tmb_bytes_of(NULL, 0);
+}
+
+static bool is_owned(tmb_bytes path)
+{
+    return tmb_bytes_eq(level_of(path, 0), tmb_bytes_str(TMB_TWIN_LEVEL)) &&
+           tmb_bytes_eq(level_of(path, 2), tmb_bytes_str(TMB_OWNED_LEVEL));
 }
 
 /* What the op says by itself: limits of op.h, which the bus has seen to; here nothing relies on it. */
@@ -291,8 +298,9 @@ static tmb_verdict check_op(apply *at, bool is_owner)
         return refuse(at, TMB_VERDICT_LIMIT, "the value is longer than 65,536 bytes");
     if (op->run.len > TMB_RUN_BYTES_MAX)
         return refuse(at, TMB_VERDICT_LIMIT, "the name of the run is longer than 64 bytes");
-    if (!is_owner && has_level(op->path, tmb_bytes_str(TMB_OWNED_LEVEL)))
-        return refuse(at, TMB_VERDICT_OWNER, "reported values are written by the scope's own node");
+    if (!is_owner && is_owned(op->path))
+        return refuse(at, TMB_VERDICT_OWNER,
+                      "what a twin reports is written at the scope's own node");
     const tmb_context *clock = &at->scope->clock;
     if (clock->bases_count == TMB_ACTORS_MAX && tmb_context_base(clock, &at->scope->self) == 0)
         return refuse(at, TMB_VERDICT_LIMIT, "256 nodes have written in this scope: no more can");

@@ -376,24 +376,50 @@ static void test_too_many_siblings_are_refused(void **state)
     assert_int_equal(replica_check(&a), 1);
 }
 
-static void test_reported_values_are_their_owners(void **state)
+/* What applying at path says at a node that the scope is not called after. */
+static tmb_verdict verdict_elsewhere(tmb_verb verb, const char *path)
 {
-    (void)state;
     tmb_bytes value = tmb_bytes_str("21");
-    tmb_op op = {.verb = TMB_VERB_SET,
-                 .path = tmb_bytes_str("oven/reported/temperature"),
-                 .values_count = 1,
+    tmb_op op = {.verb = verb,
+                 .path = tmb_bytes_str(path),
+                 .values_count = verb == TMB_VERB_SET,
                  .values = &value};
     tmb_verdict verdict;
     const char *text = NULL;
     assert_int_equal(tmb_scope_apply(replica_begin(&a), &op, false, &verdict, &text), TMB_OK);
-    assert_int_equal(verdict, TMB_VERDICT_OWNER);
     assert_non_null(text);
+    return verdict;
+}
+
+static void test_reported_values_of_a_twin_are_their_owners(void **state)
+{
+    (void)state;
+    tmb_bytes value = tmb_bytes_str("21");
+    tmb_op op = {.verb = TMB_VERB_SET,
+                 .path = tmb_bytes_str("twin/oven/reported/temperature"),
+                 .values_count = 1,
+                 .values = &value};
+    assert_int_equal(verdict_elsewhere(op.verb, "twin/oven/reported/temperature"),
+                     TMB_VERDICT_OWNER);
+    assert_int_equal(verdict_elsewhere(op.verb, "twin/oven/reported"), TMB_VERDICT_OWNER);
     assert_int_equal(replica_apply(&a, &op), TMB_VERDICT_DONE);
-    op.verb = TMB_VERB_DEL;
-    op.path = tmb_bytes_str("oven");
-    assert_int_equal(tmb_scope_apply(replica_begin(&a), &op, false, &verdict, &text), TMB_OK);
-    assert_int_equal(verdict, TMB_VERDICT_DONE);
+    assert_int_equal(verdict_elsewhere(TMB_VERB_DEL, "twin/oven/reported"), TMB_VERDICT_OWNER);
+    assert_int_equal(verdict_elsewhere(TMB_VERB_DEL, "twin/oven"), TMB_VERDICT_DONE);
+}
+
+static void test_the_word_reported_elsewhere_is_everybodys(void **state)
+{
+    (void)state;
+    static const char *const paths[] = {"reported",
+                                        "defects/reported",
+                                        "oven/reported/temperature",
+                                        "twin/reported/desired/speed",
+                                        "twin/oven/desired/reported",
+                                        "twin/oven/reported-late",
+                                        "lines/twin/oven/reported/speed",
+                                        "twins/oven/reported/speed"};
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)
+        assert_int_equal(verdict_elsewhere(TMB_VERB_SET, paths[i]), TMB_VERDICT_DONE);
 }
 
 static void test_changed_paths_wait_until_they_are_published(void **state)
@@ -551,7 +577,8 @@ int main(void)
         TEST(test_with_a_token_only_what_was_read_is_replaced),
         TEST(test_limits_refuse_and_change_nothing),
         TEST(test_too_many_siblings_are_refused),
-        TEST(test_reported_values_are_their_owners),
+        TEST(test_reported_values_of_a_twin_are_their_owners),
+        TEST(test_the_word_reported_elsewhere_is_everybodys),
         TEST(test_changed_paths_wait_until_they_are_published),
         TEST(test_a_reader_may_not_write),
         TEST(test_every_failing_call_is_told_and_nothing_is_half_done),
