@@ -189,15 +189,48 @@ static bool is_bad(tmb_sync_report report)
            report == TMB_SYNC_REPORT_FORKED;
 }
 
-/* What follows by itself, for who reads the log and wonders what to do. */
-static const char *then_of(tmb_sync_report report)
+static const char *then_refused(tmb_refusal refusal)
 {
-    if (report == TMB_SYNC_REPORT_REBORN)
+    if (refusal == TMB_REFUSAL_DENIED)
+        return "what is changed here is not taken there, and the two differ: name the scope in "
+               "state.read_only here, or share it there with write: true";
+    if (refusal == TMB_REFUSAL_LIMIT)
+        return "one of its limits is reached, of neighbours, writers or values at once (its log "
+               "and docs/state.md, Limits): there, retire who is gone or del the value";
+    return "it does not hold the scope, or does not share it with this node: look at state.scopes "
+           "and state.share there";
+}
+
+/* What follows by itself, or what is to be done, for who reads the log. */
+static const char *then_of(const tmb_sync_action *action)
+{
+    switch (action->report) {
+    case TMB_SYNC_REPORT_REBORN:
         return "this node was restored or copied: it goes on under a new incarnation, and the "
                "neighbour tells what is missing";
-    if (report == TMB_SYNC_REPORT_BELOW)
+    case TMB_SYNC_REPORT_BELOW:
         return "one of the two was away for long, or retired: what both have of the scope is "
                "compared, and nothing needs to be done";
+    case TMB_SYNC_REPORT_REFUSED:
+        return then_refused(action->refusal);
+    case TMB_SYNC_REPORT_DENIED:
+        return "it may only read, and what it changed is not taken: name the scope in "
+               "state.read_only there, or share it here with write: true";
+    case TMB_SYNC_REPORT_FORKED:
+        return "it has other changes under numbers of one incarnation, as after a copied disk: see "
+               "docs/state-format.md, Copied or put back";
+    case TMB_SYNC_REPORT_STUCK:
+        return "it is tried again, at longer intervals or with the next session: look at the log "
+               "of the neighbour";
+    case TMB_SYNC_REPORT_FAILED:
+        return "the store here failed, and is tried again: look at the disk of data_dir";
+    case TMB_SYNC_REPORT_NONE:
+    case TMB_SYNC_REPORT_MET:
+    case TMB_SYNC_REPORT_EQUAL:
+    case TMB_SYNC_REPORT_SCRUB:
+    case TMB_SYNC_REPORT_RANGED:
+        break;
+    }
     return "both say that they have the same, and have not, as after damage to a store: what both "
            "have of the scope is compared";
 }
@@ -217,15 +250,16 @@ static void report(tmb_state_lane *lane, const tmb_sync_action *action)
     lane->refusal = (uint8_t)action->refusal;
     if (!is_loud || is_known)
         return;
-    if (!is_bad(action->report)) {
-        LOG(TMB_LOG_WARNING, "state.sync", tmb_str("report", tmb_sync_report_str(action->report)),
-            tmb_str("scope", lane->held->name), tmb_str("neighbour", lane->peer->name),
-            tmb_str("then", then_of(action->report)));
-        return;
-    }
-    LOG(TMB_LOG_ERROR, "state.sync", tmb_str("report", tmb_sync_report_str(action->report)),
-        tmb_str("scope", lane->held->name), tmb_str("neighbour", lane->peer->name),
-        tmb_str("refusal", tmb_refusal_str(action->refusal)), tmb_why(action->err));
+    tmb_field fields[7] = {tmb_str("report", tmb_sync_report_str(action->report)),
+                           tmb_str("scope", lane->held->name),
+                           tmb_str("neighbour", lane->peer->name)};
+    size_t n = 3;
+    if (action->refusal != TMB_REFUSAL_NONE)
+        fields[n++] = tmb_str("refusal", tmb_refusal_str(action->refusal));
+    if (action->err != TMB_OK)
+        fields[n++] = tmb_why(action->err);
+    fields[n] = tmb_str("then", then_of(action));
+    tmb_log(is_bad(action->report) ? TMB_LOG_ERROR : TMB_LOG_WARNING, "state.sync", fields);
 }
 
 static void done(tmb_state_job *base)

@@ -204,6 +204,8 @@ class ManyTest(SyncTest):
         for client in at[1:]:
             client.wait("rules/floor", 7)
         at[1].say("rules/floor/raise", "9")  # it may only read
+        sites[0].syncd.wait_for_log('report=refused scope=rules neighbour=hub refusal=denied then="what is changed here')
+        hub.syncd.wait_for_log('report=denied scope=rules neighbour=s1 then="it may only read')
         time.sleep(1)
         self.assertEqual(at[0].get("rules/floor"), 7)
         self.assertEqual(at[2].get("rules/floor"), 7)
