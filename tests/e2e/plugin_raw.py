@@ -62,8 +62,8 @@ class Raw:
 
     def __init__(self, port: int, client_id: str, version: int = 4, clean: bool = True, will=None,
                  will_qos: int = 1, will_retain: bool = False, timeout_s: float = 30, tls=None,
-                 will_delay_s: int = 0, expiry_s: int = None):
-        """expiry_s: of the session, MQTT 5; else a day when it is not clean."""
+                 will_delay_s: int = 0, expiry_s: int = None, props: bytes = b""):
+        """expiry_s: of the session, MQTT 5; else a day when it is not clean. props: of CONNECT, more than that."""
         self.version, self._mid, self._buffer = version, 0, b""
         self.sock = socket.create_connection(("127.0.0.1", port), timeout_s)
         if tls:
@@ -75,7 +75,7 @@ class Raw:
         body = _text("MQTT") + bytes([version, flags]) + struct.pack(">H", 60)
         if version == 5:
             expiry_s = (0 if clean else DAY_S) if expiry_s is None else expiry_s
-            body += _length(5) + b"\x11" + struct.pack(">I", expiry_s)
+            body += _length(5 + len(props)) + b"\x11" + struct.pack(">I", expiry_s) + props
         body += _text(client_id)
         if will:
             delay = b"\x05\x18" + struct.pack(">I", will_delay_s) if will_delay_s else b"\x00"

@@ -2,10 +2,11 @@
 """Sessions of every kind through kill -9: short ones, clean ones, shared subscriptions, and other brokers that
 bridge in and out."""
 
+import struct
 import time
 
-from plugin_lab import PluginTest
-from plugin_raw import Raw
+from plugin_lab import PATIENCE_S, PluginTest
+from plugin_raw import PINGRESP, PUBLISH, Raw
 from test_plugin_replay import publish_many
 from tombolo_lab import Broker
 from tombolo_lab.net import wait_until
@@ -54,6 +55,62 @@ class LastingTest(SessionTest):
         client.drop()
         publish_many(self.client("pub"), "t/a", 1, 5)
         self.assertFalse(self.client("sub", 5, clean=False).session_present)
+
+
+    def test_known_what_the_broker_finds_at_its_start_expires_only_after_its_client_was_back(self):
+        """One that expires soon, and one of expiry 0 that is connected at the kill. The third, made later, shows that
+        the time of all three is over."""
+        self.broker.start()
+        self.client("ghost-1", 5, clean=False, expiry_s=1).subscribe("t/#")
+        self.client("ghost-0", 5, clean=False, expiry_s=0).subscribe("t/#")
+        self.restart()
+        fresh = self.client("ghost-2", 5, clean=False, expiry_s=1)
+        fresh.subscribe("t/#")
+        fresh.close()
+
+        def saved() -> list:
+            self.snapshot()
+            data = self.db_file.read_bytes()
+            return [name for name in (b"ghost-1", b"ghost-0", b"ghost-2") if name in data]
+        wait_until(lambda: b"ghost-2" not in saved(), PATIENCE_S, "the session to expire")
+        self.assertEqual(saved(), [b"ghost-1", b"ghost-0"])
+        for name in ("ghost-1", "ghost-0"):
+            self.client(name, 5, clean=True).close()
+        self.assertEqual(saved(), [])
+
+
+class FlightTest(SessionTest):
+    """What MQTT 5 clients say they can take, and what Mosquitto 2.0.11 makes of it."""
+
+    def test_known_messages_above_the_maximum_packet_size_leave_a_client_standing(self):
+        self.broker.start()
+        publisher, small = self.client("pub"), b"\x27" + struct.pack(">I", 200)
+        client = self.client("sub", 5, clean=False, props=small)
+        client.subscribe("t/#")
+        for _ in range(20):  # max_inflight_messages
+            publisher.publish("t/large", b"x" * 200)
+        publisher.publish("t/small", b"1")
+        self.assertEqual(client.receive_queued(), [])
+        client.close()
+        client = self.client("sub", 5, clean=False, props=small)
+        self.assertEqual([m[1] for m in client.receive_queued()], [b"1"])
+
+    def test_known_the_receive_maximum_is_passed_by_a_session_that_works_off_what_it_has(self):
+        def unacked(client) -> list:
+            client._send(0xc0, b"")
+            found = []
+            while (packet := client.packet())[0] != PINGRESP:
+                self.assertEqual(packet[0], PUBLISH)
+                found.append(packet[2][5:7])  # the topic is of three bytes
+            return found
+        self.broker.start()
+        self.session("sub", "t/#", version=5)
+        publish_many(self.client("pub"), "t/a", 1, 50)
+        client = self.client("sub", 5, clean=False, props=b"\x21" + struct.pack(">H", 5))
+        waiting = unacked(client)
+        self.assertEqual(len(waiting), 5)
+        client._send(0x40, waiting.pop(0))
+        self.assertGreater(len(waiting + unacked(client)), 5)
 
 
 class CleanTest(SessionTest):
@@ -201,14 +258,9 @@ class BridgeTest(SessionTest):
     def test_bridged_out_the_far_broker_is_there_when_ours_comes_back(self):
         self.check_bridged_out(True)
 
-    def test_known_a_bridge_of_mqtt_3_1_1_can_stand_still(self):
-        """Mosquitto 2.0.11 counts what is queued while the bridge has no connection as in flight. What comes over the
-        bridge with QoS 0, when it is connected, shows that it is, and that nothing was sent before."""
-        far = self.far_broker()
-        self.bridge_out(far)
-        self.broker.start()
-        publish_many(self.client("pub"), "t/a", 1, 100)
-        self.broker.kill9()
+    def check_stands_still(self, far: Broker):
+        """What comes over the bridge with QoS 0, when it is connected, shows that it is, and that nothing was sent
+        before."""
         far.start()
         reader = self.reader(far)
         self.broker.start()
@@ -222,3 +274,22 @@ class BridgeTest(SessionTest):
         self.assertEqual({topic for topic, *_ in got}, {"live/a"})
         self.assertIn('"out" speaks MQTT 3.1.1, with which this broker can leave it standing',
                       self.broker.daemon.log())
+
+    def test_known_a_bridge_of_mqtt_3_1_1_can_stand_still(self):
+        """Mosquitto 2.0.11 counts what is queued while the bridge has no connection as in flight."""
+        far = self.far_broker()
+        self.bridge_out(far)
+        self.broker.start()
+        publish_many(self.client("pub"), "t/a", 1, 100)
+        self.broker.kill9()
+        self.check_stands_still(far)
+
+    def test_known_a_bridge_of_mqtt_3_1_1_stands_still_behind_what_is_retained(self):
+        far = self.far_broker()
+        self.broker.start()
+        publisher = self.client("pub")
+        for number in range(20):  # max_inflight_messages
+            publisher.publish(f"t/{number}", b"1", retain=True)
+        self.assertEqual(self.broker.stop(), 0)
+        self.bridge_out(far)
+        self.check_stands_still(far)

@@ -116,6 +116,23 @@ class WillTest(StateTest):
         self.assertEqual(self.wills(0), [])
         again.close()
 
+    def test_known_with_a_delay_it_waits_for_those_that_went_later(self):
+        self.broker.start()
+        other = self.client("other")
+        for delay_s in (3, 10, 30):  # were the first due before the second went, it would wait for nobody
+            before = len(self.wills(0))
+            first = self.client("first", 5, will=("w", b"first"), will_delay_s=delay_s, clean=False)
+            second = self.client("second", 5, will=("w", b"second"), will_delay_s=delay_s, clean=False)
+            first.drop()
+            other.ping()  # the broker has seen it go
+            time.sleep(1.1)  # a second later, as the broker counts
+            second.drop()
+            other.ping()
+            if len(self.wills(0)) == before:
+                break
+        wait_until(lambda: len(self.wills(0)) >= before + 2, 60, "both wills")
+        self.assertEqual(self.wills(0)[before:], [b"second", b"first"])
+
     def test_when_the_broker_stops_those_that_wait_and_those_of_the_connected_are_kept(self):
         self.broker.start()
         self.session("sub", "w/#")
