@@ -25,6 +25,7 @@ struct state_wire {
     void *arg;
     char id[40], answer_topic[STATE_TOPIC_BYTES];
     bool is_up, is_down, is_told_why, is_subscribed, is_settled, is_refused, is_listening;
+    bool is_asking; /* what was published is an operation */
     char why[256];
     json_t *answer;
 };
@@ -80,10 +81,10 @@ static void on_publish(struct mosquitto *mosq, void *arg, int id, int code,
     if (code < 0x80)
         return;
     wire->is_refused = true;
-    snprintf(wire->why, sizeof wire->why,
-             "the broker says \"%s\": does the node hold the scope and write it (its broker's "
-             "log says so if not), and does an acl_file let us?",
-             mosquitto_reason_string(code));
+    snprintf(wire->why, sizeof wire->why, "the broker says \"%s\"%s", mosquitto_reason_string(code),
+             wire->is_asking ? ": does the node hold the scope and write it (its broker's log says "
+                               "so if not), and does an acl_file let us?"
+                             : "");
 }
 
 /* The user property called name, to be freed; NULL: none. */
@@ -283,7 +284,9 @@ int state_wire_settle(state_wire *wire)
     if (sent != MOSQ_ERR_SUCCESS)
         return state_fail(STATE_UNREACHABLE, "%s: %s", wire->answer_topic,
                           mosquitto_strerror(sent));
-    return wait_for(wire, &wire->is_settled, wire->answer_topic);
+    return wait_for(wire, &wire->is_settled,
+                    "the end of the values (a message of our own on tombolo-cli/#, which an "
+                    "acl_file has to let us write and read)");
 }
 
 static int add_properties(state_wire *wire, mosquitto_property **properties)
@@ -305,6 +308,7 @@ int state_wire_ask(state_wire *wire, const char *topic, tmb_bytes payload, json_
     int code = listen_for_answers(wire);
     if (code != STATE_OK)
         return code;
+    wire->is_asking = true;
     mosquitto_property *properties = NULL;
     int sent = add_properties(wire, &properties);
     if (!sent)

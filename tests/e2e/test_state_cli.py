@@ -168,6 +168,24 @@ class BrokerTest(unittest.TestCase):
             self.assertEqual(watch.wait(10), 0)
 
 
+class AclTest(unittest.TestCase):
+    def test_who_may_only_read_values_is_told_what_else_reading_takes(self):
+        folder = Path(tempfile.mkdtemp(prefix="tombolo-acl-"))
+        self.addCleanup(shutil.rmtree, folder, True)
+        broker = Broker("plain", folder)
+        acl = folder / "acl"
+        acl.write_text("topic read state/#\n", encoding="utf-8")
+        acl.chmod(0o644)
+        broker.conf_file.write_text(broker.conf_file.read_text(encoding="utf-8") + f"acl_file {acl}\n", encoding="utf-8")
+        broker.start()
+        self.addCleanup(broker.stop)
+        for words in (("get", "line-7/parts"), ("list", "line-7"), ("watch", "line-7"), ("conflicts", "line-7/parts")):
+            done = run(*words, "-p", str(broker.port))
+            self.assertEqual(done.returncode, 1, done.stderr)
+            self.assertIn("on tombolo-cli/#, which an acl_file has to let us", done.stderr)
+            self.assertNotIn("hold the scope", done.stderr)
+
+
 class HistoryTest(PluginTest):
     """A broker with the plugin: operations are in its journal, in the stream of state."""
 
