@@ -199,6 +199,16 @@ class ExpiryTest(StateTest):
         self.restart()
         self.assertEqual(self.payloads(), [])
 
+    def test_known_what_is_retained_and_replayed_stays(self):
+        self.broker.start()
+        publisher = self.client("pub", 5)
+        self.assertLess(publisher.publish("r/t", b"1", retain=True, props=b"\x02" + struct.pack(">I", 1)), 0x80)
+        self.restart()
+        time.sleep(2.5)
+        self.assertEqual(self.retained("r/t"), [b"1"])
+        self.assertLess(self.client("pub", 5).publish("r/t", b"", retain=True), 0x80)
+        self.assertEqual(self.retained("r/t"), [])
+
 
 class SmallThingsTest(StateTest):
     def test_empty_payloads_are_messages(self):
