@@ -178,6 +178,8 @@ static tmb_err start_store(tmb_state *state, const tmb_kv *kv)
     tmb_clock_begin(&state->clock, floor, (tmb_wall){BUILT_MS});
     if (state->was_reset)
         err = tmb_cursor_row_put(kv, &end);
+    else if (state->is_moved)
+        err = tmb_state_ops_skip(state->ops, kv);
     if (err == TMB_OK && state->is_moved) {
         (void)tmb_clock_lower(&state->clock, tmb_state_wall());
         err = tmb_floor_row_put(kv, tmb_clock_rest(&state->clock));

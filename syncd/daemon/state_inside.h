@@ -83,6 +83,9 @@ tmb_wall tmb_state_wall(void);
 
 /* state_ops.c: operations, from the journal. */
 TMB_MUST_USE tmb_err tmb_state_ops_new(tmb_state *state, tmb_state_ops **ret_ops);
+/* skip: blocking, before the first operation, in a store that is older than what this node has done: what was
+ * applied before and neighbours may have is not applied again. Errors: TMB_EIO, TMB_ENOMEM. */
+TMB_MUST_USE tmb_err tmb_state_ops_skip(tmb_state_ops *ops, const tmb_kv *kv);
 void tmb_state_ops_tick(tmb_state_ops *ops);
 void tmb_state_ops_stop(tmb_state_ops *ops);
 void tmb_state_ops_free(tmb_state_ops *ops);

@@ -214,8 +214,9 @@ static void note_gap(tmb_state_ops *ops, const tmb_tail_gap *gap)
 
 /* The cursor is also kept in the store of marks, behind each commit and before anything of it can leave: if
  * the store of state is lost, what was not applied is applied, and what a neighbour may have is not applied
- * twice. Without the copy: at the log's end. */
-static uint64_t find_copy(const tmb_state_ops *ops, const tmb_incarnation *log, uint64_t last)
+ * twice. Without the copy: at the log's end. Likewise when an older store is put back. */
+static uint64_t find_copy(const tmb_state_ops *ops, const tmb_incarnation *log, uint64_t last,
+                          uint64_t otherwise)
 {
     tmb_store *store = ops->state->daemon->store;
     uint64_t seq = 0;
@@ -223,7 +224,7 @@ static uint64_t find_copy(const tmb_state_ops *ops, const tmb_incarnation *log, 
         store &&
         tmb_store_cursor_get(store, log, tmb_bytes_str(TMB_STATE_STREAM), &seq) == TMB_OK &&
         seq > 0 && seq <= last;
-    return is_known ? seq : last;
+    return is_known ? seq : otherwise;
 }
 
 /* Blocking. */
@@ -281,7 +282,7 @@ static tmb_err find_place(tmb_state_ops *ops, const tmb_kv *kv)
     if (strcmp(tmb_tail_node(ops->tail), ops->state->daemon->config->node) != 0)
         return TMB_EDENIED;
     if (ops->cursor.seq == TMB_CURSOR_END) { /* of a store that was lost before this start */
-        ops->cursor = (tmb_cursor_row){log, find_copy(ops, &log, last)};
+        ops->cursor = (tmb_cursor_row){log, find_copy(ops, &log, last, last)};
         ops->went_back = true;
         ops->next_seq = 0;
     } else if (!tmb_incarnation_eq(log, ops->cursor.incarnation)) {
@@ -301,6 +302,31 @@ static tmb_err find_place(tmb_state_ops *ops, const tmb_kv *kv)
     if (err == TMB_OK)
         ops->next_seq = ops->cursor.seq + 1;
     return err;
+}
+
+tmb_err tmb_state_ops_skip(tmb_state_ops *ops, const tmb_kv *kv)
+{
+    const tmb_config *config = ops->state->daemon->config;
+    uint64_t first, last = 0;
+    tmb_incarnation log;
+    if (!config->parent.host && !config->children_accept)
+        return TMB_OK; /* nobody else has what is lost here: it is applied again, and once */
+    tmb_err err = find_place(ops, kv);
+    if (err == TMB_OK)
+        err = tmb_tail_range(ops->tail, &first, &last, &log);
+    if (err != TMB_OK)
+        return err == TMB_EIO || err == TMB_ENOMEM ? err : TMB_OK; /* there is no such log */
+    uint64_t from = ops->cursor.seq;
+    uint64_t to = find_copy(ops, &log, last, from);
+    ops->next_seq = 0;
+    if (to <= from)
+        return TMB_OK;
+    LOG(TMB_LOG_WARNING, "state.operations_skipped", tmb_num("first_seq", from + 1),
+        tmb_num("last_seq", to),
+        tmb_str("then", "they were applied before: neighbours tell what they have of them, the "
+                        "rest is in the journal alone"));
+    ops->cursor.seq = to;
+    return tmb_cursor_row_put(kv, &ops->cursor);
 }
 
 static tmb_err take_records(tmb_state_ops *ops, const tmb_kv *kv)

@@ -138,14 +138,22 @@ class RestoredTest(SyncTest):
         self.at_site.say("s1/orders/add", "wo-1")
         self.at_hub.wait("s1/parts", 11)
         self.at_hub.wait("s1/orders", ["wo-1"])
+        self.at_site.say("s1/orders/add", "done")
+        self.at_hub.wait("s1/orders", ["done", "wo-1"])
+        self.at_hub.say("s1/orders/rm", "done")
+        self.at_site.wait("s1/orders", ["wo-1"])
         self.site.syncd.stop()
         shutil.rmtree(store)
         (self.site.folder / "backup").rename(store)
+        self.at_site.say("s1/parts/inc", "100")  # applied by nobody yet
         self.site.syncd.start()
         self.at_site.say("s1/orders/add", "wo-2")
-        wait_until(lambda: set(self.at_hub.get("s1/orders") or ()) == {"wo-1", "wo-2"}, 30, lambda: self.lab.logs(30))
+        for client in (self.at_hub, self.at_site):
+            client.wait("s1/parts", 111)
+            client.wait("s1/orders", ["wo-1", "wo-2"])
+        self.site.syncd.wait_for_log("state.operations_skipped")
         values = self.wait_equal([self.at_site, self.at_hub], "s1")
-        self.assertEqual(values["s1/orders"], ["wo-1", "wo-2"])
+        self.assertEqual(values, {"s1/orders": ["wo-1", "wo-2"], "s1/parts": 111})
 
     def test_a_backup_of_all_of_the_data_folder(self):
         self.at_site.say("s1/parts/inc", "1")
