@@ -167,6 +167,15 @@ static tmb_err start_scope(tmb_state *state, const tmb_kv *kv, const char *name)
     return err == TMB_OK ? tmb_scope_save(&state->scope) : err;
 }
 
+/* What the broker's mark vouches for may be of a later past. */
+static tmb_err doubt_values(const tmb_kv *kv)
+{
+    tmb_values_row row;
+    tmb_err err = tmb_values_row_get(kv, &row);
+    row.is_sweep_due = true;
+    return err == TMB_OK ? tmb_values_row_put(kv, &row) : err;
+}
+
 /* Blocking. The clock, the cursor, and who this store is. */
 static tmb_err start_store(tmb_state *state, const tmb_kv *kv)
 {
@@ -180,6 +189,8 @@ static tmb_err start_store(tmb_state *state, const tmb_kv *kv)
         err = tmb_cursor_row_put(kv, &end);
     else if (state->is_moved)
         err = tmb_state_ops_skip(state->ops, kv);
+    if (err == TMB_OK && state->is_moved)
+        err = doubt_values(kv);
     if (err == TMB_OK && state->is_moved) {
         (void)tmb_clock_lower(&state->clock, tmb_state_wall());
         err = tmb_floor_row_put(kv, tmb_clock_rest(&state->clock));

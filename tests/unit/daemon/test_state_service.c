@@ -247,6 +247,24 @@ static void in_the_same_configuration_nothing_is_said_again(void **state)
         assert_string_not_equal(broker->sent[i].topic, "state/line-7/press/speed");
 }
 
+/* One flush older than the broker, as if the commit behind it had been cut off. */
+static void of_an_older_store_all_values_are_said(void **state)
+{
+    scene *at = *state;
+    kv_memory older = {0};
+    say_speed(at);
+    assert_true(kv_memory_copy(&older, &pool->disk));
+    apply(at, TMB_VERB_SET, "press/speed", "90");
+    go_on(at, QUIET_MS);
+    assert_string_equal(kept("state/line-7/press/speed"), "90");
+    kv_memory_free(&pool->disk);
+    pool->disk = older;
+    is_moved = true;
+    start_again(at);
+    is_moved = false;
+    assert_string_equal(kept("state/line-7/press/speed"), "80");
+}
+
 /* ---- a session is there before the store ---- */
 
 static unsigned frames;
@@ -373,6 +391,7 @@ int main(void)
                                         end),
         cmocka_unit_test_setup_teardown(in_the_same_configuration_nothing_is_said_again, begin,
                                         end),
+        cmocka_unit_test_setup_teardown(of_an_older_store_all_values_are_said, begin, end),
     };
     return cmocka_run_group_tests_name("unit.daemon.state_service", tests, NULL, NULL);
 }
