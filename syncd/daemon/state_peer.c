@@ -190,6 +190,13 @@ void tmb_state_peer_is_old(const char *name, unsigned version)
         tmb_str("then", "records flow, scopes of state do not until it is upgraded"));
 }
 
+static const char *why_refused(tmb_refusal refusal)
+{
+    return refusal == TMB_REFUSAL_LIMIT
+               ? "this child has named as many scopes as it may; put some of them together"
+               : "it is not held here, or state.share does not give it to this child";
+}
+
 static void refuse(tmb_state_peer *peer, const tmb_frame *frame, tmb_refusal refusal)
 {
     tmb_frame answer;
@@ -199,8 +206,8 @@ static void refuse(tmb_state_peer *peer, const tmb_frame *frame, tmb_refusal ref
     uint8_t *bytes = malloc(cap);
     if (peer->refused++ == 0)
         LOG(TMB_LOG_WARNING, "state.scope_refused", tmb_str("neighbour", peer->name),
-            tmb_text("scope", tmb_frame_scope_name(frame)), tmb_num("refusal", (uint64_t)refusal),
-            tmb_str("then", "it is not held here, or state.share does not give it to this child"));
+            tmb_text("scope", tmb_frame_scope_name(frame)),
+            tmb_str("refusal", tmb_refusal_str(refusal)), tmb_str("then", why_refused(refusal)));
     if (bytes && tmb_frame_encode(&answer, bytes, cap, &len) == TMB_OK)
         (void)peer->options.send(peer->options.arg, tmb_bytes_of(bytes, len));
     free(bytes);

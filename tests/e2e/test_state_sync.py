@@ -234,7 +234,8 @@ class ManyTest(SyncTest):
         for i in range(limit + 4):
             at_site.publish(f"x{i}/n/inc", "1")
         wait_until(lambda: len(at_hub.values) == limit, 40, lambda: f"{len(at_hub.values)}\n{self.lab.logs(30)}")
-        hub.syncd.wait_for_log("state.scope_refused")
+        hub.syncd.wait_for_log("refusal=limit")
+        site.syncd.wait_for_log("refusal=limit")
         time.sleep(0.5)
         self.assertEqual(len(at_hub.values), limit)
         at_hub.say(f"{sorted(at_hub.values)[0]}/inc", "1")
