@@ -272,6 +272,11 @@ static void test_callers_beyond_the_limit_are_forgotten_the_longest_silent_first
     assert_int_equal(replica_apply(&a, &op), TMB_VERDICT_REPEAT);
     op.run = tmb_bytes_str("r1");
     assert_int_not_equal(replica_apply(&a, &op), TMB_VERDICT_REPEAT);
+    op.run = tmb_bytes_str("r0"); /* which made room for that */
+    assert_int_not_equal(replica_apply(&a, &op), TMB_VERDICT_REPEAT);
+    op.run = tmb_bytes_str("r4"); /* and r3 for this one */
+    assert_int_equal(replica_apply(&a, &op), TMB_VERDICT_REPEAT);
+    assert_int_equal(replica_begin(&a)->callers, TMB_CALLERS_MAX);
 }
 
 static void test_a_condition_holds_only_while_nothing_has_changed(void **state)
