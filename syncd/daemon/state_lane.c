@@ -195,8 +195,9 @@ static const char *then_refused(tmb_refusal refusal)
         return "what is changed here is not taken there, and the two differ: name the scope in "
                "state.read_only here, or share it there with write: true";
     if (refusal == TMB_REFUSAL_LIMIT)
-        return "one of its limits is reached, of neighbours, writers or values at once (its log "
-               "and docs/state.md, Limits): there, retire who is gone or del the value";
+        return "a limit is reached at one of the two, of neighbours, writers or values at once "
+               "(docs/state.md, Limits): retire who is gone or del the value there, then restart "
+               "tombolo-syncd at one of them";
     return "it does not hold the scope, or does not share it with this node: look at state.scopes "
            "and state.share there";
 }

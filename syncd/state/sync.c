@@ -143,11 +143,16 @@ static void look_for_ranges(tmb_sync *s)
         s->wants_ranges = true;
 }
 
-static void on_refusal(tmb_sync *s, const tmb_frame_scope *scope, tmb_sync_actions *actions)
+static void report_refusal(tmb_refusal refused, tmb_sync_actions *actions)
 {
     tmb_sync_action *action = push(actions, TMB_SYNC_REPORT);
     action->report = TMB_SYNC_REPORT_REFUSED;
-    action->refusal = scope->refused;
+    action->refusal = refused;
+}
+
+static void on_refusal(tmb_sync *s, const tmb_frame_scope *scope, tmb_sync_actions *actions)
+{
+    report_refusal(scope->refused, actions);
     if (scope->refused != TMB_REFUSAL_DENIED) {
         rest(s);
         return;
@@ -254,6 +259,14 @@ static void say_refused(tmb_sync *s, tmb_refusal refused, tmb_sync_actions *acti
     send(s, &actions->out, actions);
 }
 
+/* We refuse. One that may not write is told of elsewhere. */
+static void refuse(tmb_sync *s, tmb_refusal refused, tmb_sync_actions *actions)
+{
+    if (refused == TMB_REFUSAL_LIMIT)
+        report_refusal(refused, actions);
+    say_refused(s, refused, actions);
+}
+
 static void met(tmb_sync *s, const tmb_job_result *result, tmb_sync_actions *actions)
 {
     if (s->state == TMB_SYNC_GREETING)
@@ -280,7 +293,7 @@ static void done_meet(tmb_sync *s, const tmb_job_result *result, tmb_sync_action
     if (result->forks > 0)
         report(actions, TMB_SYNC_REPORT_FORKED);
     if (result->refused != TMB_REFUSAL_NONE) {
-        say_refused(s, result->refused, actions);
+        refuse(s, result->refused, actions);
         rest(s);
         return;
     }
@@ -329,7 +342,7 @@ static void done_join(tmb_sync *s, const tmb_job_result *result, tmb_sync_action
     if (result->refused != TMB_REFUSAL_NONE) {
         if (result->refused == TMB_REFUSAL_DENIED)
             report(actions, TMB_SYNC_REPORT_DENIED);
-        say_refused(s, result->refused, actions);
+        refuse(s, result->refused, actions);
         if (result->refused != TMB_REFUSAL_DENIED)
             rest(s);
         return;

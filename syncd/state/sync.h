@@ -95,7 +95,7 @@ typedef enum tmb_sync_report {
     TMB_SYNC_REPORT_BELOW, /* the neighbour was away too long: ranges are compared */
     TMB_SYNC_REPORT_SCRUB, /* equal clocks, other leaves: a store was damaged; ranges are compared */
     TMB_SYNC_REPORT_RANGED,  /* and that is over */
-    TMB_SYNC_REPORT_REFUSED, /* the neighbour refuses: refusal */
+    TMB_SYNC_REPORT_REFUSED, /* refusal: the neighbour refuses, or we do by a limit */
     TMB_SYNC_REPORT_DENIED,  /* what it changed was not taken: it may only read */
     TMB_SYNC_REPORT_FORKED, /* one dot came with two values: two boxes wrote under one incarnation */
     TMB_SYNC_REPORT_STUCK, /* no answer for long, or a comparison without an end, or reborn too often */

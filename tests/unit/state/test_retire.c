@@ -106,6 +106,25 @@ static void nothing_waits_for_it(void **state)
     world_free(&w);
 }
 
+/* Who refuses says so, too: people look there for why a site has no state. */
+static void one_without_a_place_is_refused_and_both_tell(void **state)
+{
+    (void)state;
+    world w;
+    world_init(&w, 2);
+    world_join(&w, 0, 1);
+    world_set(&w, 0, "kept", "1");
+    fill_places(&w);
+    world_up(&w, 0, false);
+    assert_true(world_run(&w, LONG_MS));
+    for (unsigned side = 0; side < 2; side++) {
+        assert_int_equal(w.lines[0].ends[side].reports[TMB_SYNC_REPORT_REFUSED], 1);
+        assert_int_equal(w.lines[0].ends[side].sync.state, TMB_SYNC_RESTING);
+    }
+    assert_string_equal(value_of(&w, 1, "kept"), "");
+    world_free(&w);
+}
+
 /* With its row, and when the row is gone, too. */
 static void who_comes_back_after_all_brings_its_own_and_nothing_removed(void **state)
 {
@@ -226,6 +245,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_waits_for_it),
+        cmocka_unit_test(one_without_a_place_is_refused_and_both_tell),
         cmocka_unit_test(who_comes_back_after_all_brings_its_own_and_nothing_removed),
         cmocka_unit_test(an_old_image_of_it_is_told_from_it),
         cmocka_unit_test(its_place_goes_to_a_new_one_the_one_heard_longest_ago_first),
