@@ -232,6 +232,89 @@ static void keys_without_room_are_compared_in_the_next_go(void **state)
         forget_a_set(400, bytes);
 }
 
+/* Counters that both have counted at, removed and forgotten at one while the other was away; that one counts
+ * on when so many frames have come. Its own totals come back, those of the other do not. False: it was quiet
+ * before. */
+static bool count_during_a_comparison(unsigned frames)
+{
+    enum { COUNTERS = 20 }; /* so few are told by ids, and asked for by them */
+    world w;
+    char path[16];
+    world_init(&w, 2);
+    unsigned line = world_join(&w, 0, 1);
+    for (unsigned i = 0; i < 2 * COUNTERS; i++) {
+        snprintf(path, sizeof path, "n/%u", i / 2);
+        world_op(&w, i % 2, TMB_VERB_INC, path, NULL, 1);
+    }
+    world_up(&w, line, false);
+    assert_true(world_run(&w, 120000));
+    world_down(&w, line);
+    world_op(&w, 0, TMB_VERB_DEL, "n", NULL, 0);
+    world_lapse(&w, 0);
+    w.stop_after = w.taken + frames;
+    world_up(&w, line, false);
+    bool is_amid = !world_run(&w, 120000);
+    w.stop_after = 0;
+    for (unsigned i = 0; i < COUNTERS; i++) {
+        snprintf(path, sizeof path, "n/%u", i);
+        world_op(&w, 1, TMB_VERB_INC, path, NULL, 1);
+    }
+    assert_true(world_run(&w, 120000));
+    assert_true(world_is_equal(&w, 0, 1));
+    assert_int_equal(world_load(&w, 0)->fingerprint.leaves, COUNTERS);
+    world_free(&w);
+    return is_amid;
+}
+
+static void what_changes_during_a_comparison_is_compared_again(void **state)
+{
+    (void)state;
+    unsigned frames = 1;
+    while (count_during_a_comparison(frames))
+        frames++;
+    assert_true(frames > 4);
+}
+
+/* One counter has the amounts of as many incarnations on each side as both together have no room for. */
+static void count_as_many(world *w, unsigned node, uint8_t first)
+{
+    for (unsigned i = 0; i < TMB_SIBLINGS_MAX / 2 + 1; i++) {
+        tmb_incarnation fresh = {{first, (uint8_t)i}};
+        tmb_scope *scope = world_load(w, node);
+        assert_int_equal(tmb_scope_reincarnate(scope, fresh, scope->last), TMB_OK);
+        world_save(w, node);
+        world_op(w, node, TMB_VERB_INC, "n", NULL, 1);
+    }
+}
+
+/* What was refused by a limit is not asked for again before the next session, whoever has made room. */
+static void who_was_refused_by_a_limit_rests_until_the_next_session(void **state)
+{
+    (void)state;
+    for (unsigned who = 0; who < 2; who++) {
+        world w;
+        world_init(&w, 2);
+        unsigned line = world_join(&w, 0, 1);
+        count_as_many(&w, 0, 1);
+        count_as_many(&w, 1, 2);
+        world_up(&w, line, false);
+        assert_true(world_run(&w, 120000));
+        for (unsigned side = 0; side < 2; side++) {
+            const world_end *end = &w.lines[line].ends[side];
+            assert_true(end->reports[TMB_SYNC_REPORT_REFUSED] > 0);
+            assert_int_equal(end->sync.state, TMB_SYNC_RESTING);
+        }
+        world_op(&w, who, TMB_VERB_DEL, "n", NULL, 0);
+        assert_true(world_run(&w, 120000));
+        assert_false(world_is_equal(&w, 0, 1));
+        world_down(&w, line);
+        world_up(&w, line, false);
+        assert_true(world_run(&w, 120000));
+        assert_true(world_is_equal(&w, 0, 1));
+        world_free(&w);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -241,6 +324,8 @@ int main(void)
         cmocka_unit_test(a_comparison_without_an_end_is_given_up),
         cmocka_unit_test(a_comparison_goes_on_behind_the_longest_key),
         cmocka_unit_test(keys_without_room_are_compared_in_the_next_go),
+        cmocka_unit_test(who_was_refused_by_a_limit_rests_until_the_next_session),
+        cmocka_unit_test(what_changes_during_a_comparison_is_compared_again),
     };
     return cmocka_run_group_tests_name("unit.state.sync_limits", tests, NULL, NULL);
 }
