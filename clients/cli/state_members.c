@@ -117,9 +117,10 @@ static int not_allowed(int code)
 {
     return code != STATE_REFUSED
                ? code
-               : state_fail(code, "neighbours and retire are for whoever has the node's own "
-                                  "certificate: name its configuration (--config FILE), as a user "
-                                  "who may read the key in it");
+               : state_fail(code,
+                            "neighbours and retire are for whoever has the node's own "
+                            "certificate: name its configuration (--config FILE, no -h), as a "
+                            "user who may read the key in it");
 }
 
 static int send_and_hear(asking *a, state_wire *wire, json_t *ask)

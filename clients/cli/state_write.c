@@ -140,6 +140,8 @@ int state_write(const state_options *options, const state_target *target, tmb_ve
     const char *name = tmb_verb_str(verb);
     if (words_count < words_min)
         return state_fail(STATE_USAGE, "%s SCOPE/PATH VALUE: the value is missing", name);
+    if (words_count > 0 && words_max == 0)
+        return state_fail(STATE_USAGE, "%s takes no value, only SCOPE/PATH", name);
     if (words_count > words_max)
         return state_fail(STATE_USAGE, "%s takes at most %d value%s; put one with spaces in quotes",
                           name, words_max, words_max == 1 ? "" : "s");

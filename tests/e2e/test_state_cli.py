@@ -143,7 +143,7 @@ class BrokerTest(unittest.TestCase):
                               (("get", "A/b"), "SCOPE is a name"), (("get", "a"), "path is missing"),
                               (("get", "a/b/inc"), "inc"), (("remove", "a/b", "x"), "did you mean rm?"),
                               (("get", "a/twin/p/delta"), "watch shows"), (("fly", "a/b"), "no such command"),
-                              (("inc", "a/b", "1", "2"), "at most 1 value"), ((), "neighbours, retire, or a verb"),
+                              (("inc", "a/b", "1", "2"), "at most 1 value"), (("new", "a/b", "x"), "new takes no value"), ((), "neighbours, retire, or a verb"),
                               (("get", "a/b", "-o", "xml"), "json or text"), (("history", "a"), "--journal"),
                               (("get", "a/b", "--since", "1h"), "for history"), (("get", "a/b", "--id", "x"), "verbs")):
             self.assertIn(wanted, self.state(*words, code=2), words)
