@@ -20,7 +20,7 @@ expect() {
     kill $listener 2>/dev/null || true
     exec 3<&-
     if [ $is_said = 0 ]; then
-        echo "twin.sh: $twin/delta does not come to say $1; is tombolo-syncd running here, and holds $scope?" >&2
+        echo "twin.sh: $twin/delta does not come to say $1; is tombolo-syncd running here, and is this the node that $scope is called after?" >&2
         exit 1
     fi
 }
