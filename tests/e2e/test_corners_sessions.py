@@ -113,6 +113,19 @@ class FlightTest(SessionTest):
         self.assertGreater(len(waiting + unacked(client)), 5)
 
 
+class FullQueueTest(SessionTest):
+    settings = {"max_queued_messages": "10000"}  # the least that the plugin takes
+
+    def test_known_what_is_above_max_queued_messages_is_stored_and_not_delivered(self):
+        self.broker.start()
+        self.session("sub", "t/#")
+        publish_many(self.client("pub"), "t/a", 1, 10010)
+        self.assertIn("Outgoing messages are being dropped for client sub", self.broker.daemon.log())
+        self.assertEqual(len(self.journal(10010, check=False)), 10010)
+        self.restart()
+        self.assertEqual(self.numbers("sub"), list(range(1, 10001)))
+
+
 class CleanTest(SessionTest):
     def check(self, version: int, expiry_s: int = None):
         self.broker.start()
