@@ -21,7 +21,7 @@
 #include "syncd/daemon/state_link.h"
 #include "syncd/store/state_store.h"
 
-#define SENT_MAX 256
+#define SENT_MAX 2048
 
 typedef struct sent {
     char topic[128], payload[256];

@@ -5,6 +5,7 @@
  */
 #include "tests/unit/daemon/state_service.h"
 
+#include "syncd/daemon/state_members.h"
 #include "syncd/daemon/state_peer.h"
 
 #define QUIET_MS 100 /* longer than values wait for each other */
@@ -171,6 +172,82 @@ static void what_is_looked_at_and_not_said_stays_due(void **state)
     second(at);
     second(at);
     assert_non_null(strstr(kept(topic), "\"online\":false"));
+}
+
+/* What is dirty stays so when a round ends before it. */
+static void more_than_one_round_has_room_for_goes_with_the_next(void **state)
+{
+    scene *at = *state;
+    char text[64];
+    begin_and_come_up(at);
+    for (unsigned i = 0; i < 600; i++) {
+        (void)snprintf(text, sizeof text, "n/%u", i);
+        apply(at, TMB_VERB_SET, text, "1");
+    }
+    go_on(at, QUIET_MS);
+    for (unsigned i = 0; i < 600; i++) {
+        (void)snprintf(text, sizeof text, "state/line-7/n/%u", i);
+        assert_string_equal(kept(text), "1");
+    }
+}
+
+/* The disk fails in the second in which a device falls silent. */
+static void who_falls_silent_while_the_store_fails_shows_so_later(void **state)
+{
+    scene *at = *state;
+    static const char topic[] = "state/line-7/twin/a/delta";
+    begin_and_come_up(at);
+    second(at); /* twins of the run before: none */
+    second(at);
+    apply(at, TMB_VERB_SET, "twin/a/reported/every", "0.3");
+    apply(at, TMB_VERB_SET, "twin/a/reported/online", "true");
+    int64_t silent_ms = tmb_state_wall().ms + 3 * 300;
+    go_on(at, QUIET_MS);
+    assert_non_null(strstr(kept(topic), "\"seen\""));
+    while (tmb_state_wall().ms <= silent_ms)
+        uv_sleep(1);
+    tmb_state_tick(at->state);
+    while (pool->first)
+        run_job(TMB_EIO);
+    second(at);
+    second(at);
+    assert_non_null(strstr(kept(topic), "\"online\":false"));
+}
+
+static void ask(unsigned number)
+{
+    char text[64];
+    (void)snprintf(text, sizeof text, "{\"id\":\"%u\",\"do\":\"neighbours\",\"scope\":\"*\"}",
+                   number);
+    broker->options.asked(broker->options.arg, tmb_bytes_str(text));
+}
+
+/* The last that was told to the ask; "": nothing. */
+static const char *told(unsigned number)
+{
+    char topic[64];
+    const char *payload = "";
+    (void)snprintf(topic, sizeof topic, "$tombolo/v1/state/told/%u", number);
+    for (unsigned i = 0; i < broker->sent_count; i++)
+        if (strcmp(broker->sent[i].topic, topic) == 0)
+            payload = broker->sent[i].payload;
+    return payload;
+}
+
+static void one_ask_too_many_is_told_to_come_again(void **state)
+{
+    scene *at = *state;
+    begin_and_come_up(at);
+    for (unsigned i = 0; i <= TMB_STATE_ASKS_MAX; i++)
+        ask(i);
+    assert_string_equal(told(TMB_STATE_ASKS_MAX - 1), "");
+    assert_non_null(strstr(told(TMB_STATE_ASKS_MAX), "\"busy\""));
+    go_on(at, QUIET_MS);
+    for (unsigned i = 0; i < TMB_STATE_ASKS_MAX; i++)
+        assert_non_null(strstr(told(i), "\"end\":true"));
+    ask(TMB_STATE_ASKS_MAX);
+    go_on(at, QUIET_MS);
+    assert_null(strstr(told(TMB_STATE_ASKS_MAX), "\"busy\""));
 }
 
 /* ---- another configuration ---- */
@@ -385,6 +462,11 @@ int main(void)
                                         end),
         cmocka_unit_test_setup_teardown(a_sweep_that_fails_is_begun_again, begin, end),
         cmocka_unit_test_setup_teardown(what_is_looked_at_and_not_said_stays_due, begin, end),
+        cmocka_unit_test_setup_teardown(one_ask_too_many_is_told_to_come_again, begin, end),
+        cmocka_unit_test_setup_teardown(more_than_one_round_has_room_for_goes_with_the_next, begin,
+                                        end),
+        cmocka_unit_test_setup_teardown(who_falls_silent_while_the_store_fails_shows_so_later,
+                                        begin, end),
         cmocka_unit_test_setup_teardown(below_another_root_are_all_values, begin, end),
         cmocka_unit_test_setup_teardown(in_another_form_are_all_values, begin, end),
         cmocka_unit_test_setup_teardown(of_a_scope_that_is_not_held_any_more_nothing_is_said, begin,
