@@ -149,6 +149,16 @@ class CleanTest(SessionTest):
     def test_known_mqtt_5_clean_start_1_with_an_expiry_ends_too(self):
         self.check(5, expiry_s=3600)
 
+    def test_known_what_it_has_ended_is_there_again_until_a_snapshot_knows(self):
+        self.broker.start()
+        self.session("sub", "t/#")
+        for with_snapshot in (False, True):
+            self.client("sub", clean=True).close()
+            if with_snapshot:
+                self.snapshot()
+            self.restart()
+            self.assertEqual(self.client("sub", clean=False).session_present, not with_snapshot)
+
 
 class SharedTest(SessionTest):
     COUNT = 30
