@@ -70,50 +70,76 @@ static json_t *value_of(tmb_verb verb, char *const *words, int count)
     return NULL;
 }
 
-static int read_all(char *room, size_t cap, size_t *ret_len)
+/* The payload of at most cap bytes, to be freed. */
+static int read_all(size_t cap, char **ret_payload, size_t *ret_len)
 {
-    size_t len = fread(room, 1, cap, stdin);
+    char *room = malloc(cap + 1);
+    *ret_payload = room;
+    if (!room)
+        return state_fail(STATE_UNREACHABLE, "out of memory");
+    *ret_len = fread(room, 1, cap + 1, stdin);
     if (ferror(stdin))
         return state_fail(STATE_UNREACHABLE, "standard input: %s", strerror(errno));
-    if (len == cap)
-        return state_fail(STATE_USAGE, "standard input: at most %zu bytes", cap - 1);
-    *ret_len = len;
+    if (*ret_len > cap)
+        return state_fail(STATE_USAGE, "standard input: at most %zu bytes", cap);
     return STATE_OK;
 }
 
-/* A register's own bytes go as they are, unless they could be taken for an envelope or need one. */
-static bool is_plain(const state_options *options, tmb_verb verb, const char *word)
+/* A register's own bytes go as they are, unless they could be taken for an envelope, which is UTF-8 without
+ * NUL. */
+static bool is_plain(tmb_bytes value)
 {
-    return verb == TMB_VERB_SET && !options->id && word[strspn(word, " \t\r\n")] != '{';
+    size_t at = 0;
+    while (at < value.len && memchr(" \t\r\n", value.ptr[at], 4))
+        at++;
+    return at == value.len || value.ptr[at] != '{' || !tmb_utf8_is_valid(value);
+}
+
+/* The payload, to be freed. Takes value. */
+static int envelope_of(const state_options *options, tmb_verb verb, json_t *value,
+                       char **ret_payload, size_t *ret_len)
+{
+    json_t *envelope = json_pack("{s:o}", tmb_verb_str(verb), value);
+    if (envelope && options->id)
+        json_object_set_new(envelope, "id", json_string(options->id));
+    *ret_payload = envelope ? json_dumps(envelope, JSON_COMPACT) : NULL;
+    json_decref(envelope);
+    if (!*ret_payload)
+        return state_fail(STATE_UNREACHABLE, "out of memory");
+    *ret_len = strlen(*ret_payload);
+    return STATE_OK;
+}
+
+/* Of a register without --id. */
+static int register_of(const state_options *options, const char *word, char **ret_payload,
+                       size_t *ret_len)
+{
+    int code = STATE_OK;
+    if (strcmp(word, "-") == 0) {
+        code = read_all(STDIN_BYTES_MAX, ret_payload, ret_len);
+    } else {
+        *ret_payload = strdup(word);
+        *ret_len = strlen(word);
+    }
+    if (code != STATE_OK || !*ret_payload)
+        return code != STATE_OK ? code : state_fail(STATE_UNREACHABLE, "out of memory");
+    if (is_plain(tmb_bytes_of((const uint8_t *)*ret_payload, *ret_len)))
+        return STATE_OK;
+    json_t *value = json_stringn(*ret_payload, *ret_len);
+    free(*ret_payload);
+    return envelope_of(options, TMB_VERB_SET, value, ret_payload, ret_len);
 }
 
 /* The payload, to be freed. */
 static int payload_of(const state_options *options, tmb_verb verb, char *const *words, int count,
                       char **ret_payload, size_t *ret_len)
 {
-    if (verb == TMB_VERB_SET && strcmp(words[0], "-") == 0) {
-        if (options->id)
-            return state_fail(STATE_USAGE, "--id does not go with a value from standard input");
-        *ret_payload = malloc(STDIN_BYTES_MAX + 1);
-        return *ret_payload ? read_all(*ret_payload, STDIN_BYTES_MAX + 1, ret_len)
-                            : state_fail(STATE_UNREACHABLE, "out of memory");
-    }
-    if (verb == TMB_VERB_SET && is_plain(options, verb, words[0])) {
-        *ret_payload = strdup(words[0]);
-    } else {
-        json_t *value = value_of(verb, words, count), *envelope = NULL;
-        if (!value)
-            return STATE_USAGE;
-        envelope = json_pack("{s:o}", tmb_verb_str(verb), value);
-        if (envelope && options->id)
-            json_object_set_new(envelope, "id", json_string(options->id));
-        *ret_payload = envelope ? json_dumps(envelope, JSON_COMPACT) : NULL;
-        json_decref(envelope);
-    }
-    if (!*ret_payload)
-        return state_fail(STATE_UNREACHABLE, "out of memory");
-    *ret_len = strlen(*ret_payload);
-    return STATE_OK;
+    if (verb == TMB_VERB_SET && !options->id)
+        return register_of(options, words[0], ret_payload, ret_len);
+    if (verb == TMB_VERB_SET && strcmp(words[0], "-") == 0)
+        return state_fail(STATE_USAGE, "--id does not go with a value from standard input");
+    json_t *value = value_of(verb, words, count);
+    return value ? envelope_of(options, verb, value, ret_payload, ret_len) : STATE_USAGE;
 }
 
 static int tell(const state_options *options, const state_target *target, json_t *answer)
