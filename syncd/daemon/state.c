@@ -295,11 +295,13 @@ static tmb_err run_care(tmb_state_job *job, const tmb_kv *kv)
     if (err == TMB_OK)
         err = tmb_state_load(c->state, kv, tmb_bytes_str(c->at));
     tmb_scope *scope = &c->state->scope;
+    /* By the clock that noted when they were heard. */
+    int64_t now_ms = tmb_clock_now(&c->state->clock, tmb_state_wall()).ms;
     if (err == TMB_OK)
-        err = tmb_scope_lapse(scope, tmb_state_wall().ms, policy->lapse_after_ms,
-                              policy->unstable_max, &c->lapsed);
+        err = tmb_scope_lapse(scope, now_ms, policy->lapse_after_ms, policy->unstable_max,
+                              &c->lapsed);
     if (err == TMB_OK)
-        err = find_late(c, scope, tmb_state_wall().ms - policy->lapse_after_ms / 2);
+        err = find_late(c, scope, now_ms - policy->lapse_after_ms / 2);
     if (err == TMB_OK)
         err = tmb_scope_forget(scope, CARE_FORGETS, &c->forgotten);
     if (err == TMB_OK)

@@ -389,6 +389,37 @@ static void a_session_that_is_older_than_the_store_is_taken(void **state)
     assert_int_equal(frames, 1);
 }
 
+static tmb_member state_of_hub(scene *at)
+{
+    static tmb_neighbour hub;
+    assert_int_equal(tmb_state_load(at->state, &pool->kv, tmb_bytes_str(own_name)), TMB_OK);
+    assert_int_equal(tmb_scope_neighbour_get(&at->state->scope, tmb_bytes_str("hub"), &hub),
+                     TMB_OK);
+    return hub.state;
+}
+
+/* A parent teaches the time to a box that is ahead of it by more than lapse_after. */
+static void who_was_heard_just_now_does_not_lapse_by_a_wrong_clock(void **state)
+{
+    scene *at = *state;
+    tmb_state_peer *peer = meet_parent(at);
+    tmb_frame frame = {.type = TMB_FRAME_SCOPE};
+    at->config.state.lapse_after_ms = 600000;
+    tmb_state_peer_look(peer, 7);
+    go_on(at, QUIET_MS);
+    frame.u.scope = (tmb_frame_scope){.session = 7, .turn = 1, .answers = 1, .self = {{9}}};
+    frame.u.scope.scope = tmb_bytes_str(own_name);
+    frame.u.scope.wall_ms = (uint64_t)tmb_state_wall().ms - 3600000;
+    tmb_state_peer_frame(peer, &frame, malloc(1));
+    go_on(at, QUIET_MS);
+    assert_int_equal(state_of_hub(at), TMB_MEMBER_ACTIVE);
+    for (unsigned i = 0; i < 120; i++) { /* two minutes */
+        tmb_state_tick(at->state);
+        go_on(at, 1);
+    }
+    assert_int_equal(state_of_hub(at), TMB_MEMBER_ACTIVE);
+}
+
 static void a_session_that_ended_before_the_store_was_there_is_not(void **state)
 {
     scene *at = *state;
@@ -451,6 +482,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_session_that_is_older_than_the_store_is_taken, begin,
                                         end),
+        cmocka_unit_test_setup_teardown(who_was_heard_just_now_does_not_lapse_by_a_wrong_clock,
+                                        begin, end),
         cmocka_unit_test_setup_teardown(a_session_that_ended_before_the_store_was_there_is_not,
                                         begin, end),
         cmocka_unit_test_setup_teardown(a_greeting_that_came_before_the_store_is_answered, begin,
