@@ -240,10 +240,31 @@ static void keep_copy(tmb_state_job *job)
         LOG(TMB_LOG_WARNING, "state.cursor_copy_failed", tmb_why(err));
 }
 
+/* Somebody else may have what was applied here; else it is applied again when it is lost, and counts once. */
+static bool has_neighbours(const tmb_state_ops *ops)
+{
+    const tmb_config *config = ops->state->daemon->config;
+    return config->parent.host || config->children_accept;
+}
+
+/* Of a store that has applied nothing: there may have been another before it, of which the copy tells. */
+static void find_gone(tmb_state_ops *ops, const tmb_incarnation *log, const tmb_renewed *renewed,
+                      uint64_t first, uint64_t last)
+{
+    uint64_t seq = has_neighbours(ops) ? find_copy(ops, log, last, 0) : 0;
+    if (seq == 0 && renewed && has_neighbours(ops))
+        seq = find_copy(ops, &renewed->from, UINT64_MAX, 0);
+    else
+        renewed = NULL;
+    ops->went_back = seq > 0;
+    ops->cursor.seq = seq == 0 ? first - 1 : renewed ? tmb_renewed_seq(renewed, seq) : seq;
+}
+
 /* Of another log than the cursor's: what of it was applied before. A log that was renewed says which number
  * became which. Renewed from one that is unknown here, or when that cannot be read, all that was carried over
  * counts as applied, or all that is there: twice is worse. */
-static tmb_err find_renewed(tmb_state_ops *ops, uint64_t first, uint64_t last)
+static tmb_err find_renewed(tmb_state_ops *ops, const tmb_incarnation *log, uint64_t first,
+                            uint64_t last)
 {
     tmb_renewed renewed;
     bool is_known = ops->cursor.seq > 0; /* else nothing was ever applied */
@@ -261,7 +282,7 @@ static tmb_err find_renewed(tmb_state_ops *ops, uint64_t first, uint64_t last)
         ops->cursor.seq = tmb_renewed_last(&renewed);
         ops->went_back = true;
     } else {
-        ops->cursor.seq = first - 1;
+        find_gone(ops, log, err == TMB_OK ? &renewed : NULL, first, last);
     }
     return TMB_OK;
 }
@@ -286,7 +307,7 @@ static tmb_err find_place(tmb_state_ops *ops, const tmb_kv *kv)
         ops->went_back = true;
         ops->next_seq = 0;
     } else if (!tmb_incarnation_eq(log, ops->cursor.incarnation)) {
-        err = find_renewed(ops, first, last);
+        err = find_renewed(ops, &log, first, last);
         if (err != TMB_OK)
             return err;
         ops->cursor.incarnation = log;
@@ -306,11 +327,10 @@ static tmb_err find_place(tmb_state_ops *ops, const tmb_kv *kv)
 
 tmb_err tmb_state_ops_skip(tmb_state_ops *ops, const tmb_kv *kv)
 {
-    const tmb_config *config = ops->state->daemon->config;
     uint64_t first, last = 0;
     tmb_incarnation log;
-    if (!config->parent.host && !config->children_accept)
-        return TMB_OK; /* nobody else has what is lost here: it is applied again, and once */
+    if (!has_neighbours(ops))
+        return TMB_OK;
     tmb_err err = find_place(ops, kv);
     if (err == TMB_OK)
         err = tmb_tail_range(ops->tail, &first, &last, &log);

@@ -177,21 +177,32 @@ class RestoredTest(SyncTest):
         self.wait_equal([self.at_site, self.at_hub], "s1")
         self.site.syncd.wait_for_log("state.store_moved")
 
-    def test_a_lost_store(self):
+    def lose_store(self, replace):
         """What was applied is not applied again, and what came after it is: by the copy of the cursor."""
         self.at_site.say("s1/parts/inc", "5")
         self.at_hub.wait("s1/parts", 5)
         self.site.syncd.stop()
         self.at_site.say("s1/parts/inc", "40")  # acknowledged, and applied by nobody yet
         shutil.rmtree(self.site.data / "state")
-        (self.site.data / "state").mkdir()
-        (self.site.data / "state" / "CURRENT").write_text("nonsense\n")
+        replace(self.site.data / "state")
         self.site.syncd.start()
-        self.site.syncd.wait_for_log("state.store_set_aside")
         self.at_site.say("s1/other/inc", "2")
         self.at_hub.wait("s1/other", 2, 30)  # its operation is behind all of the others
+        for client in (self.at_hub, self.at_site):
+            client.wait("s1/parts", 45)
         values = self.wait_equal([self.at_site, self.at_hub], "s1")
         self.assertEqual(values, {"s1/parts": 45, "s1/other": 2})
+
+    def test_a_lost_store(self):
+        def damage(store):
+            store.mkdir()
+            (store / "CURRENT").write_text("nonsense\n")
+        self.lose_store(damage)
+        self.site.syncd.wait_for_log("state.store_set_aside")
+
+    def test_a_store_that_is_gone(self):
+        self.lose_store(lambda store: None)
+        self.site.syncd.wait_for_log("state.journal_went_back")
 
 
 class ManyTest(SyncTest):
