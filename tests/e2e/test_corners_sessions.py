@@ -57,6 +57,22 @@ class LastingTest(SessionTest):
         self.assertFalse(self.client("sub", 5, clean=False).session_present)
 
 
+    def test_known_begun_with_clean_start_1_it_lasts_from_the_next_snapshot_or_subscription_on(self):
+        self.broker.start()
+        for number, what in enumerate(("nothing", "snapshot", "subscription")):
+            name = f"sub-{number}"
+            self.client(name, 5, clean=True, expiry_s=3600).subscribe("t/#")
+            client = self.client(name, 5, clean=False)
+            self.assertTrue(client.session_present)
+            if what == "snapshot":
+                self.snapshot()
+            elif what == "subscription":
+                client.subscribe("t/#")
+            publish_many(self.client("pub"), "t/a", 1, 5)
+            client.drop()
+            self.restart()
+            self.assertEqual(self.client(name, 5, clean=False).session_present, what != "nothing", what)
+
     def test_known_what_the_broker_finds_at_its_start_expires_only_after_its_client_was_back(self):
         """One that expires soon, and one of expiry 0 that is connected at the kill. The third, made later, shows that
         the time of all three is over."""
