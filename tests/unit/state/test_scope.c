@@ -50,6 +50,25 @@ static void test_values_are_read_as_they_were_written(void **state)
     assert_int_equal(a.at.last, 10);
 }
 
+/* What still fits is counted, what does not is said, and the number is taken: a retry is a repeat. */
+static void test_a_counter_at_its_end_says_so(void **state)
+{
+    (void)state;
+    tmb_op op = {.verb = TMB_VERB_INC, .path = tmb_bytes_str("n"), .amount = INT64_MAX - 1};
+    assert_int_equal(replica_apply(&a, &op), TMB_VERDICT_DONE);
+    op.run = tmb_bytes_str("press");
+    op.amount = 3;
+    op.number = 1;
+    assert_int_equal(replica_apply(&a, &op), TMB_VERDICT_SATURATED);
+    assert_int_equal(replica_count(&a, "n"), INT64_MAX);
+    assert_int_equal(replica_apply(&a, &op), TMB_VERDICT_REPEAT);
+    op.number = 2; /* now nothing fits */
+    assert_int_equal(replica_apply(&a, &op), TMB_VERDICT_SATURATED);
+    assert_int_equal(replica_count(&a, "n"), INT64_MAX);
+    assert_int_equal(replica_do(&a, TMB_VERB_RESET, "n", NULL), TMB_VERDICT_DONE);
+    assert_int_equal(replica_count(&a, "n"), 0);
+}
+
 static void test_a_pass_carries_everything_and_a_second_one_nothing(void **state)
 {
     (void)state;
@@ -568,6 +587,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_values_are_read_as_they_were_written),
+        TEST(test_a_counter_at_its_end_says_so),
         TEST(test_a_pass_carries_everything_and_a_second_one_nothing),
         TEST(test_what_is_written_at_once_is_kept_until_somebody_has_read_it),
         TEST(test_adding_wins_over_a_removal_that_has_not_seen_it),
