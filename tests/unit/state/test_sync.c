@@ -198,6 +198,50 @@ static void a_pass_goes_on_where_it_was_cut(void **state)
     }
 }
 
+/* The hub of a pass that was cut is put back to before: what stood behind the end of that pass for values it has
+ * again will never come from it. False: the pass was not cut. */
+static bool put_back_after(unsigned frames)
+{
+    world w;
+    kv_memory image = {0};
+    world_init(&w, 3);
+    unsigned far = world_join(&w, 0, 2);
+    w.chunk_bytes = 1024;
+    unsigned near = world_join(&w, 0, 1);
+    world_fill(&w, 2, 0, 20, "first");
+    world_up(&w, far, false);
+    assert_true(world_run(&w, LONG_MS));
+    assert_true(kv_memory_copy(&image, &w.nodes[0].disk));
+    world_fill(&w, 2, 0, 10, "again");
+    assert_true(world_run(&w, LONG_MS));
+    world_down(&w, far);
+    w.stop_after = w.taken + frames;
+    world_up(&w, near, false);
+    bool is_cut = !world_run(&w, LONG_MS);
+    w.stop_after = 0;
+    world_down(&w, near);
+    kv_memory_free(&w.nodes[0].disk);
+    assert_true(kv_memory_copy(&w.nodes[0].disk, &image));
+    world_up(&w, near, false);
+    assert_true(world_run(&w, LONG_MS));
+    assert_int_equal(world_load(&w, 1)->fingerprint.leaves, 20);
+    world_compare(&w, 1); /* what it heard and nobody else has any more */
+    assert_true(world_run(&w, LONG_MS));
+    assert_true(world_is_equal(&w, 0, 1));
+    kv_memory_free(&image);
+    world_free(&w);
+    return is_cut;
+}
+
+static void a_pass_of_a_hub_that_went_back_begins_anew(void **state)
+{
+    (void)state;
+    unsigned frames = 1;
+    while (put_back_after(frames))
+        frames++;
+    assert_true(frames > 5);
+}
+
 static void a_node_that_may_only_read_changes_nothing(void **state)
 {
     (void)state;
@@ -658,6 +702,7 @@ int main(void)
         cmocka_unit_test(any_lost_frame_is_made_good),
         cmocka_unit_test(a_bad_line_is_slow_and_no_more),
         cmocka_unit_test(a_pass_goes_on_where_it_was_cut),
+        cmocka_unit_test(a_pass_of_a_hub_that_went_back_begins_anew),
         cmocka_unit_test(a_node_that_may_only_read_changes_nothing),
         cmocka_unit_test(who_was_away_too_long_compares_ranges),
         cmocka_unit_test(a_new_neighbour_is_compared_where_removals_were_forgotten),
