@@ -198,8 +198,8 @@ static void a_pass_goes_on_where_it_was_cut(void **state)
     }
 }
 
-/* The hub of a pass that was cut is put back to before: what stood behind the end of that pass for values it has
- * again will never come from it. False: the pass was not cut. */
+/* The hub of a pass that was cut is put back to before: what stood behind the end of that pass for values it
+ * has again will never come from it. False: the pass was not cut. */
 static bool put_back_after(unsigned frames)
 {
     world w;
