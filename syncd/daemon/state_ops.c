@@ -51,6 +51,7 @@ struct tmb_state_ops {
     tmb_cursor_row known; /* the cursor of the last commit */
     uint64_t next_seq;    /* what the tail gives next; 0: seek */
     bool is_at_end, went_back;
+    bool has_moved; /* to another log: kept, although nothing of it was applied yet */
     unsigned records;
     size_t bytes;
     bool has_scope; /* state->scope is loaded */
@@ -232,7 +233,7 @@ static void keep_copy(tmb_state_job *job)
 {
     const tmb_state_ops *ops = job->arg;
     tmb_store *store = ops->state->daemon->store;
-    if (!store || ops->records == 0)
+    if (!store || (ops->records == 0 && !ops->has_moved))
         return;
     tmb_err err = tmb_store_cursor_put(store, &ops->cursor.incarnation,
                                        tmb_bytes_str(TMB_STATE_STREAM), ops->cursor.seq);
@@ -284,6 +285,7 @@ static tmb_err find_renewed(tmb_state_ops *ops, const tmb_incarnation *log, uint
     } else {
         find_gone(ops, log, err == TMB_OK ? &renewed : NULL, first, last);
     }
+    ops->has_moved = is_known;
     return TMB_OK;
 }
 
@@ -383,7 +385,7 @@ static tmb_err run(tmb_state_job *job, const tmb_kv *kv)
     ops->records = ops->looks_count = 0;
     ops->bytes = 0;
     ops->gaps = 0;
-    ops->is_at_end = ops->went_back = ops->has_scope = false;
+    ops->is_at_end = ops->went_back = ops->has_moved = ops->has_scope = false;
     memset(ops->verdicts, 0, sizeof ops->verdicts);
     tmb_tail_watch_clear(ops->tail);
     tmb_err err = find_place(ops, kv);
@@ -394,7 +396,8 @@ static tmb_err run(tmb_state_job *job, const tmb_kv *kv)
         err = tmb_tail_sync(ops->tail);
     if (err == TMB_OK)
         err = leave_scope(ops);
-    if (err == TMB_OK && (ops->cursor.seq != from || ops->went_back || ops->records > 0))
+    bool is_changed = ops->cursor.seq != from || ops->went_back || ops->has_moved;
+    if (err == TMB_OK && (is_changed || ops->records > 0))
         err = tmb_cursor_row_put(kv, &ops->cursor);
     if (err == TMB_OK)
         err = tmb_state_keep_clock(ops->state, kv);

@@ -6,6 +6,7 @@ import subprocess
 import unittest
 
 from tombolo_lab import Lab, StateClient
+from tombolo_lab.net import wait_until
 from tombolo_lab.node import Settings
 
 
@@ -48,6 +49,33 @@ class RenewedTest(unittest.TestCase):
         c.wait("site/last", 1)
         self.assertEqual(c.get("site/parts"), 543, self.node.logs())
         self.assertEqual(c.get("site/mode"), b"new")
+
+    def test_renewed_again_before_another_operation_came(self):
+        """The place in the new journal is kept at once: of one that is unknown all counts as applied."""
+        c = self.client()
+        c.say("site/parts/inc", "3")
+        c.wait("site/parts", 3)
+        c.close()
+        self.node.stop()
+        self.renew()
+        (self.node.data / "syncd.json").unlink()  # so that it is of the next start
+        self.node.start()
+        wait_until(self.is_placed, 30, self.node.logs)
+        self.node.syncd.stop()
+        c = self.client()
+        c.say("site/parts/inc", "40")  # acked, and not applied before the journal is another
+        c.close()
+        self.node.stop()
+        self.renew()
+        self.node.start()
+        c = self.client()
+        c.say("site/last/set", "1")
+        c.wait("site/last", 1)
+        self.assertEqual(c.get("site/parts"), 43, self.node.logs())
+
+    def is_placed(self) -> bool:
+        """The daemon has found its place in the log since it was started."""
+        return self.node.told().get("merging", {}).get("operations", {}).get("cursor", 0) > 0
 
 
 if __name__ == "__main__":
