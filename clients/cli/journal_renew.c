@@ -273,6 +273,8 @@ static const char *why(const renew *r, const renew_stream *s)
 {
     if (s->is_proved)
         return "behind what the parent has";
+    if (strcmp(s->name, TMB_STATE_STREAM) == 0)
+        return "all: they stay here, and what was applied is not applied again";
     return r->options->is_all ? "all, as told" : "all: what the parent has of it is not proved";
 }
 

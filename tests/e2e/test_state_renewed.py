@@ -40,6 +40,9 @@ class RenewedTest(unittest.TestCase):
         c.say("site/parts/inc", "40")  # acked, and not applied before the journal is another
         c.close()
         self.node.stop()
+        told = subprocess.run([self.lab.built.journal, "renew", "--dry-run", str(self.node.data)], capture_output=True,
+                              text=True, timeout=60)
+        self.assertRegex(told.stdout, "state: [0-9]+ records would be .*: they stay here", told.stderr)
         self.renew()
         self.node.start()
         self.node.syncd.wait_for_log("state.broker_up")
