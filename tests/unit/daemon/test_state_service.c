@@ -389,6 +389,63 @@ static void a_session_that_is_older_than_the_store_is_taken(void **state)
     assert_int_equal(frames, 1);
 }
 
+/* The hub's SCOPE of that turn, which answers ours of the same. */
+static void hear_hub(tmb_state_peer *peer, uint32_t turn)
+{
+    tmb_frame frame = {.type = TMB_FRAME_SCOPE};
+    frame.u.scope = (tmb_frame_scope){.session = 7, .turn = turn, .answers = turn, .self = {{9}}};
+    frame.u.scope.scope = tmb_bytes_str(own_name);
+    frame.u.scope.wall_ms = (uint64_t)tmb_state_wall().ms - 3600000; /* its clock; ours is ahead */
+    tmb_state_peer_frame(peer, &frame, malloc(1));
+}
+
+static bool has_told(const char *topic, const char *word)
+{
+    for (unsigned i = 0; i < broker->sent_count; i++)
+        if (strcmp(broker->sent[i].topic, topic) == 0 && strstr(broker->sent[i].payload, word))
+            return true;
+    return false;
+}
+
+static void seconds(scene *at, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        tmb_state_tick(at->state);
+        go_on(at, 1);
+    }
+}
+
+static void retire_hub(scene *at, const char *id)
+{
+    char text[128];
+    (void)snprintf(text, sizeof text,
+                   "{\"id\":\"%s\",\"do\":\"retire\",\"scope\":\"line-7\",\"neighbour\":\"hub\"}",
+                   id);
+    broker->options.asked(broker->options.arg, tmb_bytes_str(text));
+    go_on(at, QUIET_MS);
+}
+
+/* One with a session is asked, and has some seconds to answer. */
+static void who_answers_in_time_is_not_retired(void **state)
+{
+    scene *at = *state;
+    begin_and_come_up(at);
+    tmb_state_peer *peer = meet_parent(at);
+    tmb_state_peer_look(peer, 7);
+    go_on(at, QUIET_MS);
+    hear_hub(peer, 1);
+    go_on(at, QUIET_MS);
+    retire_hub(at, "a");
+    seconds(at, TMB_STATE_ALIVE_TICKS - 1);
+    assert_false(has_told("$tombolo/v1/state/told/a", "verdict"));
+    hear_hub(peer, 2);
+    seconds(at, 2);
+    assert_true(has_told("$tombolo/v1/state/told/a", "\"connected\""));
+    retire_hub(at, "b"); /* and now it says nothing */
+    seconds(at, TMB_STATE_ALIVE_TICKS + 2);
+    assert_true(has_told("$tombolo/v1/state/told/b", "\"retired\""));
+}
+
 static tmb_member state_of_hub(scene *at)
 {
     static tmb_neighbour hub;
@@ -403,20 +460,13 @@ static void who_was_heard_just_now_does_not_lapse_by_a_wrong_clock(void **state)
 {
     scene *at = *state;
     tmb_state_peer *peer = meet_parent(at);
-    tmb_frame frame = {.type = TMB_FRAME_SCOPE};
     at->config.state.lapse_after_ms = 600000;
     tmb_state_peer_look(peer, 7);
     go_on(at, QUIET_MS);
-    frame.u.scope = (tmb_frame_scope){.session = 7, .turn = 1, .answers = 1, .self = {{9}}};
-    frame.u.scope.scope = tmb_bytes_str(own_name);
-    frame.u.scope.wall_ms = (uint64_t)tmb_state_wall().ms - 3600000;
-    tmb_state_peer_frame(peer, &frame, malloc(1));
+    hear_hub(peer, 1);
     go_on(at, QUIET_MS);
     assert_int_equal(state_of_hub(at), TMB_MEMBER_ACTIVE);
-    for (unsigned i = 0; i < 120; i++) { /* two minutes */
-        tmb_state_tick(at->state);
-        go_on(at, 1);
-    }
+    seconds(at, 120);
     assert_int_equal(state_of_hub(at), TMB_MEMBER_ACTIVE);
 }
 
@@ -482,6 +532,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_session_that_is_older_than_the_store_is_taken, begin,
                                         end),
+        cmocka_unit_test_setup_teardown(who_answers_in_time_is_not_retired, begin, end),
         cmocka_unit_test_setup_teardown(who_was_heard_just_now_does_not_lapse_by_a_wrong_clock,
                                         begin, end),
         cmocka_unit_test_setup_teardown(a_session_that_ended_before_the_store_was_there_is_not,
