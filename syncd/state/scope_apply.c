@@ -102,9 +102,9 @@ static tmb_err check_token(apply *at, tmb_context *observed, tmb_verdict *verdic
     }
     at->observed = observed;
     if (!tmb_context_covers(&scope->clock, observed)) {
-        *verdict =
-            refuse(at, TMB_VERDICT_AHEAD,
-                   "the token was read where more is known: try again when it has come here");
+        *verdict = refuse(at, TMB_VERDICT_AHEAD,
+                          "the token is of another scope, or was read where more is known: then "
+                          "try again when it has come here");
         return TMB_OK;
     }
     if (!at->op->is_unchanged)

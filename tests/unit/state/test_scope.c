@@ -318,6 +318,10 @@ static void test_a_condition_holds_only_while_nothing_has_changed(void **state)
     assert_int_equal(replica_apply(&a, &op), TMB_VERDICT_DONE);
     assert_int_equal(replica_apply(&a, &op), TMB_VERDICT_STALE);
     assert_int_equal(replica_apply(&b, &op), TMB_VERDICT_AHEAD);
+    tmb_verdict verdict;
+    const char *text = "";
+    assert_int_equal(tmb_scope_apply(replica_begin(&b), &op, true, &verdict, &text), TMB_OK);
+    assert_non_null(strstr(text, "of another scope")); /* there it would be tried for ever */
     assert_int_equal(
         tmb_scope_token(replica_begin(&a), tmb_bytes_of(NULL, 0), token, sizeof token, &len),
         TMB_OK);
