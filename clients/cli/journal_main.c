@@ -187,5 +187,5 @@ int main(int argc, char **argv)
         if (code)
             return code < 0 ? CLI_OK : code;
     }
-    return run(argv + optind, argc - optind, &options, has_output);
+    return cli_end(run(argv + optind, argc - optind, &options, has_output));
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "clients/cli/journal_cli.h"
 #include "journal/segment.h"
@@ -18,6 +19,18 @@ int cli_fail(const char *what, tmb_err err)
             stderr,
             "  May this user read it? Is it a link to nothing? Is the disk in order (dmesg)?\n");
     return CLI_UNREADABLE;
+}
+
+int cli_end(int code)
+{
+    struct stat st;
+    bool is_lost = fflush(stdout) != 0 || ferror(stdout);
+    bool is_pipe = fstat(STDOUT_FILENO, &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode));
+    if (!is_lost || is_pipe)
+        return code;
+    fprintf(stderr, "%s: standard output: not all could be written; is its disk full?\n",
+            cli_program);
+    return code == CLI_OK ? CLI_UNREADABLE : code;
 }
 
 static int keep_stream(void *arg, const char *name)

@@ -52,6 +52,10 @@ int cli_root_open(const cli_options *options, cli_root *ret_root);
 /* cli_fail tells stderr what went wrong with what, and gives CLI_UNREADABLE. */
 int cli_fail(const char *what, tmb_err err);
 
+/* cli_end is what main ends with: gives code, or CLI_UNREADABLE after telling stderr that some of what was
+ * printed is lost. A pipe that was closed is no loss: who reads has enough. */
+int cli_end(int code);
+
 /* "2026-11-21T16:20:00.123Z" */
 #define CLI_TIME_BYTES 80
 void cli_time_print(tmb_wall wall, char out[CLI_TIME_BYTES]);

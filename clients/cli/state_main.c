@@ -383,5 +383,5 @@ int main(int argc, char **argv)
     if (code == STATE_OK)
         code = run(argv + optind, argc - optind, &options);
     tmb_config_free(config);
-    return code;
+    return cli_end(code);
 }

@@ -214,6 +214,23 @@ class HistoryTest(PluginTest):
         self.assertEqual((answer["ok"], answer["verdict"], answer["op"], answer["path"]), (False, "broker", "inc", "parts"))
         self.assertIn("does the node hold the scope", answer["why"])
 
+    def test_output_that_cannot_be_written_is_no_success(self):
+        self.broker.start()
+        with Talker(self.broker.port, "press-3") as press:
+            self.assertEqual(press.publish("state/line-7/x/set", "1"), 0)
+        port, data = str(self.broker.port), str(self.data)
+        for words in (("tombolo-state", "history", "line-7", "--journal", data),
+                      ("tombolo-state", "conflicts", "line-7/x", "-p", port),
+                      ("tombolo-journal", "dump", data), ("tombolo-journal", "list", data)):
+            program = Path(os.environ["TMB_BUILD"]) / "clients/cli" / words[0]
+            with open("/dev/full", "w", encoding="utf-8") as full:
+                done = subprocess.run([program, *words[1:]], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+            self.assertEqual(done.returncode, 3, (words, done.stderr))
+            self.assertIn("standard output", done.stderr)
+            with subprocess.Popen([program, *words[1:]], stdout=subprocess.PIPE) as left:
+                left.stdout.close()  # who reads has enough
+                self.assertEqual(left.wait(60), 0, words)
+
     def test_says_who_asked_for_what(self):
         self.broker.start()
         with Talker(self.broker.port, "press-3") as press:
