@@ -176,11 +176,24 @@ static tmb_err answer(tmb_state_ops *ops, const tmb_ask *ask, bool is_read, cons
     return TMB_OK;
 }
 
+/* The root under which it was published: when it has waited, perhaps not the one of now. */
+static void root_of(const tmb_state_ops *ops, tmb_bytes topic, char out[TMB_NAME_BYTES_MAX + 1])
+{
+    const char *now = ops->state->daemon->config->state.root;
+    const uint8_t *slash = topic.len > 0 ? memchr(topic.ptr, '/', topic.len) : NULL;
+    size_t len = slash ? (size_t)(slash - topic.ptr) : 0;
+    bool is_other = len > 0 && len <= TMB_NAME_BYTES_MAX;
+    (void)snprintf(out, TMB_NAME_BYTES_MAX + 1, "%.*s", is_other ? (int)len : TMB_NAME_BYTES_MAX,
+                   is_other ? (const char *)topic.ptr : now);
+}
+
 static tmb_err take_record(tmb_state_ops *ops, const tmb_kv *kv, const tmb_record *record)
 {
     const char *why = NULL;
+    char root[TMB_NAME_BYTES_MAX + 1];
     tmb_ask ask;
-    tmb_err err = tmb_ask_read(ops->state->daemon->config->state.root, record, &ask);
+    root_of(ops, record->topic, root);
+    tmb_err err = tmb_ask_read(root, record, &ask);
     bool is_read = err == TMB_OK;
     if (err == TMB_ENOMEM)
         return err;

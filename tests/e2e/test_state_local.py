@@ -73,6 +73,23 @@ class LocalTest(StateTest):
         self.assertIsNone(c.get("site/press/parts"))
 
 
+class AnotherRootTest(StateTest):
+    def test_operations_that_wait_meanwhile_are_applied(self):
+        self.node.syncd.stop()
+        c = self.client()
+        c.say("site/parts/inc", "3")
+        c.say("site/parts/inc", "many")
+        c.close()
+        self.node.broker.stop()
+        text = self.node.config_file.read_text(encoding="utf-8")
+        self.node.config_file.write_text(text.replace(STATE, STATE + "  root: st\n"), encoding="utf-8")
+        self.node.start()
+        c = self.client(root="st")
+        c.wait("site/parts", 3)
+        c.say("site/parts/inc", "4")
+        c.wait("site/parts", 7)
+
+
 class KilledTest(StateTest):
     """1,000 increments, and a kill in their midst: exactly counted."""
 
