@@ -2,11 +2,9 @@
 /* broker-plugin/state.c - topics of state: who may publish what below state.root.
  *
  *   .../parts/inc      an operation, from anybody that the broker's own rules let: stored in the stream
- * "state"
- *                      before its ack, whatever the filters of other streams say, and never retained
+ *                      "state" before its ack, whatever the filters of other streams say, never retained
  *   .../parts          a value, from this node's own syncd alone: passed on and retained, stored nowhere,
- * since
- *                      syncd can make it again
+ *                      since syncd can make it again
  *   anything else      refused, with a sentence in the log and on <topic>/error
  *
  * Refused at the access check, which is asked for wills too: a will could otherwise forge a value. MQTT 5 is

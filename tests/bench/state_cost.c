@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /* state_cost FOLDER LEAVES: what the store of state costs, on the disk that FOLDER is on; JSON to stdout.
  *
- *   apply   LEAVES leaves come in chunks of 64 KiB, each joined and committed with sync; leaves a second of
- * this
- *           thread's processor time, and of the clock
- *   put     microseconds of processor time for a register that is written, beside a plain put of the same
- * key and
- *           value, both in batches of 100
+ *   apply   LEAVES leaves come in chunks of 64 KiB, each joined and committed with sync; leaves a second
+ *           of this thread's processor time, and of the clock
+ *   put     microseconds of processor time for a register that is written, beside a plain put of the
+ *           same key and value, both in batches of 100
  *   set     microseconds for an insert into a set of 10, 100 ... up to LEAVES elements
  *   idle    memory of this process beside 5,000 scopes of 20 leaves, opened anew
  */
