@@ -33,7 +33,7 @@ typedef struct tmb_lane_job {
     bool has_look, has_learnt;
     tmb_clock clock;
     uint64_t skewed;
-    uint64_t asked_ms;
+    uint64_t asked_ms; /* 0: it is no answer */
     int64_t came_ms;
 } lane_job;
 
@@ -293,6 +293,13 @@ static void done(tmb_state_job *base)
     free_job(j);
 }
 
+/* To our last SCOPE: what else the neighbour says tells nothing of how long that was on its way. */
+static bool is_answer(const tmb_state_lane *lane, const tmb_frame *frame)
+{
+    return frame && frame->type == TMB_FRAME_SCOPE && frame->u.scope.answers != 0 &&
+           frame->u.scope.answers == lane->sync.turn;
+}
+
 static void start_job(tmb_state_lane *lane, const tmb_job *job)
 {
     lane_job *j = calloc(1, sizeof *j);
@@ -303,7 +310,7 @@ static void start_job(tmb_state_lane *lane, const tmb_job *job)
     j->job = *job;
     if (j->job.bytes_max > chunk)
         j->job.bytes_max = chunk;
-    j->asked_ms = lane->asked_ms;
+    j->asked_ms = is_answer(lane, job->frame) ? lane->asked_ms : 0;
     j->came_ms = tmb_state_wall().ms;
     j->base = (tmb_state_job){.run = run, .done = done, .arg = j};
     lane->job = j;

@@ -5,6 +5,7 @@
  */
 #include "tests/unit/daemon/state_service.h"
 
+#include "syncd/daemon/state_lane.h"
 #include "syncd/daemon/state_members.h"
 #include "syncd/daemon/state_peer.h"
 
@@ -470,6 +471,27 @@ static void who_was_heard_just_now_does_not_lapse_by_a_wrong_clock(void **state)
     assert_int_equal(state_of_hub(at), TMB_MEMBER_ACTIVE);
 }
 
+/* Which tells the time as of now, and not as of halfway since we last spoke. */
+static void a_parent_that_speaks_first_teaches_no_time(void **state)
+{
+    scene *at = *state;
+    tmb_state_peer *peer = meet_parent(at);
+    tmb_state_peer_look(peer, 7);
+    go_on(at, QUIET_MS);
+    hear_hub(peer, 1);
+    go_on(at, QUIET_MS);
+    int64_t offset_ms = at->state->clock.offset_ms;
+    assert_in_range(-offset_ms, 3600000 - 60000, 3600000 + 60000);
+    peer->lanes->asked_ms -= 6 * 3600000; /* six hours later */
+    tmb_frame frame = {.type = TMB_FRAME_SCOPE};
+    frame.u.scope = (tmb_frame_scope){.session = 7, .turn = 2, .self = {{9}}};
+    frame.u.scope.scope = tmb_bytes_str(own_name);
+    frame.u.scope.wall_ms = (uint64_t)tmb_state_wall().ms - 3600000;
+    tmb_state_peer_frame(peer, &frame, malloc(1));
+    go_on(at, QUIET_MS);
+    assert_int_equal(at->state->clock.offset_ms, offset_ms);
+}
+
 static void a_session_that_ended_before_the_store_was_there_is_not(void **state)
 {
     scene *at = *state;
@@ -532,6 +554,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_session_that_is_older_than_the_store_is_taken, begin,
                                         end),
+        cmocka_unit_test_setup_teardown(a_parent_that_speaks_first_teaches_no_time, begin, end),
         cmocka_unit_test_setup_teardown(who_answers_in_time_is_not_retired, begin, end),
         cmocka_unit_test_setup_teardown(who_was_heard_just_now_does_not_lapse_by_a_wrong_clock,
                                         begin, end),
