@@ -11,6 +11,12 @@
  *
  * Paho's own memory of messages is not used: each connection is a new handle, so what was under way on the
  * last one is ours alone to send again. QoS 1 only, for the same reason.
+ *
+ * A handle goes as soon as its connection is lost, and the next one, the spare, was made before. A message that
+ * Paho 1.3.11 to 1.3.12 cannot write, because the connection just broke, it frees then, and again when the handle
+ * is destroyed: what was given that memory in between is freed under its owner. So nothing of Paho's that lives
+ * longer than the broken handle may be made in between. The spare also keeps Paho's threads: with the last handle
+ * it stops them, and waits for them up to a second.
  */
 #ifndef TMB_CLIENTS_C_CLIENT_H
 #define TMB_CLIENTS_C_CLIENT_H
@@ -100,7 +106,7 @@ struct tmb_client {
     uint64_t generation;
 
     /* the worker's own */
-    MQTTAsync handle;
+    MQTTAsync handle, spare; /* NULL: none */
     tmb_link_slot slots[TMB_LINK_SLOTS];
     enum tmb_link_state state;
     tmb_rng rng;
@@ -136,8 +142,10 @@ TMB_MUST_USE tmb_err tmb_link_unsubscribe(tmb_client *c, const char *filter, int
 /* tmb_link_goodbye asks for a DISCONNECT; is_gone comes in the inbox. False: there is nothing to wait for. */
 bool tmb_link_goodbye(tmb_client *c);
 
-/* tmb_link_end lets go of the connection, whatever its state: no callback of it comes after. */
+/* tmb_link_end lets go of the connection, whatever its state: no callback of it comes after; _all also of the
+ * spare. */
 void tmb_link_end(tmb_client *c);
+void tmb_link_end_all(tmb_client *c);
 
 /* --- receive.c ------------------------------------------------------------------------------------------ */
 

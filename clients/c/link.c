@@ -131,22 +131,29 @@ static tmb_link_slot *slot_of(tmb_client *c, uint64_t generation)
     return &c->slots[generation % TMB_LINK_SLOTS];
 }
 
-/* renew makes the handle of a new connection, and only then lets go of the old one: when its last handle
- * goes, Paho stops its threads and waits for them, up to a second. */
-static tmb_err renew(tmb_client *c, tmb_link_slot *slot)
+static MQTTAsync new_handle(const tmb_client *c)
 {
     MQTTAsync_createOptions create = MQTTAsync_createOptions_initializer5;
     create.maxBufferedMessages = TMB_CLIENT_ANSWERS_MAX;
     MQTTAsync fresh = NULL;
-    int rc = MQTTAsync_createWithOptions(&fresh, c->o.uri, c->o.client_id,
-                                         MQTTCLIENT_PERSISTENCE_NONE, NULL, &create);
+    return MQTTAsync_createWithOptions(&fresh, c->o.uri, c->o.client_id,
+                                       MQTTCLIENT_PERSISTENCE_NONE, NULL,
+                                       &create) == MQTTASYNC_SUCCESS
+               ? fresh
+               : NULL;
+}
+
+/* take_spare makes the spare the handle of a new connection, and another the spare. */
+static tmb_err take_spare(tmb_client *c, tmb_link_slot *slot)
+{
     tmb_link_end(c);
-    if (rc != MQTTASYNC_SUCCESS)
+    c->handle = c->spare ? c->spare : new_handle(c);
+    c->spare = c->handle ? new_handle(c) : NULL;
+    if (!c->spare)
         return TMB_EIO;
-    c->handle = fresh;
-    rc = MQTTAsync_setCallbacks(fresh, slot, on_lost, tmb_client_receive, NULL);
+    int rc = MQTTAsync_setCallbacks(c->handle, slot, on_lost, tmb_client_receive, NULL);
     if (rc == MQTTASYNC_SUCCESS)
-        rc = MQTTAsync_setDisconnected(fresh, slot, on_disconnected);
+        rc = MQTTAsync_setDisconnected(c->handle, slot, on_disconnected);
     return rc == MQTTASYNC_SUCCESS ? TMB_OK : TMB_EIO;
 }
 
@@ -154,7 +161,7 @@ tmb_err tmb_link_dial(tmb_client *c, uint64_t generation)
 {
     tmb_link_slot *slot = slot_of(c, generation);
     *slot = (tmb_link_slot){c, generation};
-    if (renew(c, slot) != TMB_OK)
+    if (take_spare(c, slot) != TMB_OK)
         return TMB_EIO;
     MQTTProperties props = MQTTProperties_initializer;
     MQTTProperty expiry = {.identifier = MQTTPROPERTY_CODE_SESSION_EXPIRY_INTERVAL};
@@ -287,4 +294,12 @@ void tmb_link_end(tmb_client *c)
     if (c->handle)
         MQTTAsync_destroy(&c->handle);
     c->handle = NULL;
+}
+
+void tmb_link_end_all(tmb_client *c)
+{
+    tmb_link_end(c);
+    if (c->spare)
+        MQTTAsync_destroy(&c->spare);
+    c->spare = NULL;
 }

@@ -289,6 +289,9 @@ static void drop(tmb_client *c, const char *why_lost)
         c->attempt++;
     c->stats.downs++;
     c->stats.is_up = false;
+    pthread_mutex_unlock(&c->lock);
+    tmb_link_end(c); /* before anything is made: see client.h */
+    pthread_mutex_lock(&c->lock);
     tell(c, (tmb_client_event){.kind = TMB_CLIENT_DOWN, .text = why});
     if (c->barren >= TMB_CLIENT_BARREN_MAX) {
         c->stats.refused++;
@@ -468,7 +471,7 @@ static void goodbye(tmb_client *c)
     while (is_asked && !c->in.is_gone && !c->in.is_lost && !tmb_mono_is_due(end, tmb_client_now()))
         wait_until(c, end);
     pthread_mutex_unlock(&c->lock);
-    tmb_link_end(c);
+    tmb_link_end_all(c);
     pthread_mutex_lock(&c->lock);
     c->in_flight_count = 0;
     while (take_receipts(c))

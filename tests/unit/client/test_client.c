@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include <MQTTAsync.h>
 #include <pthread.h>
 
 #include "clients/c/tombolo.h"
@@ -24,7 +25,35 @@ typedef struct seen {
     pthread_cond_t changed;
     unsigned downs, ups, receipts, timed_out, closed;
     uint64_t last_number;
+    unsigned late_ends; /* losses told while Paho's handle of that connection was there still */
 } seen;
+
+/* Only clients' workers call these; one client at a time is open when they are looked at. */
+static unsigned handles_made, handles_ended;
+
+void __real_MQTTAsync_destroy(MQTTAsync *handle);
+int __real_MQTTAsync_createWithOptions(MQTTAsync *handle, const char *uri, const char *client_id,
+                                       int persistence, void *context,
+                                       MQTTAsync_createOptions *options);
+void __wrap_MQTTAsync_destroy(MQTTAsync *handle);
+int __wrap_MQTTAsync_createWithOptions(MQTTAsync *handle, const char *uri, const char *client_id,
+                                       int persistence, void *context,
+                                       MQTTAsync_createOptions *options);
+
+void __wrap_MQTTAsync_destroy(MQTTAsync *handle)
+{
+    handles_ended++;
+    __real_MQTTAsync_destroy(handle);
+}
+
+int __wrap_MQTTAsync_createWithOptions(MQTTAsync *handle, const char *uri, const char *client_id,
+                                       int persistence, void *context,
+                                       MQTTAsync_createOptions *options)
+{
+    handles_made++;
+    return __real_MQTTAsync_createWithOptions(handle, uri, client_id, persistence, context,
+                                              options);
+}
 
 static void begin(seen *s)
 {
@@ -37,7 +66,10 @@ static void on_event(void *arg, const tmb_client_event *event)
 {
     seen *s = arg;
     pthread_mutex_lock(&s->lock);
-    s->downs += event->kind == TMB_CLIENT_DOWN;
+    if (event->kind == TMB_CLIENT_DOWN) {
+        s->downs++;
+        s->late_ends += handles_ended != s->downs || handles_made != s->downs + 1;
+    }
     s->ups += event->kind == TMB_CLIENT_UP;
     pthread_cond_broadcast(&s->changed);
     pthread_mutex_unlock(&s->lock);
@@ -277,6 +309,27 @@ static void dials_again_and_says_so(void **state)
     tmb_client_close(c);
 }
 
+/* See client.h: Paho frees twice what it could not write, the second time with the handle. */
+static void a_lost_connection_ends_before_the_next_is_made(void **state)
+{
+    (void)state;
+    seen s;
+    begin(&s);
+    handles_made = handles_ended = 0;
+    tmb_client_options o = options_of(&s);
+    o.backoff_base_ms = o.backoff_cap_ms = 1;
+    tmb_client *c = open_client(&o);
+    pthread_mutex_lock(&s.lock);
+    while (s.downs < 3)
+        pthread_cond_wait(&s.changed, &s.lock);
+    assert_int_equal(s.late_ends, 0);
+    pthread_mutex_unlock(&s.lock);
+    tmb_client_close(c);
+    assert_int_equal(s.late_ends, 0);
+    assert_int_equal(handles_made, handles_ended);
+    assert_in_range(handles_made, 4, s.downs + 2);
+}
+
 static void a_state_file_brings_back_what_was_not_sent(void **state)
 {
     (void)state;
@@ -339,6 +392,7 @@ int main(void)
         cmocka_unit_test(at_its_limit_of_subscriptions_it_says_so),
         cmocka_unit_test(a_receipt_times_out_and_never_in_silence),
         cmocka_unit_test(dials_again_and_says_so),
+        cmocka_unit_test(a_lost_connection_ends_before_the_next_is_made),
         cmocka_unit_test(a_state_file_brings_back_what_was_not_sent),
         cmocka_unit_test(each_process_has_a_run_of_its_own),
     };
