@@ -13,8 +13,8 @@
  * last one is ours alone to send again. QoS 1 only, for the same reason.
  *
  * A handle goes as soon as its connection is lost, and the next one, the spare, was made before. A message
- * that Paho 1.3.12 cannot write, because the connection just broke, it frees then, and again when the handle is
- * destroyed: what was given that memory in between is freed under its owner. So nothing of Paho's that lives
+ * that Paho 1.3.12 cannot write, because the connection just broke, it frees then, and again when the handle
+ * is destroyed: what was given that memory in between is freed under its owner. So nothing of it that lives
  * longer than the broken handle may be made in between. The spare also keeps Paho's threads: with the last
  * handle it stops them, and waits for them up to a second.
  */
