@@ -28,8 +28,8 @@ typedef struct seen {
     unsigned late_ends; /* losses told while Paho's handle of that connection was there still */
 } seen;
 
-/* Only clients' workers call these; one client at a time is open when they are looked at. */
-static unsigned handles_made, handles_ended;
+/* Clients' workers count here; one client is open when they are looked at. */
+static _Atomic unsigned handles_made, handles_ended;
 
 void __real_MQTTAsync_destroy(MQTTAsync *handle);
 int __real_MQTTAsync_createWithOptions(MQTTAsync *handle, const char *uri, const char *client_id,
